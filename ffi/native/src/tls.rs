@@ -1,0 +1,236 @@
+//! A server's TLS context from PEM bytes: several certificates chosen by SNI (exact and one-label wildcard names), optional
+//! verification of client certificates. quiche's C API reads files and knows one certificate; this is the rest.
+//!
+//! A context is built once and never changed: a certificate is replaced by building a new one for new connections.
+
+use boring::pkey::PKey;
+use boring::ssl::{
+    AlpnError, NameType, SniError, SslContext, SslContextBuilder, SslMethod, SslVerifyMode,
+    SslVersion,
+};
+use boring::x509::{store::X509StoreBuilder, X509};
+use libc::{c_int, size_t};
+use std::collections::HashMap;
+use std::{ptr, slice};
+
+/// HTTP/3 in ALPN's wire form (RFC 9114 3.1).
+const ALPN_H3: &[u8] = b"\x02h3";
+
+struct Identity {
+    names: Vec<String>,
+    context: SslContextBuilder,
+}
+
+#[derive(Default)]
+pub struct TlsBuilder {
+    identities: Vec<Identity>,
+    client_ca_pem: Option<(Vec<u8>, bool)>,
+}
+
+/// `spooky_tls *spooky_tls_new(void)`
+#[no_mangle]
+pub extern "C" fn spooky_tls_new() -> *mut TlsBuilder {
+    Box::into_raw(Box::default())
+}
+
+/// `int spooky_tls_add_identity(spooky_tls *tls, const uint8_t *names, size_t names_len, const uint8_t *chain_pem,
+/// size_t chain_pem_len, const uint8_t *key_pem, size_t key_pem_len, uint8_t *why, size_t why_len)`
+///
+/// Adds a certificate chain (leaf first) with its key. `names` are the server names it answers for, separated by newlines; the
+/// first identity added also answers every other name. Returns 0, or the length of the reason written to `why`, negated.
+///
+/// # Safety
+/// All pointers carry their lengths; `tls` is live.
+#[no_mangle]
+pub unsafe extern "C" fn spooky_tls_add_identity(
+    tls: *mut TlsBuilder, names: *const u8, names_len: size_t, chain_pem: *const u8,
+    chain_pem_len: size_t, key_pem: *const u8, key_pem_len: size_t, why: *mut u8, why_len: size_t,
+) -> c_int {
+    let Some(tls) = tls.as_mut() else {
+        return refuse("no TLS builder", why, why_len);
+    };
+    let names = String::from_utf8_lossy(bytes(names, names_len)).to_ascii_lowercase();
+    match identity(bytes(chain_pem, chain_pem_len), bytes(key_pem, key_pem_len)) {
+        Ok(context) => {
+            let names = names.split('\n').filter(|n| !n.is_empty()).map(String::from).collect();
+            tls.identities.push(Identity { names, context });
+            0
+        },
+        Err(reason) => refuse(&reason, why, why_len),
+    }
+}
+
+/// `int spooky_tls_client_ca(spooky_tls *tls, const uint8_t *pem, size_t pem_len, bool required, uint8_t *why, size_t why_len)`
+///
+/// Asks clients for a certificate from one of these authorities. Returns as `spooky_tls_add_identity`.
+///
+/// # Safety
+/// All pointers carry their lengths; `tls` is live.
+#[no_mangle]
+pub unsafe extern "C" fn spooky_tls_client_ca(
+    tls: *mut TlsBuilder, pem: *const u8, pem_len: size_t, required: bool, why: *mut u8,
+    why_len: size_t,
+) -> c_int {
+    let Some(tls) = tls.as_mut() else {
+        return refuse("no TLS builder", why, why_len);
+    };
+    let pem = bytes(pem, pem_len);
+    match X509::stack_from_pem(pem) {
+        Ok(stack) if !stack.is_empty() => {
+            tls.client_ca_pem = Some((pem.to_vec(), required));
+            0
+        },
+        Ok(_) => refuse("the file holds no PEM certificate", why, why_len),
+        Err(e) => refuse(&format!("the client CA file is not PEM: {e}"), why, why_len),
+    }
+}
+
+/// `quiche_config *spooky_tls_finish(spooky_tls *tls, uint32_t version, uint8_t *why, size_t why_len)`
+///
+/// Consumes the builder (also on failure) and returns a quiche configuration that owns the context, to be freed with
+/// `quiche_config_free`; null with a NUL-terminated reason in `why` on failure.
+///
+/// # Safety
+/// `tls` came from `spooky_tls_new` and is not used again; `why` points at `why_len` writable bytes.
+#[no_mangle]
+pub unsafe extern "C" fn spooky_tls_finish(
+    tls: *mut TlsBuilder, version: u32, why: *mut u8, why_len: size_t,
+) -> *mut quiche::Config {
+    if tls.is_null() {
+        refuse("no TLS builder", why, why_len);
+        return ptr::null_mut();
+    }
+    match finish(*Box::from_raw(tls), version) {
+        Ok(config) => Box::into_raw(Box::new(config)),
+        Err(reason) => {
+            refuse(&reason, why, why_len);
+            ptr::null_mut()
+        },
+    }
+}
+
+/// `void spooky_tls_free(spooky_tls *tls)`: drops a builder that was not finished. Null is allowed.
+///
+/// # Safety
+/// `tls` came from `spooky_tls_new` and is not used again.
+#[no_mangle]
+pub unsafe extern "C" fn spooky_tls_free(tls: *mut TlsBuilder) {
+    if !tls.is_null() {
+        drop(Box::from_raw(tls));
+    }
+}
+
+fn identity(chain_pem: &[u8], key_pem: &[u8]) -> Result<SslContextBuilder, String> {
+    let chain = X509::stack_from_pem(chain_pem)
+        .map_err(|e| format!("the certificate file is not PEM: {e}"))?;
+    let (leaf, rest) = chain
+        .split_first()
+        .ok_or_else(|| "the certificate file holds no PEM certificate".to_string())?;
+    let key = PKey::private_key_from_pem(key_pem)
+        .map_err(|e| format!("the key file holds no usable PEM private key: {e}"))?;
+
+    let mut context = SslContextBuilder::new(SslMethod::tls()).map_err(|e| e.to_string())?;
+    context
+        .set_min_proto_version(Some(SslVersion::TLS1_3))
+        .map_err(|e| e.to_string())?;
+    context
+        .set_certificate(leaf)
+        .map_err(|e| format!("the certificate cannot be used: {e}"))?;
+    for certificate in rest {
+        context
+            .add_extra_chain_cert(certificate.clone())
+            .map_err(|e| format!("a certificate of the chain cannot be used: {e}"))?;
+    }
+    context
+        .set_private_key(&key)
+        .and_then(|()| context.check_private_key())
+        .map_err(|_| "the key does not belong to the certificate".to_string())?;
+    // quiche sets its own callback on the first context only; SNI switches contexts before ALPN is chosen.
+    context.set_alpn_select_callback(|_, offered| {
+        boring::ssl::select_next_proto(ALPN_H3, offered).ok_or(AlpnError::ALERT_FATAL)
+    });
+    Ok(context)
+}
+
+fn finish(tls: TlsBuilder, version: u32) -> Result<quiche::Config, String> {
+    let TlsBuilder { identities, client_ca_pem } = tls;
+    let mut identities = identities.into_iter();
+    let mut first = identities.next().ok_or_else(|| "no certificate was added".to_string())?;
+
+    if let Some(ca) = &client_ca_pem {
+        verify_clients(&mut first.context, ca)?;
+    }
+    let mut by_name: HashMap<String, SslContext> = HashMap::new();
+    for mut other in identities {
+        if let Some(ca) = &client_ca_pem {
+            verify_clients(&mut other.context, ca)?;
+        }
+        let context = other.context.build();
+        for name in other.names {
+            by_name.entry(name).or_insert_with(|| context.clone());
+        }
+    }
+    if !by_name.is_empty() {
+        let own_names = first.names;
+        first.context.set_servername_callback(move |ssl, _| {
+            let Some(name) = ssl.servername(NameType::HOST_NAME) else {
+                return Ok(());
+            };
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            if own_names.contains(&name) {
+                return Ok(());
+            }
+            match lookup(&by_name, &name) {
+                Some(context) => ssl.set_ssl_context(context).map_err(|_| SniError::ALERT_FATAL),
+                None => Ok(()),
+            }
+        });
+    }
+    quiche::Config::with_boring_ssl_ctx_builder(version, first.context)
+        .map_err(|e| format!("quiche refuses the TLS context: {e}"))
+}
+
+/// The exact name, else the wildcard one label up (RFC 6125 6.4.3: `*` stands for one whole label).
+fn lookup<'a>(by_name: &'a HashMap<String, SslContext>, name: &str) -> Option<&'a SslContext> {
+    by_name.get(name).or_else(|| {
+        let parent = name.split_once('.')?.1;
+        by_name.get(&format!("*.{parent}"))
+    })
+}
+
+fn verify_clients(
+    context: &mut SslContextBuilder, (pem, required): &(Vec<u8>, bool),
+) -> Result<(), String> {
+    let mut store = X509StoreBuilder::new().map_err(|e| e.to_string())?;
+    for authority in X509::stack_from_pem(pem).map_err(|e| e.to_string())? {
+        context.add_client_ca(&authority).map_err(|e| e.to_string())?;
+        store.add_cert(authority).map_err(|e| e.to_string())?;
+    }
+    context.set_cert_store_builder(store);
+    let mut mode = SslVerifyMode::PEER;
+    if *required {
+        mode |= SslVerifyMode::FAIL_IF_NO_PEER_CERT;
+    }
+    context.set_verify(mode);
+    Ok(())
+}
+
+unsafe fn bytes<'a>(at: *const u8, len: size_t) -> &'a [u8] {
+    if at.is_null() || len == 0 {
+        &[]
+    } else {
+        slice::from_raw_parts(at, len)
+    }
+}
+
+/// Writes `reason`, cut to fit and NUL-terminated, and returns its length negated (-1 where nothing fits).
+unsafe fn refuse(reason: &str, why: *mut u8, why_len: size_t) -> c_int {
+    if why.is_null() || why_len == 0 {
+        return -1;
+    }
+    let out = slice::from_raw_parts_mut(why, why_len);
+    let len = reason.len().min(why_len - 1);
+    out[..len].copy_from_slice(&reason.as_bytes()[..len]);
+    out[len] = 0;
+    -(len.max(1) as c_int)
+}

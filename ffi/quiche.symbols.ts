@@ -1,0 +1,335 @@
+/**
+ * Every function of the native library that we call, each beside its declaration. `test/ffi/abi.test.ts` compares the quiche
+ * part with `quiche.h`: presence, count, width and signedness of arguments, and the result.
+ */
+import type { CTable } from "./abi.ts";
+
+const CONFIG = {
+  quiche_version: { c: "const char *quiche_version(void)", args: [], returns: "pointer" },
+  quiche_config_new: { c: "quiche_config *quiche_config_new(uint32_t version)", args: ["u32"], returns: "pointer" },
+  quiche_config_free: { c: "void quiche_config_free(quiche_config *config)", args: ["pointer"], returns: "void" },
+  quiche_config_verify_peer: {
+    c: "void quiche_config_verify_peer(quiche_config *config, bool v)",
+    args: ["pointer", "bool"],
+    returns: "void",
+  },
+  quiche_config_grease: {
+    c: "void quiche_config_grease(quiche_config *config, bool v)",
+    args: ["pointer", "bool"],
+    returns: "void",
+  },
+  quiche_config_set_application_protos: {
+    c: "int quiche_config_set_application_protos(quiche_config *config, const uint8_t *protos, size_t protos_len)",
+    args: ["pointer", "buffer", "usize"],
+    returns: "i32",
+  },
+  quiche_config_set_max_idle_timeout: {
+    c: "void quiche_config_set_max_idle_timeout(quiche_config *config, uint64_t v)",
+    args: ["pointer", "u64"],
+    returns: "void",
+  },
+  quiche_config_set_max_recv_udp_payload_size: {
+    c: "void quiche_config_set_max_recv_udp_payload_size(quiche_config *config, size_t v)",
+    args: ["pointer", "usize"],
+    returns: "void",
+  },
+  quiche_config_set_max_send_udp_payload_size: {
+    c: "void quiche_config_set_max_send_udp_payload_size(quiche_config *config, size_t v)",
+    args: ["pointer", "usize"],
+    returns: "void",
+  },
+  quiche_config_set_initial_max_data: {
+    c: "void quiche_config_set_initial_max_data(quiche_config *config, uint64_t v)",
+    args: ["pointer", "u64"],
+    returns: "void",
+  },
+  quiche_config_set_initial_max_stream_data_bidi_local: {
+    c: "void quiche_config_set_initial_max_stream_data_bidi_local(quiche_config *config, uint64_t v)",
+    args: ["pointer", "u64"],
+    returns: "void",
+  },
+  quiche_config_set_initial_max_stream_data_bidi_remote: {
+    c: "void quiche_config_set_initial_max_stream_data_bidi_remote(quiche_config *config, uint64_t v)",
+    args: ["pointer", "u64"],
+    returns: "void",
+  },
+  quiche_config_set_initial_max_stream_data_uni: {
+    c: "void quiche_config_set_initial_max_stream_data_uni(quiche_config *config, uint64_t v)",
+    args: ["pointer", "u64"],
+    returns: "void",
+  },
+  quiche_config_set_initial_max_streams_bidi: {
+    c: "void quiche_config_set_initial_max_streams_bidi(quiche_config *config, uint64_t v)",
+    args: ["pointer", "u64"],
+    returns: "void",
+  },
+  quiche_config_set_initial_max_streams_uni: {
+    c: "void quiche_config_set_initial_max_streams_uni(quiche_config *config, uint64_t v)",
+    args: ["pointer", "u64"],
+    returns: "void",
+  },
+  quiche_config_set_cc_algorithm_name: {
+    c: "int quiche_config_set_cc_algorithm_name(quiche_config *config, const char *algo)",
+    args: ["pointer", "buffer"],
+    returns: "i32",
+  },
+  quiche_config_enable_pacing: {
+    c: "void quiche_config_enable_pacing(quiche_config *config, bool v)",
+    args: ["pointer", "bool"],
+    returns: "void",
+  },
+  quiche_config_set_max_connection_window: {
+    c: "void quiche_config_set_max_connection_window(quiche_config *config, uint64_t v)",
+    args: ["pointer", "u64"],
+    returns: "void",
+  },
+  quiche_config_set_max_stream_window: {
+    c: "void quiche_config_set_max_stream_window(quiche_config *config, uint64_t v)",
+    args: ["pointer", "u64"],
+    returns: "void",
+  },
+  quiche_config_set_active_connection_id_limit: {
+    c: "void quiche_config_set_active_connection_id_limit(quiche_config *config, uint64_t v)",
+    args: ["pointer", "u64"],
+    returns: "void",
+  },
+  quiche_config_set_stateless_reset_token: {
+    c: "void quiche_config_set_stateless_reset_token(quiche_config *config, const uint8_t *v)",
+    args: ["pointer", "pointer"],
+    returns: "void",
+  },
+} as const satisfies CTable;
+
+const CONNECTION = {
+  quiche_accept: {
+    c: "quiche_conn *quiche_accept(const uint8_t *scid, size_t scid_len, const uint8_t *odcid, size_t odcid_len, const struct sockaddr *local, socklen_t local_len, const struct sockaddr *peer, socklen_t peer_len, quiche_config *config)",
+    args: ["pointer", "usize", "pointer", "usize", "pointer", "u32", "pointer", "u32", "pointer"],
+    returns: "pointer",
+  },
+  quiche_connect: {
+    c: "quiche_conn *quiche_connect(const char *server_name, const uint8_t *scid, size_t scid_len, const struct sockaddr *local, socklen_t local_len, const struct sockaddr *peer, socklen_t peer_len, quiche_config *config)",
+    args: ["buffer", "pointer", "usize", "pointer", "u32", "pointer", "u32", "pointer"],
+    returns: "pointer",
+  },
+  quiche_negotiate_version: {
+    c: "ssize_t quiche_negotiate_version(const uint8_t *scid, size_t scid_len, const uint8_t *dcid, size_t dcid_len, uint8_t *out, size_t out_len)",
+    args: ["pointer", "usize", "pointer", "usize", "pointer", "usize"],
+    returns: "isize",
+  },
+  quiche_conn_free: { c: "void quiche_conn_free(quiche_conn *conn)", args: ["pointer"], returns: "void" },
+  quiche_conn_recv: {
+    c: "ssize_t quiche_conn_recv(quiche_conn *conn, uint8_t *buf, size_t buf_len, const quiche_recv_info *info)",
+    args: ["pointer", "pointer", "usize", "pointer"],
+    returns: "isize",
+  },
+  quiche_conn_send: {
+    c: "ssize_t quiche_conn_send(quiche_conn *conn, uint8_t *out, size_t out_len, quiche_send_info *out_info)",
+    args: ["pointer", "pointer", "usize", "pointer"],
+    returns: "isize",
+  },
+  quiche_conn_timeout_as_millis: {
+    c: "uint64_t quiche_conn_timeout_as_millis(const quiche_conn *conn)",
+    args: ["pointer"],
+    returns: "u64",
+  },
+  quiche_conn_on_timeout: { c: "void quiche_conn_on_timeout(quiche_conn *conn)", args: ["pointer"], returns: "void" },
+  quiche_conn_close: {
+    c: "int quiche_conn_close(quiche_conn *conn, bool app, uint64_t err, const uint8_t *reason, size_t reason_len)",
+    args: ["pointer", "bool", "u64", "pointer", "usize"],
+    returns: "i32",
+  },
+  quiche_conn_is_established: {
+    c: "bool quiche_conn_is_established(const quiche_conn *conn)",
+    args: ["pointer"],
+    returns: "bool",
+  },
+  quiche_conn_is_draining: {
+    c: "bool quiche_conn_is_draining(const quiche_conn *conn)",
+    args: ["pointer"],
+    returns: "bool",
+  },
+  quiche_conn_is_closed: {
+    c: "bool quiche_conn_is_closed(const quiche_conn *conn)",
+    args: ["pointer"],
+    returns: "bool",
+  },
+  quiche_conn_is_timed_out: {
+    c: "bool quiche_conn_is_timed_out(const quiche_conn *conn)",
+    args: ["pointer"],
+    returns: "bool",
+  },
+  quiche_conn_peer_error: {
+    c: "bool quiche_conn_peer_error(const quiche_conn *conn, bool *is_app, uint64_t *error_code, const uint8_t **reason, size_t *reason_len)",
+    args: ["pointer", "pointer", "pointer", "pointer", "pointer"],
+    returns: "bool",
+  },
+  quiche_conn_local_error: {
+    c: "bool quiche_conn_local_error(const quiche_conn *conn, bool *is_app, uint64_t *error_code, const uint8_t **reason, size_t *reason_len)",
+    args: ["pointer", "pointer", "pointer", "pointer", "pointer"],
+    returns: "bool",
+  },
+  quiche_conn_server_name: {
+    c: "void quiche_conn_server_name(const quiche_conn *conn, const uint8_t **out, size_t *out_len)",
+    args: ["pointer", "pointer", "pointer"],
+    returns: "void",
+  },
+  quiche_conn_stats: {
+    c: "void quiche_conn_stats(const quiche_conn *conn, quiche_stats *out)",
+    args: ["pointer", "pointer"],
+    returns: "void",
+  },
+  quiche_conn_scids_left: {
+    c: "size_t quiche_conn_scids_left(quiche_conn *conn)",
+    args: ["pointer"],
+    returns: "usize",
+  },
+  quiche_conn_new_scid: {
+    c: "int quiche_conn_new_scid(quiche_conn *conn, const uint8_t *scid, size_t scid_len, const uint8_t *reset_token, bool retire_if_needed, uint64_t *scid_seq)",
+    args: ["pointer", "pointer", "usize", "pointer", "bool", "pointer"],
+    returns: "i32",
+  },
+  quiche_conn_retired_scids: {
+    c: "size_t quiche_conn_retired_scids(const quiche_conn *conn)",
+    args: ["pointer"],
+    returns: "usize",
+  },
+  quiche_conn_retired_scid_iter: {
+    c: "quiche_connection_id_iter *quiche_conn_retired_scid_iter(quiche_conn *conn)",
+    args: ["pointer"],
+    returns: "pointer",
+  },
+  quiche_connection_id_iter_next: {
+    c: "bool quiche_connection_id_iter_next(quiche_connection_id_iter *iter, const uint8_t **out, size_t *out_len)",
+    args: ["pointer", "pointer", "pointer"],
+    returns: "bool",
+  },
+  quiche_connection_id_iter_free: {
+    c: "void quiche_connection_id_iter_free(quiche_connection_id_iter *iter)",
+    args: ["pointer"],
+    returns: "void",
+  },
+} as const satisfies CTable;
+
+const STREAM = {
+  quiche_conn_stream_shutdown: {
+    c: "int quiche_conn_stream_shutdown(quiche_conn *conn, uint64_t stream_id, enum quiche_shutdown direction, uint64_t err)",
+    args: ["pointer", "u64", "i32", "u64"],
+    returns: "i32",
+  },
+  quiche_conn_stream_writable: {
+    c: "int quiche_conn_stream_writable(quiche_conn *conn, uint64_t stream_id, size_t len)",
+    args: ["pointer", "u64", "usize"],
+    returns: "i32",
+  },
+  quiche_conn_stream_writable_next: {
+    c: "int64_t quiche_conn_stream_writable_next(quiche_conn *conn)",
+    args: ["pointer"],
+    returns: "i64",
+  },
+  quiche_conn_stream_finished: {
+    c: "bool quiche_conn_stream_finished(const quiche_conn *conn, uint64_t stream_id)",
+    args: ["pointer", "u64"],
+    returns: "bool",
+  },
+} as const satisfies CTable;
+
+const H3 = {
+  quiche_h3_config_new: { c: "quiche_h3_config *quiche_h3_config_new(void)", args: [], returns: "pointer" },
+  quiche_h3_config_free: {
+    c: "void quiche_h3_config_free(quiche_h3_config *config)",
+    args: ["pointer"],
+    returns: "void",
+  },
+  quiche_h3_config_set_max_field_section_size: {
+    c: "void quiche_h3_config_set_max_field_section_size(quiche_h3_config *config, uint64_t v)",
+    args: ["pointer", "u64"],
+    returns: "void",
+  },
+  quiche_h3_conn_new_with_transport: {
+    c: "quiche_h3_conn *quiche_h3_conn_new_with_transport(quiche_conn *quiche_conn, quiche_h3_config *config)",
+    args: ["pointer", "pointer"],
+    returns: "pointer",
+  },
+  quiche_h3_conn_free: { c: "void quiche_h3_conn_free(quiche_h3_conn *conn)", args: ["pointer"], returns: "void" },
+  quiche_h3_conn_poll: {
+    c: "int64_t quiche_h3_conn_poll(quiche_h3_conn *conn, quiche_conn *quic_conn, quiche_h3_event **ev)",
+    args: ["pointer", "pointer", "pointer"],
+    returns: "i64",
+  },
+  quiche_h3_event_type: {
+    c: "enum quiche_h3_event_type quiche_h3_event_type(quiche_h3_event *ev)",
+    args: ["pointer"],
+    returns: "i32",
+  },
+  quiche_h3_event_headers_has_more_frames: {
+    c: "bool quiche_h3_event_headers_has_more_frames(quiche_h3_event *ev)",
+    args: ["pointer"],
+    returns: "bool",
+  },
+  quiche_h3_event_free: { c: "void quiche_h3_event_free(quiche_h3_event *ev)", args: ["pointer"], returns: "void" },
+  quiche_h3_send_body: {
+    c: "ssize_t quiche_h3_send_body(quiche_h3_conn *conn, quiche_conn *quic_conn, uint64_t stream_id, const uint8_t *body, size_t body_len, bool fin)",
+    args: ["pointer", "pointer", "u64", "pointer", "usize", "bool"],
+    returns: "isize",
+  },
+  quiche_h3_recv_body: {
+    c: "ssize_t quiche_h3_recv_body(quiche_h3_conn *conn, quiche_conn *quic_conn, uint64_t stream_id, uint8_t *out, size_t out_len)",
+    args: ["pointer", "pointer", "u64", "pointer", "usize"],
+    returns: "isize",
+  },
+  quiche_h3_send_goaway: {
+    c: "int quiche_h3_send_goaway(quiche_h3_conn *conn, quiche_conn *quic_conn, uint64_t id)",
+    args: ["pointer", "pointer", "u64"],
+    returns: "i32",
+  },
+} as const satisfies CTable;
+
+/** Our own functions (`ffi/native/src`). */
+export const OWN_SYMBOLS = {
+  spooky_abi_version: { c: "uint32_t spooky_abi_version(void)", args: [], returns: "u32" },
+  spooky_build_hash: { c: "const char *spooky_build_hash(void)", args: [], returns: "pointer" },
+  spooky_h3_event_fields: {
+    c: "int64_t spooky_h3_event_fields(const quiche_h3_event *ev, uint8_t *out, size_t out_len)",
+    args: ["pointer", "pointer", "usize"],
+    returns: "i64",
+  },
+  spooky_h3_send_fields: {
+    c: "int64_t spooky_h3_send_fields(quiche_h3_conn *h3, quiche_conn *conn, uint64_t stream_id, const uint8_t *section, size_t section_len, int kind, bool fin)",
+    args: ["pointer", "pointer", "u64", "buffer", "usize", "i32", "bool"],
+    returns: "i64",
+  },
+  spooky_tls_new: { c: "spooky_tls *spooky_tls_new(void)", args: [], returns: "pointer" },
+  spooky_tls_add_identity: {
+    c: "int spooky_tls_add_identity(spooky_tls *tls, const uint8_t *names, size_t names_len, const uint8_t *chain_pem, size_t chain_pem_len, const uint8_t *key_pem, size_t key_pem_len, uint8_t *why, size_t why_len)",
+    args: ["pointer", "buffer", "usize", "buffer", "usize", "buffer", "usize", "pointer", "usize"],
+    returns: "i32",
+  },
+  spooky_tls_client_ca: {
+    c: "int spooky_tls_client_ca(spooky_tls *tls, const uint8_t *pem, size_t pem_len, bool required, uint8_t *why, size_t why_len)",
+    args: ["pointer", "buffer", "usize", "bool", "pointer", "usize"],
+    returns: "i32",
+  },
+  spooky_tls_finish: {
+    c: "quiche_config *spooky_tls_finish(spooky_tls *tls, uint32_t version, uint8_t *why, size_t why_len)",
+    args: ["pointer", "u32", "pointer", "usize"],
+    returns: "pointer",
+  },
+  spooky_tls_free: { c: "void spooky_tls_free(spooky_tls *tls)", args: ["pointer"], returns: "void" },
+  spooky_waker_new: {
+    c: "spooky_waker *spooky_waker_new(const int *fds, size_t fds_len, int out_fd)",
+    args: ["pointer", "usize", "i32"],
+    returns: "pointer",
+  },
+  spooky_waker_arm: {
+    c: "int spooky_waker_arm(spooky_waker *waker, uint32_t mask)",
+    args: ["pointer", "u32"],
+    returns: "i32",
+  },
+  spooky_waker_free: { c: "void spooky_waker_free(spooky_waker *waker)", args: ["pointer"], returns: "void" },
+} as const satisfies CTable;
+
+/** quiche's functions that we call. */
+export const QUICHE_SYMBOLS = { ...CONFIG, ...CONNECTION, ...STREAM, ...H3 } as const satisfies CTable;
+
+/** All of the native library. */
+export const NATIVE_SYMBOLS = { ...QUICHE_SYMBOLS, ...OWN_SYMBOLS } as const satisfies CTable;

@@ -1,0 +1,104 @@
+/** quiche's configurations: transport, TLS and HTTP/3, made once per listener and shared by its connections. */
+import { ProxyError } from "../../src/core/error.ts";
+import { LIMITS } from "../../src/core/limits.ts";
+import { Handle } from "../handle.ts";
+import { QUICHE } from "../layout.ts";
+import type { Library } from "../library.ts";
+import { Arena } from "../memory.ts";
+
+/** A certificate chain with its key, PEM, and the names it answers for (lower case; empty: only as the default). */
+export interface Identity {
+  readonly serverNames: readonly string[];
+  readonly chainPem: Uint8Array;
+  readonly keyPem: Uint8Array;
+  /** For error messages. */
+  readonly label: string;
+}
+
+/** Transport and HTTP/3 settings of a server. */
+export interface EngineSettings {
+  readonly identities: readonly Identity[];
+  readonly idleTimeoutMs: number;
+  readonly connectionWindowBytes: number;
+  readonly streamWindowBytes: number;
+  readonly streamsMax: number;
+  /** Hard limit of a request's field section; over it quiche closes the connection (0x107). */
+  readonly fieldSectionBytesMax: number;
+}
+
+const WHY_BYTES = 512;
+const ALPN_H3 = new TextEncoder().encode("\x02h3");
+/** quiche lets windows grow to these; they bound the memory one client can make us hold. */
+const WINDOW_GROWTH = 2.4;
+/** Control, encoder and decoder streams, and room for greased ones. */
+const UNI_STREAMS = 16;
+const UNI_STREAM_WINDOW_BYTES = 64 * 1024;
+/** Ids of the peer that we keep: enough for a few migrations at once. */
+const PEER_IDS = 4;
+
+/** A server's transport configuration with its TLS context. Throws `CERTIFICATE` naming the certificate and the reason. */
+export function makeServerConfig(library: Library, settings: EngineSettings): Handle {
+  const { native, ledger } = library;
+  const arena = new Arena(library.foreign, WHY_BYTES);
+  const builder = new Handle("tls", native.spooky_tls_new(), ledger, (at) => native.spooky_tls_free(at));
+  try {
+    for (const identity of settings.identities) addIdentity(library, builder, arena, identity);
+  } catch (thrown) {
+    builder.free();
+    throw thrown;
+  }
+  const address = native.spooky_tls_finish(
+    builder.surrender(),
+    QUICHE.QUICHE_PROTOCOL_VERSION,
+    arena.address,
+    WHY_BYTES,
+  );
+  if (address === 0) throw new ProxyError("CERTIFICATE", `the TLS context cannot be made: ${arena.text(0)}`);
+  const config = new Handle("config", address, ledger, (at) => native.quiche_config_free(at));
+  applyTransport(library, config.address, settings);
+  return config;
+}
+
+/** The transport parameters both a server and the test client set. */
+export function applyTransport(library: Library, config: number, settings: Omit<EngineSettings, "identities">): void {
+  const { native } = library;
+  native.quiche_config_set_application_protos(config, ALPN_H3, ALPN_H3.length);
+  native.quiche_config_set_max_idle_timeout(config, settings.idleTimeoutMs);
+  native.quiche_config_set_max_recv_udp_payload_size(config, LIMITS.receivePayloadBytesMax);
+  native.quiche_config_set_max_send_udp_payload_size(config, LIMITS.sendDatagramBytesMax);
+  native.quiche_config_set_initial_max_data(config, settings.connectionWindowBytes);
+  native.quiche_config_set_initial_max_stream_data_bidi_local(config, settings.streamWindowBytes);
+  native.quiche_config_set_initial_max_stream_data_bidi_remote(config, settings.streamWindowBytes);
+  native.quiche_config_set_initial_max_stream_data_uni(config, UNI_STREAM_WINDOW_BYTES);
+  native.quiche_config_set_initial_max_streams_bidi(config, settings.streamsMax);
+  native.quiche_config_set_initial_max_streams_uni(config, UNI_STREAMS);
+  native.quiche_config_set_max_connection_window(config, Math.floor(settings.connectionWindowBytes * WINDOW_GROWTH));
+  native.quiche_config_set_max_stream_window(config, Math.floor(settings.streamWindowBytes * WINDOW_GROWTH));
+  native.quiche_config_set_active_connection_id_limit(config, PEER_IDS);
+  // Bursts are bounded per turn instead: quiche's pacing only suggests send times, and waiting for them costs timers.
+  native.quiche_config_enable_pacing(config, false);
+}
+
+/** HTTP/3 settings. */
+export function makeH3Config(library: Library, fieldSectionBytesMax: number): Handle {
+  const { native, ledger } = library;
+  const h3 = new Handle("h3-config", native.quiche_h3_config_new(), ledger, (at) => native.quiche_h3_config_free(at));
+  native.quiche_h3_config_set_max_field_section_size(h3.address, fieldSectionBytesMax);
+  return h3;
+}
+
+function addIdentity(library: Library, builder: Handle, arena: Arena, identity: Identity): void {
+  const names = new TextEncoder().encode(identity.serverNames.join("\n"));
+  const result = library.native.spooky_tls_add_identity(
+    builder.address,
+    names.length === 0 ? null : names,
+    names.length,
+    identity.chainPem,
+    identity.chainPem.length,
+    identity.keyPem,
+    identity.keyPem.length,
+    arena.address,
+    WHY_BYTES,
+  );
+  if (result !== 0) throw new ProxyError("CERTIFICATE", `${identity.label}: ${arena.text(0)}`);
+}

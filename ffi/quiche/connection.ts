@@ -1,0 +1,177 @@
+/** One quiche connection behind the engine port. Every call is a number in and a number out; quiche's "done" is not an error. */
+import { must } from "../../src/core/assert.ts";
+import {
+  type CloseReason,
+  type EngineConnection,
+  type EngineSession,
+  SEND_DONE,
+  SEND_FULL,
+} from "../../src/quic/engine.ts";
+import type { Handle } from "../handle.ts";
+import { QUICHE_ERROR } from "../layout.ts";
+import type { SocketAddress } from "../sockaddr.ts";
+import type { EngineParts } from "./engine.ts";
+import { QuicheSession } from "./session.ts";
+
+const ID_BYTES_MAX = 20;
+const RESET_TOKEN_BYTES = 16;
+const TEXT_BYTES_MAX = 255;
+
+/** A connection. Owns its native object and, once open, its HTTP/3 session. */
+export class QuicheConnection implements EngineConnection {
+  readonly peerIp: string;
+  readonly peerPort: number;
+  readonly #parts: EngineParts;
+  readonly #handle: Handle;
+  #session: QuicheSession | null = null;
+
+  constructor(parts: EngineParts, handle: Handle, peer: SocketAddress) {
+    this.#parts = parts;
+    this.#handle = handle;
+    this.peerIp = peer.ip;
+    this.peerPort = peer.port;
+  }
+
+  feed(slot: number): number {
+    const { incoming } = this.#parts.socket;
+    return this.#parts.library.native.quiche_conn_recv(
+      this.#handle.address,
+      incoming.dataAddress(slot),
+      incoming.lengthOf(slot),
+      incoming.infoAddress(slot),
+    );
+  }
+
+  send(): number {
+    const { outgoing } = this.#parts.socket;
+    if (!outgoing.hasRoom) return SEND_FULL;
+    const length = this.#parts.library.native.quiche_conn_send(
+      this.#handle.address,
+      outgoing.writeAddress,
+      outgoing.writeRoom,
+      outgoing.infoAddress,
+    );
+    // Done, or an error that has put the connection into its closing state: either way there is no packet now.
+    if (length <= 0) return SEND_DONE;
+    outgoing.append(length);
+    return length;
+  }
+
+  timeoutMs(): number {
+    return this.#parts.library.native.quiche_conn_timeout_as_millis(this.#handle.address);
+  }
+
+  onTimeout(): void {
+    this.#parts.library.native.quiche_conn_on_timeout(this.#handle.address);
+  }
+
+  isEstablished(): boolean {
+    return this.#parts.library.native.quiche_conn_is_established(this.#handle.address);
+  }
+
+  isDraining(): boolean {
+    return this.#parts.library.native.quiche_conn_is_draining(this.#handle.address);
+  }
+
+  isClosed(): boolean {
+    return this.#parts.library.native.quiche_conn_is_closed(this.#handle.address);
+  }
+
+  closeReason(): CloseReason | null {
+    const { native } = this.#parts.library;
+    const peer = this.#readError("peer", native.quiche_conn_peer_error);
+    if (peer !== null) return peer;
+    if (native.quiche_conn_is_timed_out(this.#handle.address)) return { by: "idle", app: false, code: 0, reason: "" };
+    return this.#readError("local", native.quiche_conn_local_error);
+  }
+
+  close(app: boolean, code: number, reason: string): void {
+    const { scratch } = this.#parts;
+    const { read } = new TextEncoder().encodeInto(
+      reason.slice(0, TEXT_BYTES_MAX),
+      scratch.arena.bytes.subarray(scratch.text),
+    );
+    this.#parts.library.native.quiche_conn_close(
+      this.#handle.address,
+      app,
+      code,
+      scratch.arena.address + scratch.text,
+      Math.min(read, TEXT_BYTES_MAX),
+    );
+  }
+
+  idsWanted(): number {
+    return this.#parts.library.native.quiche_conn_scids_left(this.#handle.address);
+  }
+
+  offerId(id: Uint8Array, resetToken: Uint8Array): boolean {
+    const { arena, id: idAt, token, word } = this.#parts.scratch;
+    arena.bytes.set(id, idAt);
+    arena.bytes.set(resetToken, token);
+    const { native } = this.#parts.library;
+    const at = arena.address;
+    return native.quiche_conn_new_scid(this.#handle.address, at + idAt, id.length, at + token, false, at + word) === 0;
+  }
+
+  takeRetiredIds(onRetired: (id: Uint8Array) => void): void {
+    const { library, scratch } = this.#parts;
+    if (library.native.quiche_conn_retired_scids(this.#handle.address) === 0) return;
+    const { arena, id, word, length } = scratch;
+    const iterator = library.native.quiche_conn_retired_scid_iter(this.#handle.address);
+    while (library.native.quiche_connection_id_iter_next(iterator, arena.address + word, arena.address + length)) {
+      const size = Math.min(arena.getWide(length), ID_BYTES_MAX);
+      library.copyIn(arena, id, arena.getWide(word), size);
+      onRetired(arena.bytes.slice(id, id + size));
+    }
+    library.native.quiche_connection_id_iter_free(iterator);
+  }
+
+  openSession(): EngineSession | null {
+    this.#session = QuicheSession.open(this.#parts, this.#handle);
+    return this.#session;
+  }
+
+  serverName(): string {
+    const { library, scratch } = this.#parts;
+    const { arena, word, length } = scratch;
+    library.native.quiche_conn_server_name(this.#handle.address, arena.address + word, arena.address + length);
+    return this.#copyText(arena.getWide(word), arena.getWide(length));
+  }
+
+  free(): void {
+    this.#session?.free();
+    this.#session = null;
+    this.#handle.free();
+  }
+
+  #readError(
+    by: "peer" | "local",
+    read: (conn: number, isApp: number, code: number, reason: number, reasonLength: number) => boolean,
+  ): CloseReason | null {
+    const { arena, flag, code, word, length } = this.#parts.scratch;
+    const at = arena.address;
+    if (!read(this.#handle.address, at + flag, at + code, at + word, at + length)) return null;
+    const app = must(arena.bytes[flag], "the flag lies in the arena") !== 0;
+    const number = arena.getWide(code);
+    return { by, app, code: number, reason: this.#copyText(arena.getWide(word), arena.getWide(length)) };
+  }
+
+  /** Text of the peer's, printable ASCII only: it goes into logs. */
+  #copyText(address: number, lengthBytes: number): string {
+    const { arena, text } = this.#parts.scratch;
+    const size = Math.min(lengthBytes, TEXT_BYTES_MAX);
+    this.#parts.library.copyIn(arena, text, address, size);
+    let out = "";
+    for (const byte of arena.bytes.subarray(text, text + size))
+      out += byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "?";
+    return out;
+  }
+}
+
+/** True when quiche's number means that there is nothing to do. */
+export function isDone(result: number): boolean {
+  return result === QUICHE_ERROR.QUICHE_ERR_DONE;
+}
+
+/** Sizes of what goes through the scratch memory. */
+export const SCRATCH = { idBytes: ID_BYTES_MAX, tokenBytes: RESET_TOKEN_BYTES, textBytes: TEXT_BYTES_MAX } as const;

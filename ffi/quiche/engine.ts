@@ -1,0 +1,142 @@
+/** libquiche as the engine port, on one UDP socket. */
+import type { Counters } from "../../src/core/counters.ts";
+import { LIMITS } from "../../src/core/limits.ts";
+import type { EngineConnection, QuicEngine } from "../../src/quic/engine.ts";
+import { Handle } from "../handle.ts";
+import { SEND_INFO } from "../layout.ts";
+import type { Library } from "../library.ts";
+import { Arena } from "../memory.ts";
+import { readSockaddr, SOCKADDR_BYTES, sockaddrLength } from "../sockaddr.ts";
+import type { UdpSocket } from "../udp-socket.ts";
+import { type EngineSettings, makeH3Config, makeServerConfig } from "./config.ts";
+import { QuicheConnection, SCRATCH } from "./connection.ts";
+
+/** What the connections of an engine share. */
+export interface EngineParts {
+  readonly library: Library;
+  readonly socket: UdpSocket;
+  readonly h3Config: Handle;
+  readonly scratch: ScratchPlaces;
+  /** Field sections come in here. */
+  readonly fields: Arena;
+  /** Body bytes come in here. */
+  readonly body: Arena;
+}
+
+/** Memory for the out-parameters of one call, with the offsets of its places. */
+export interface ScratchPlaces {
+  readonly arena: Arena;
+  readonly word: number;
+  readonly length: number;
+  readonly code: number;
+  readonly flag: number;
+  readonly id: number;
+  readonly token: number;
+  readonly text: number;
+}
+
+/** Makes the memory that calls share. */
+export function makeParts(library: Library, socket: UdpSocket, h3Config: Handle): EngineParts {
+  const arena = new Arena(library.foreign, 4096);
+  return {
+    library,
+    socket,
+    h3Config,
+    scratch: {
+      arena,
+      word: arena.take(8),
+      length: arena.take(8),
+      code: arena.take(8),
+      flag: arena.take(8),
+      id: arena.take(SCRATCH.idBytes),
+      token: arena.take(SCRATCH.tokenBytes),
+      text: arena.take(4 * SCRATCH.textBytes),
+    },
+    fields: new Arena(library.foreign, LIMITS.fieldSectionBytesMax),
+    body: new Arena(library.foreign, LIMITS.bodyReadBytesMax),
+  };
+}
+
+/** The engine port over libquiche. */
+export class QuicheEngine implements QuicEngine {
+  readonly socket: UdpSocket;
+  readonly counters: Counters;
+  readonly #parts: EngineParts;
+  readonly #library: Library;
+  #config: Handle;
+
+  constructor(library: Library, socket: UdpSocket, settings: EngineSettings, counters: Counters) {
+    this.#library = library;
+    this.socket = socket;
+    this.counters = counters;
+    this.#config = makeServerConfig(library, settings);
+    this.#parts = makeParts(library, socket, makeH3Config(library, settings.fieldSectionBytesMax));
+  }
+
+  accept(slot: number, scid: Uint8Array, resetToken: Uint8Array): EngineConnection | null {
+    const { native, ledger } = this.#library;
+    const { incoming } = this.socket;
+    const { arena, id, token } = this.#parts.scratch;
+    arena.bytes.set(scid, id);
+    arena.bytes.set(resetToken, token);
+    // The handshake id's reset token is taken from the configuration at this moment.
+    native.quiche_config_set_stateless_reset_token(this.#config.address, arena.address + token);
+    const name = incoming.nameAt(slot);
+    const local = incoming.localAt(slot);
+    const { meta } = incoming;
+    const address = native.quiche_accept(
+      arena.address + id,
+      scid.length,
+      0,
+      0,
+      meta.address + local,
+      sockaddrLength(meta.view.getUint16(local, true)),
+      meta.address + name,
+      sockaddrLength(meta.view.getUint16(name, true)),
+      this.#config.address,
+    );
+    if (address === 0) return null;
+    const handle = new Handle("connection", address, ledger, (at) => native.quiche_conn_free(at));
+    return new QuicheConnection(this.#parts, handle, readSockaddr(meta, name));
+  }
+
+  sendVersionNegotiation(
+    slot: number,
+    ids: { dcidAt: number; dcidLength: number; scidAt: number; scidLength: number },
+  ): void {
+    const { incoming, outgoing } = this.socket;
+    if (!outgoing.hasRoom) return;
+    const to = outgoing.info + SEND_INFO.to;
+    const from = outgoing.info + SEND_INFO.from;
+    copyAddress(incoming.meta, incoming.nameAt(slot), outgoing.meta, to);
+    copyAddress(incoming.meta, incoming.localAt(slot), outgoing.meta, from);
+    const toLength = sockaddrLength(outgoing.meta.view.getUint16(to, true));
+    outgoing.meta.view.setUint32(outgoing.info + SEND_INFO.to_len, toLength, true);
+    outgoing.meta.view.setUint32(outgoing.info + SEND_INFO.from_len, toLength, true);
+    const length = this.#library.native.quiche_negotiate_version(
+      incoming.data.address + ids.scidAt,
+      ids.scidLength,
+      incoming.data.address + ids.dcidAt,
+      ids.dcidLength,
+      outgoing.writeAddress,
+      outgoing.writeRoom,
+    );
+    if (length > 0) outgoing.append(length);
+  }
+
+  /** Replaces certificates and settings for new connections; those that exist keep theirs. Throws as the constructor. */
+  replaceSettings(settings: EngineSettings): void {
+    const next = makeServerConfig(this.#library, settings);
+    this.#config.free();
+    this.#config = next;
+  }
+
+  close(): void {
+    this.#config.free();
+    this.#parts.h3Config.free();
+  }
+}
+
+function copyAddress(from: Arena, fromAt: number, to: Arena, toAt: number): void {
+  to.bytes.set(from.bytes.subarray(fromAt, fromAt + SOCKADDR_BYTES), toAt);
+}

@@ -1,0 +1,173 @@
+/** quiche's HTTP/3 on one connection, behind the engine port. A field section crosses in one call each way. */
+import { assert } from "../../src/core/assert.ts";
+import { LIMITS } from "../../src/core/limits.ts";
+import { EVENT, type EngineSession, type EventKind, type SectionKind, STREAM } from "../../src/quic/engine.ts";
+import { Handle } from "../handle.ts";
+import { H3_ERROR, H3_EVENT, QUICHE, QUICHE_ERROR } from "../layout.ts";
+import type { Library } from "../library.ts";
+import type { EngineParts } from "./engine.ts";
+
+/** An HTTP/3 session. Freed by its connection. */
+export class QuicheSession implements EngineSession {
+  streamId = -1;
+  moreFrames = false;
+  section: Uint8Array | null = null;
+  readonly #parts: EngineParts;
+  readonly #library: Library;
+  readonly #connection: Handle;
+  readonly #handle: Handle;
+
+  constructor(parts: EngineParts, connection: Handle, handle: Handle) {
+    this.#parts = parts;
+    this.#library = parts.library;
+    this.#connection = connection;
+    this.#handle = handle;
+  }
+
+  /** Begins HTTP/3: opens the control streams and sends SETTINGS. Null when quiche refuses. */
+  static open(parts: EngineParts, connection: Handle): QuicheSession | null {
+    const { native, ledger } = parts.library;
+    const address = native.quiche_h3_conn_new_with_transport(connection.address, parts.h3Config.address);
+    if (address === 0) return null;
+    const handle = new Handle("session", address, ledger, (at) => native.quiche_h3_conn_free(at));
+    return new QuicheSession(parts, connection, handle);
+  }
+
+  free(): void {
+    this.#handle.free();
+  }
+
+  poll(): EventKind {
+    const { native } = this.#library;
+    const { arena, word } = this.#parts.scratch;
+    const streamId = native.quiche_h3_conn_poll(this.#handle.address, this.#connection.address, arena.address + word);
+    if (streamId < 0) return streamId === H3_ERROR.QUICHE_H3_ERR_DONE ? EVENT.none : EVENT.failed;
+    const event = arena.getWide(word);
+    this.streamId = streamId;
+    const kind = this.#read(event, native.quiche_h3_event_type(event));
+    native.quiche_h3_event_free(event);
+    return kind;
+  }
+
+  get bodyBytes(): Uint8Array {
+    return this.#parts.body.bytes;
+  }
+
+  readBody(streamId: number): number {
+    const { native } = this.#library;
+    const { body } = this.#parts;
+    const size = native.quiche_h3_recv_body(
+      this.#handle.address,
+      this.#connection.address,
+      streamId,
+      body.address,
+      LIMITS.bodyReadBytesMax,
+    );
+    return size >= 0 ? size : streamNumber(size);
+  }
+
+  isFinished(streamId: number): boolean {
+    return this.#library.native.quiche_conn_stream_finished(this.#connection.address, streamId);
+  }
+
+  sendSection(streamId: number, section: Uint8Array, kind: SectionKind, fin: boolean): number {
+    const result = this.#library.native.spooky_h3_send_fields(
+      this.#handle.address,
+      this.#connection.address,
+      streamId,
+      section,
+      section.length,
+      kind,
+      fin,
+    );
+    return result >= 0 ? 0 : streamNumber(result);
+  }
+
+  sendBody(streamId: number, piece: Uint8Array, from: number, fin: boolean): number {
+    assert(from <= piece.length, "a piece is sent from a place inside it");
+    const left = piece.length - from;
+    // The address is taken for this call alone; the piece is referenced until it returns.
+    const address = left === 0 ? this.#parts.body.address : this.#library.foreign.addressOf(piece) + from;
+    const sent = this.#library.native.quiche_h3_send_body(
+      this.#handle.address,
+      this.#connection.address,
+      streamId,
+      address,
+      left,
+      fin,
+    );
+    return sent >= 0 ? sent : streamNumber(sent);
+  }
+
+  checkWritable(streamId: number): number {
+    const result = this.#library.native.quiche_conn_stream_writable(this.#connection.address, streamId, 0);
+    return result >= 0 ? 0 : transportNumber(result);
+  }
+
+  nextWritable(): number {
+    return this.#library.native.quiche_conn_stream_writable_next(this.#connection.address);
+  }
+
+  resetStream(streamId: number, code: number): void {
+    this.#shutdown(streamId, QUICHE.QUICHE_SHUTDOWN_WRITE, code);
+    this.#shutdown(streamId, QUICHE.QUICHE_SHUTDOWN_READ, code);
+  }
+
+  stopReading(streamId: number, code: number): void {
+    this.#shutdown(streamId, QUICHE.QUICHE_SHUTDOWN_READ, code);
+  }
+
+  sendGoaway(streamId: number): void {
+    this.#library.native.quiche_h3_send_goaway(this.#handle.address, this.#connection.address, streamId);
+  }
+
+  #shutdown(streamId: number, side: number, code: number): void {
+    this.#library.native.quiche_conn_stream_shutdown(this.#connection.address, streamId, side, code);
+  }
+
+  #read(event: number, type: number): EventKind {
+    switch (type) {
+      case H3_EVENT.QUICHE_H3_EVENT_HEADERS:
+        this.#readSection(event);
+        return EVENT.fields;
+      case H3_EVENT.QUICHE_H3_EVENT_DATA:
+        return EVENT.data;
+      case H3_EVENT.QUICHE_H3_EVENT_FINISHED:
+        return EVENT.finished;
+      case H3_EVENT.QUICHE_H3_EVENT_RESET:
+        return EVENT.reset;
+      case H3_EVENT.QUICHE_H3_EVENT_GOAWAY:
+        return EVENT.goaway;
+      default:
+        return EVENT.other;
+    }
+  }
+
+  #readSection(event: number): void {
+    const { fields } = this.#parts;
+    const { native } = this.#library;
+    const size = native.spooky_h3_event_fields(event, fields.address, LIMITS.fieldSectionBytesMax);
+    this.section = size < 0 ? null : fields.bytes.subarray(0, size);
+    this.moreFrames = native.quiche_h3_event_headers_has_more_frames(event);
+  }
+}
+
+/** A result of quiche's HTTP/3 calls as a number of the port. */
+function streamNumber(result: number): number {
+  switch (result) {
+    case H3_ERROR.QUICHE_H3_ERR_DONE:
+    case H3_ERROR.QUICHE_H3_ERR_STREAM_BLOCKED:
+    case H3_ERROR.QUICHE_H3_TRANSPORT_ERR_DONE:
+      return STREAM.blocked;
+    case H3_ERROR.QUICHE_H3_TRANSPORT_ERR_STREAM_STOPPED:
+      return STREAM.stopped;
+    default:
+      return STREAM.gone;
+  }
+}
+
+/** A result of quiche's transport calls as a number of the port. */
+function transportNumber(result: number): number {
+  if (result === QUICHE_ERROR.QUICHE_ERR_STREAM_STOPPED) return STREAM.stopped;
+  return result === QUICHE_ERROR.QUICHE_ERR_DONE ? STREAM.blocked : STREAM.gone;
+}

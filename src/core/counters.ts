@@ -1,0 +1,60 @@
+/**
+ * What happened, counted. Plain numeric fields: an increment costs one store, and every layer may write. Names are those of
+ * the events; their exposition (names, labels, units) is the business of `observe`.
+ */
+export class Counters {
+  // Datagrams and the loop.
+  datagramsReceived = 0;
+  datagramsSent = 0;
+  bytesReceived = 0;
+  bytesSent = 0;
+  receiveCalls = 0;
+  sendCalls = 0;
+  turns = 0;
+  wakeUps = 0;
+  datagramsTruncated = 0;
+  datagramsMalformed = 0;
+  datagramsUnknownId = 0;
+  datagramsRefused = 0;
+  kernelDrops = 0;
+  gsoFallbacks = 0;
+  sendErrors = 0;
+  sendBlocked = 0;
+  versionNegotiations = 0;
+  heldFlushes = 0;
+
+  // Connections.
+  connectionsAccepted = 0;
+  connectionsEstablished = 0;
+  connectionsClosed = 0;
+  connectionsRefused = 0;
+  connectionsTimedOut = 0;
+  handshakesFailed = 0;
+
+  // Requests.
+  requestsStarted = 0;
+  requestsMalformed = 0;
+  requestsHeadTooLarge = 0;
+  requestsRejectedDraining = 0;
+  requestsCompleted = 0;
+  requestsFailed = 0;
+  requestsAborted = 0;
+  retries = 0;
+  responsesReset = 0;
+
+  // Upstream and health.
+  upstreamAttempts = 0;
+  upstreamFailures = 0;
+  upstreamFallbacks = 0;
+  upstreamDeadlines = 0;
+  upstreamDials = 0;
+  probesSent = 0;
+  probesFailed = 0;
+  probesDelayed = 0;
+  healthTransitions = 0;
+  ringWalksCut = 0;
+
+  // Logging.
+  logLinesDropped = 0;
+  logWriteErrors = 0;
+}

@@ -1,0 +1,307 @@
+/**
+ * Field sections: the head or the trailers of a message as bytes with an index, so that fields are checked, filtered and
+ * passed on without a string for each. Across the native boundary they travel flat, little endian (the same layout as in
+ * `ffi/native/src/fields.rs`):
+ *
+ *     u32 count | u32 bytesAt | count x { u32 nameLength, u32 valueLength } | gap | bytes: name, value, name, value ...
+ */
+import { assert, must } from "./assert.ts";
+import { FIELD_ID_MAX, fieldIdOf, fieldIdOfBytes, fieldNameOf, UNKNOWN_FIELD } from "./field-names.ts";
+import { LIMITS } from "./limits.ts";
+
+/** Where the table of lengths begins in the flat layout. */
+const TABLE_AT = 8;
+const TABLE_ENTRY_BYTES = 8;
+/** Words of the index for one field: where the name begins, where the value begins, the name's number. */
+const INDEX_WORDS = 3;
+/** A section of others at its limit still takes the fields that we add. */
+const WRITER_FIELDS_MAX = LIMITS.fieldsPerSectionMax + LIMITS.fieldsAddedMax;
+/** Where a writer's bytes begin: behind a table of full length, so that both can grow. */
+const WRITER_BYTES_AT = TABLE_AT + TABLE_ENTRY_BYTES * WRITER_FIELDS_MAX;
+/** Up to this length a loop copies faster than a call (measured on Bun 1.4.5: even at about 60 bytes). */
+const LOOP_COPY_BYTES_MAX = 64;
+
+/**
+ * An immutable field section that owns its memory. Positions are `0 .. count - 1`, in the order received; offsets are into
+ * `bytes`. Strings hold one byte per character (latin1). Its bytes may move in memory: lend native code a `FieldWriter`'s.
+ */
+export class FieldSection {
+  /** Names and values back to back. */
+  readonly bytes: Uint8Array;
+  readonly count: number;
+  readonly #index: Int32Array;
+  #text: string | null = null;
+
+  private constructor(bytes: Uint8Array, count: number, index: Int32Array) {
+    this.bytes = bytes;
+    this.count = count;
+    this.#index = index;
+  }
+
+  /**
+   * Copies the flat section in the first `lengthBytes` of `flat`. Null when its lengths do not fit its size; what names and
+   * values hold is not looked at.
+   */
+  static from(flat: Uint8Array, lengthBytes: number = flat.length): FieldSection | null {
+    if (lengthBytes < TABLE_AT || lengthBytes > flat.length) return null;
+    const count = readU32(flat, 0);
+    const bytesAt = readU32(flat, 4);
+    if (bytesAt > lengthBytes || TABLE_AT + TABLE_ENTRY_BYTES * count > bytesAt) return null;
+
+    const index = new Int32Array(INDEX_WORDS * count + 1);
+    let at = bytesAt;
+    for (let i = 0; i < count; i++) {
+      const entry = TABLE_AT + TABLE_ENTRY_BYTES * i;
+      const nameLength = readU32(flat, entry);
+      const valueAt = at + nameLength;
+      const end = valueAt + readU32(flat, entry + 4);
+      if (end > lengthBytes) return null;
+      index[INDEX_WORDS * i] = at - bytesAt;
+      index[INDEX_WORDS * i + 1] = valueAt - bytesAt;
+      index[INDEX_WORDS * i + 2] = fieldIdOfBytes(flat, at, nameLength);
+      at = end;
+    }
+    if (at !== lengthBytes) return null;
+    index[INDEX_WORDS * count] = at - bytesAt;
+    return new FieldSection(flat.slice(bytesAt, lengthBytes), count, index);
+  }
+
+  /** The name's number in `FIELD`; 0 for names that have none. */
+  nameId(i: number): number {
+    return this.#word(INDEX_WORDS * i + 2);
+  }
+
+  nameAt(i: number): number {
+    return this.#word(INDEX_WORDS * i);
+  }
+
+  /** Where the name ends and the value begins. */
+  valueAt(i: number): number {
+    return this.#word(INDEX_WORDS * i + 1);
+  }
+
+  valueEnd(i: number): number {
+    return this.#word(INDEX_WORDS * i + INDEX_WORDS);
+  }
+
+  nameLength(i: number): number {
+    return this.valueAt(i) - this.nameAt(i);
+  }
+
+  valueLength(i: number): number {
+    return this.valueEnd(i) - this.valueAt(i);
+  }
+
+  name(i: number): string {
+    const id = this.nameId(i);
+    return id === UNKNOWN_FIELD ? this.#latin1(this.nameAt(i), this.valueAt(i)) : fieldNameOf(id);
+  }
+
+  value(i: number): string {
+    return this.#latin1(this.valueAt(i), this.valueEnd(i));
+  }
+
+  /** Compares bytes; makes no string. */
+  nameIs(i: number, name: string): boolean {
+    return equalsLatin1(this.bytes, this.nameAt(i), this.valueAt(i), name);
+  }
+
+  /** Compares bytes; makes no string. */
+  valueIs(i: number, value: string): boolean {
+    return equalsLatin1(this.bytes, this.valueAt(i), this.valueEnd(i), value);
+  }
+
+  /** Position of the first field with this number from `from` on; -1 when there is none. */
+  find(nameId: number, from: number = 0): number {
+    assert(nameId > UNKNOWN_FIELD && nameId < FIELD_ID_MAX, "a field is looked up by a number of the name table");
+    for (let i = from; i < this.count; i++) {
+      if (this.nameId(i) === nameId) return i;
+    }
+    return -1;
+  }
+
+  /** Value of the first field of this name (lower case); null when there is none. */
+  get(name: string): string | null {
+    const id = fieldIdOf(name);
+    for (let i = 0; i < this.count; i++) {
+      if (this.nameId(i) === id && (id !== UNKNOWN_FIELD || this.nameIs(i, name))) return this.value(i);
+    }
+    return null;
+  }
+
+  #word(at: number): number {
+    const word = this.#index[at];
+    assert(word !== undefined, "a field's position is below the section's count");
+    return word;
+  }
+
+  /**
+   * ASCII, which is nearly all, is cut out of one decoding of the whole section: 10 ns for a string after the first, where
+   * decoding each one costs 80 (Bun 1.4.5).
+   */
+  #latin1(at: number, end: number): string {
+    let seen = 0;
+    for (let p = at; p < end; p++) seen |= this.bytes[p] ?? 0;
+    if (seen < 0x80) {
+      this.#text ??= SINGLE_BYTE_DECODER.decode(this.bytes);
+      return this.#text.slice(at, end);
+    }
+    let text = "";
+    for (let p = at; p < end; p++) text += String.fromCharCode(this.bytes[p] ?? 0);
+    return text;
+  }
+}
+
+/** In truth windows-1252: one character for each byte, so offsets hold, but only those of ASCII bytes are the byte itself. */
+const SINGLE_BYTE_DECODER = new TextDecoder("latin1");
+
+/**
+ * Builds sections in one scratch area that is made once and never moves, so native code may read what `finish` returns.
+ * Holds `LIMITS.fieldsPerSectionMax` fields and `LIMITS.fieldsAddedMax` more, with `LIMITS.fieldWriterBytesMax` bytes of
+ * names and values: what goes beyond is refused with false, and everything after it too, so that a caller may ask `full` once at the
+ * end. Names are given in lower case; neither they nor values are checked here.
+ */
+export class FieldWriter {
+  readonly #bytes = new Uint8Array(new ArrayBuffer(WRITER_BYTES_AT + LIMITS.fieldWriterBytesMax));
+  #count = 0;
+  #end = WRITER_BYTES_AT;
+  #full = false;
+
+  /** Something was refused since `begin`. */
+  get full(): boolean {
+    return this.#full;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Starts a new section; views given out before are no longer valid. */
+  begin(): void {
+    this.#count = 0;
+    this.#end = WRITER_BYTES_AT;
+    this.#full = false;
+  }
+
+  /** Adds a field from strings of one byte per character. */
+  add(name: string, value: string): boolean {
+    if (!this.#hasRoom(1, name.length + value.length)) return false;
+    this.#putText(name);
+    this.#putText(value);
+    this.#putLengths(name.length, value.length);
+    return true;
+  }
+
+  /** Adds field `i` of a section as it is. */
+  addFrom(section: FieldSection, i: number): boolean {
+    return this.addRun(section, i, i + 1);
+  }
+
+  /** Adds the fields `from .. to - 1` of a section as they are: their bytes lie together and are copied in one go. */
+  addRun(section: FieldSection, from: number, to: number): boolean {
+    if (from >= to) return !this.#full;
+    const at = section.nameAt(from);
+    const end = section.valueEnd(to - 1);
+    if (!this.#hasRoom(to - from, end - at)) return false;
+    this.#putBytes(section.bytes, at, end);
+    for (let i = from; i < to; i++) this.#putLengths(section.nameLength(i), section.valueLength(i));
+    return true;
+  }
+
+  /** Adds one field: the name of field `i`, the values of it and of all later fields of that number, joined. */
+  addJoined(section: FieldSection, i: number, separator: string): boolean {
+    const id = section.nameId(i);
+    let valueLength = section.valueLength(i);
+    for (let j = section.find(id, i + 1); j >= 0; j = section.find(id, j + 1)) {
+      valueLength += separator.length + section.valueLength(j);
+    }
+    if (!this.#hasRoom(1, section.nameLength(i) + valueLength)) return false;
+    this.#putBytes(section.bytes, section.nameAt(i), section.valueEnd(i));
+    for (let j = section.find(id, i + 1); j >= 0; j = section.find(id, j + 1)) {
+      this.#putText(separator);
+      this.#putBytes(section.bytes, section.valueAt(j), section.valueEnd(j));
+    }
+    this.#putLengths(section.nameLength(i), valueLength);
+    return true;
+  }
+
+  /** The flat section: a view on the scratch area, valid until the next `begin`. */
+  finish(): Uint8Array {
+    assert(!this.#full, "a section that lacks fields is not sent");
+    writeU32(this.#bytes, 0, this.#count);
+    writeU32(this.#bytes, 4, WRITER_BYTES_AT);
+    return this.#bytes.subarray(0, this.#end);
+  }
+
+  /** A section of its own with the same fields. */
+  toSection(): FieldSection {
+    const { length } = this.finish();
+    return must(FieldSection.from(this.#bytes, length), "a writer's section is well formed");
+  }
+
+  #hasRoom(fields: number, bytes: number): boolean {
+    if (this.#count + fields > WRITER_FIELDS_MAX || this.#end + bytes > this.#bytes.length) this.#full = true;
+    return !this.#full;
+  }
+
+  #putText(text: string): void {
+    let seen = 0;
+    let at = this.#end;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      seen |= code;
+      this.#bytes[at++] = code;
+    }
+    assert(seen <= 0xff, "a field's text has one byte per character");
+    this.#end = at;
+  }
+
+  #putBytes(source: Uint8Array, at: number, end: number): void {
+    copyBytes(this.#bytes, this.#end, source, at, end);
+    this.#end += end - at;
+  }
+
+  /** Closes a field whose bytes have been put. */
+  #putLengths(nameLength: number, valueLength: number): void {
+    const entry = TABLE_AT + TABLE_ENTRY_BYTES * this.#count;
+    writeU32(this.#bytes, entry, nameLength);
+    writeU32(this.#bytes, entry + 4, valueLength);
+    this.#count += 1;
+  }
+}
+
+/**
+ * Copies `source[at..end)` to `into` from `to` on. A view of a small array costs 200 ns once and 40 ns each (Bun 1.4.5), so a
+ * short part is copied by a loop, and a part that is most of its source by copying all of it and moving the part down.
+ */
+function copyBytes(into: Uint8Array, to: number, source: Uint8Array, at: number, end: number): void {
+  const length = end - at;
+  if (length <= LOOP_COPY_BYTES_MAX) {
+    for (let i = 0; i < length; i++) into[to + i] = source[at + i] ?? 0;
+  } else if (2 * length >= source.length && to + source.length <= into.length) {
+    into.set(source, to);
+    if (at > 0) into.copyWithin(to, to + at, to + end);
+  } else {
+    into.set(source.subarray(at, end), to);
+  }
+}
+
+function equalsLatin1(bytes: Uint8Array, at: number, end: number, text: string): boolean {
+  if (end - at !== text.length) return false;
+  for (let i = 0; i < text.length; i++) {
+    if (bytes[at + i] !== text.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+function readU32(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16);
+  return low + (bytes[at + 3] ?? 0) * 0x100_0000;
+}
+
+function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
+}

@@ -1,0 +1,84 @@
+/**
+ * Every maximum of the program that is not configuration, with its reason. `docs/limits.md` is generated from this file's
+ * comments; a limit that is reached is counted and has a defined answer.
+ */
+
+/** The limits. Names end in their unit and then `Max`. */
+export const LIMITS = {
+  /** Datagrams taken from one socket in one turn: 64 measured as good as 256 and better than 16. */
+  datagramsPerTurnMax: 64,
+  /** Room for one received datagram, bytes; more than this is no QUIC packet for us (we announce 1,472) and is dropped. */
+  datagramBytesMax: 2048,
+  /** Largest UDP payload we announce to take (`max_udp_payload_size`), bytes: 1,500 less IPv4 and UDP headers. */
+  receivePayloadBytesMax: 1472,
+  /** Largest UDP payload we send, bytes: 1,350 + headers fits the common 1,500 minus tunnels. */
+  sendDatagramBytesMax: 1350,
+  /** Packets one connection may send in one turn before others have theirs: 64 is one full GSO message. */
+  packetsPerConnectionTurnMax: 64,
+  /** Bytes collected for sending in one turn. */
+  sendArenaBytesMax: 4 * 1024 * 1024,
+  /** Messages handed to one sendmmsg call. */
+  messagesPerSendMax: 256,
+  /** HTTP/3 events handled for one connection in one turn. */
+  eventsPerConnectionTurnMax: 256,
+  /** How long a flush that would carry only acknowledgements waits for an answer to go with it, milliseconds. */
+  heldFlushMsMax: 2,
+  /** Datagrams a connection may have received since its last flush before the flush is no longer held. */
+  heldDatagramsMax: 8,
+  /** Bytes of a field section, as `spooky_h3_event_fields` lays it out. */
+  fieldSectionBytesMax: 256 * 1024,
+  /** Fields in one section. */
+  fieldsPerSectionMax: 256,
+  /** Fields that we add to a section of others (`via`, `x-forwarded-*`, ids): room that a full section leaves free for them. */
+  fieldsAddedMax: 16,
+  /** Bytes of names and values that we write: a section of others, its authority once more in a field, 4 KiB of our own. */
+  fieldWriterBytesMax: 2 * 256 * 1024 + 4096,
+  /** Names that Connection fields may list: real ones list two or three, and each is compared with every field. */
+  connectionOptionsMax: 32,
+  /** Response bytes waiting in our memory for one stream whose client does not read. */
+  responseBufferBytesMax: 256 * 1024,
+  /** Bytes read from one request stream in one pull. */
+  bodyReadBytesMax: 64 * 1024,
+  /** Log bytes waiting for a slow reader; further lines are dropped and counted. */
+  logBufferBytesMax: 4 * 1024 * 1024,
+  /** A response of at most this Content-Length is read in one go, which spares fetch a stream: 4 of 30 us (Bun 1.4.5). */
+  fetchWholeBodyBytesMax: 16 * 1024,
+  /** How late a deadline towards a backend may be noticed, milliseconds: running requests are looked at this often. */
+  upstreamSweepMsMax: 50,
+  /** How long an idle connection to a backend is kept, milliseconds: less than the 75 s after which common servers close theirs. */
+  upstreamIdleMsMax: 60_000,
+  /** Files of an `upstream_tls.ca_dir`: the system's own folder holds about 300. */
+  trustFilesMax: 4096,
+  /** Bytes of one file with certificate authorities: the system's bundle has about 250 KiB. */
+  trustFileBytesMax: 4 * 1024 * 1024,
+  /** Health probes under way at once in a process; those beyond it wait for one to end. */
+  probesAtOnceMax: 64,
+  /** Bytes of a probe's answer that are read so that its connection can be used again; more is cut off. */
+  probeBodyBytesMax: 64 * 1024,
+  /** Bytes of one log write: what collected while the write before it ran. */
+  logWriteBytesMax: 256 * 1024,
+  /** Characters of one value in a log line: a whole path of common length fits, an attacker's megabyte does not. */
+  logValueCharactersMax: 8 * 1024,
+  /** How long a process that ends waits for a slow reader of its log, milliseconds. */
+  logFlushMsMax: 1000,
+  /** Tries at backends for one request. */
+  attemptsPerRequestMax: 2,
+  /** Pools of one configuration: four times the largest route table that was measured (`bench/micro/route.ts`). */
+  poolsMax: 4096,
+  /** Backends of one pool: a round-robin pick looks at each of them, about 1 ns apiece. */
+  backendsPerPoolMax: 1024,
+  /** Ring points of a backend of weight 100: the share of a backend is then true to about 8 % (1/sqrt(160)). */
+  ringPointsPerBackend: 160,
+  /** Ring points of one pool, 6 bytes each; larger rings are thinned (`balance/hash-ring.ts`). */
+  ringPointsMax: 65_536,
+  /** Ring points passed in search of a usable backend, about 1 ns each, before a plain scan answers. */
+  ringWalkPointsMax: 1024,
+  /** Bytes of a configuration file: 4,000 backends with health checks fit, and a wrong file (a log, an image) is refused at once. */
+  configBytesMax: 1024 * 1024,
+  /** Keys and values of a configuration, those that YAML aliases repeat included: stops a few lines from expanding to billions. */
+  configNodesMax: 100_000,
+  /** Levels of nesting in a configuration; the schema needs 6. */
+  configDepthMax: 32,
+  /** Mistakes shown for one configuration; further ones are only counted. */
+  configProblemsMax: 100,
+} as const;

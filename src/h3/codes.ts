@@ -1,0 +1,8 @@
+/** HTTP/3 error codes that we send (RFC 9114 8.1). */
+export const H3_CODE = {
+  noError: 0x100,
+  internalError: 0x102,
+  requestRejected: 0x10b,
+  requestCancelled: 0x10c,
+  messageError: 0x10e,
+} as const;

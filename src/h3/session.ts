@@ -1,0 +1,184 @@
+/** One HTTP/3 session: the engine's events become request streams; blocked output goes on when there is room. */
+import type { Counters } from "../core/counters.ts";
+import { FieldSection } from "../core/fields.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { SessionDriver } from "../quic/connection.ts";
+import { type EngineSession, EVENT, type EventKind, STREAM } from "../quic/engine.ts";
+import { H3_CODE } from "./codes.ts";
+import { Malformed, readRequestHead, type RequestHead } from "./head.ts";
+import { RequestStream, type StreamHost } from "./stream.ts";
+
+/** Whoever answers requests. */
+export interface RequestHandler {
+  onRequest(stream: RequestStream, head: RequestHead): void;
+  /** A head that breaks the rules; `answer` says whether the client gets a 400, a 431 or a reset. */
+  onMalformed(stream: RequestStream, malformed: Malformed): void;
+}
+
+/** What a session needs from its connection. */
+export interface SessionHost {
+  readonly counters: Counters;
+  /** Something is to be sent. */
+  wake(): void;
+  /** There is more to do than one turn allows. */
+  again(): void;
+  /** Close the connection with an HTTP/3 code. */
+  close(code: number): void;
+}
+
+/** Client-initiated bidirectional streams have ids 0, 4, 8 ... (RFC 9000 2.1). */
+const STREAM_ID_STEP = 4;
+
+/** The streams of one connection. */
+export class Http3Session implements SessionDriver, StreamHost {
+  readonly engine: EngineSession;
+  readonly #host: SessionHost;
+  readonly #handler: RequestHandler;
+  readonly #headerBytesMax: number;
+  readonly #streams = new Map<number, RequestStream>();
+  #blocked: RequestStream[] = [];
+  /** Streams whose response has not begun. */
+  #unanswered = 0;
+  #draining = false;
+  #highestId = -STREAM_ID_STEP;
+  #goawayId = Infinity;
+  #gone = false;
+
+  constructor(engine: EngineSession, host: SessionHost, handler: RequestHandler, headerBytesMax: number) {
+    this.engine = engine;
+    this.#host = host;
+    this.#handler = handler;
+    this.#headerBytesMax = headerBytesMax;
+  }
+
+  get awaitsAnswer(): boolean {
+    return this.#unanswered > 0 && this.#unanswered === this.#streams.size;
+  }
+
+  get openStreams(): number {
+    return this.#streams.size;
+  }
+
+  process(): void {
+    let events = 0;
+    while (events < LIMITS.eventsPerConnectionTurnMax) {
+      const kind = this.engine.poll();
+      if (kind === EVENT.none) break;
+      events += 1;
+      if (kind === EVENT.failed) {
+        this.#host.wake();
+        break;
+      }
+      this.#onEvent(kind);
+    }
+    if (events === LIMITS.eventsPerConnectionTurnMax) this.#host.again();
+    this.#retryBlocked();
+    this.#checkStops();
+    this.#closeIfDrained();
+  }
+
+  /** RFC 9114 5.2: says which requests are still taken; every later one is rejected and may be sent elsewhere. */
+  drain(): void {
+    if (this.#draining || this.#gone) return;
+    this.#draining = true;
+    this.#goawayId = this.#highestId + STREAM_ID_STEP;
+    this.engine.sendGoaway(this.#goawayId);
+    this.#host.wake();
+    this.#closeIfDrained();
+  }
+
+  abandon(): void {
+    this.#gone = true;
+    for (const stream of [...this.#streams.values()]) stream.onAborted("closed");
+  }
+
+  wake(): void {
+    this.#host.wake();
+  }
+
+  block(stream: RequestStream): void {
+    if (!this.#blocked.includes(stream)) this.#blocked.push(stream);
+  }
+
+  answered(): void {
+    this.#unanswered -= 1;
+  }
+
+  forget(stream: RequestStream): void {
+    if (!this.#streams.delete(stream.id)) return;
+    if (!stream.headSent) this.#unanswered -= 1;
+    if (this.#draining) this.#closeIfDrained();
+  }
+
+  #onEvent(kind: EventKind): void {
+    const { streamId } = this.engine;
+    if (kind === EVENT.fields) {
+      this.#onFields(streamId);
+      return;
+    }
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return;
+    if (kind === EVENT.data) stream.onData();
+    else if (kind === EVENT.finished) stream.onFinished();
+    else if (kind === EVENT.reset) stream.onAborted("reset");
+  }
+
+  #onFields(streamId: number): void {
+    // A second section on a stream is its trailers: nothing here passes them on yet, so they end here unread.
+    if (this.#streams.has(streamId)) return;
+    this.#highestId = Math.max(this.#highestId, streamId);
+    if (streamId >= this.#goawayId) {
+      this.#host.counters.requestsRejectedDraining += 1;
+      this.engine.resetStream(streamId, H3_CODE.requestRejected);
+      this.#host.wake();
+      return;
+    }
+    this.#begin(streamId, this.engine.section, this.engine.moreFrames);
+  }
+
+  #begin(streamId: number, flat: Uint8Array | null, hasBody: boolean): void {
+    this.#host.counters.requestsStarted += 1;
+    const section = flat === null ? null : FieldSection.from(flat);
+    const tooLarge = section === null || sizeOf(section) > this.#headerBytesMax;
+    const head = tooLarge ? new Malformed("section-too-large") : readRequestHead(section);
+    const expectedBytes = head instanceof Malformed ? -1 : head.contentLengthBytes;
+    const stream = new RequestStream(this, streamId, { hasBody, expectedBytes });
+    this.#streams.set(streamId, stream);
+    this.#unanswered += 1;
+    if (head instanceof Malformed) this.#handler.onMalformed(stream, head);
+    else this.#handler.onRequest(stream, head);
+  }
+
+  /** Any datagram may have opened a window; each blocked stream tries once. There are at most as many as streams. */
+  #retryBlocked(): void {
+    if (this.#blocked.length === 0) return;
+    const blocked = this.#blocked;
+    this.#blocked = [];
+    for (const stream of blocked) {
+      stream.retryOutput();
+      if (stream.blocked) this.block(stream);
+    }
+    // Whoever was first goes last next time, so that one stream cannot have every window.
+    const [first] = this.#blocked;
+    if (this.#blocked.length > 1 && first !== undefined) this.#blocked.push(...this.#blocked.splice(0, 1));
+  }
+
+  /** quiche has no event for STOP_SENDING: a stopped stream turns up as writable and then refuses. */
+  #checkStops(): void {
+    for (let count = 0; count < LIMITS.eventsPerConnectionTurnMax; count++) {
+      const streamId = this.engine.nextWritable();
+      if (streamId < 0) return;
+      const stream = this.#streams.get(streamId);
+      if (stream !== undefined && this.engine.checkWritable(streamId) === STREAM.stopped) stream.onAborted("stopped");
+    }
+  }
+
+  #closeIfDrained(): void {
+    if (this.#draining && !this.#gone && this.#streams.size === 0) this.#host.close(H3_CODE.noError);
+  }
+}
+
+/** RFC 9114 4.2.2: name and value lengths and 32 for each field. */
+function sizeOf(section: FieldSection): number {
+  return section.bytes.length + section.count * 32;
+}

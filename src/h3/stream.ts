@@ -1,0 +1,265 @@
+/**
+ * One request stream as the server sees it: the request body is pulled from it, the response is written to it. Nothing is read from
+ * the client that nobody asked for, and what the client does not take is kept here, bounded by the writer who is told to stop.
+ */
+import { assert } from "../core/assert.ts";
+import { type EngineSession, SECTION, type SectionKind, STREAM } from "../quic/engine.ts";
+import { H3_CODE } from "./codes.ts";
+
+/** Why a stream ended before its response did. */
+export type AbortReason = "reset" | "stopped" | "closed" | "malformed";
+
+/** Whoever answers the request. */
+export interface StreamOwner {
+  /** All that was written has been taken: there is room for more. */
+  onRoom(): void;
+  /** The response has ended and all of it was taken. Nothing follows. */
+  onSent(): void;
+  /** The client does not want the answer or cannot get it. Nothing can be written any more. */
+  onAborted(reason: AbortReason): void;
+}
+
+/** What a stream needs from its session. */
+export interface StreamHost {
+  readonly engine: EngineSession;
+  /** Something was written or read: the connection has to say something. */
+  wake(): void;
+  /** The stream has output that the connection did not take. */
+  block(stream: RequestStream): void;
+  /** The final head was written: from now on the stream has something to send. */
+  answered(stream: RequestStream): void;
+  /** Neither side has anything more to do with the stream. */
+  forget(stream: RequestStream): void;
+}
+
+interface QueuedOutput {
+  readonly bytes: Uint8Array;
+  readonly kind: SectionKind | "body";
+  readonly fin: boolean;
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** A request stream. Implements `BodySource` of the proxy's ports. */
+export class RequestStream {
+  readonly id: number;
+  /** Called when `pull` may have something new to say. */
+  onReadable: (() => void) | null = null;
+  owner: StreamOwner | null = null;
+  /** Body bytes read from the client. */
+  receivedBytes = 0;
+  /** Body bytes taken for the client. */
+  sentBytes = 0;
+  readonly #host: StreamHost;
+  readonly #expectedBytes: number;
+  #bodyState: "open" | "ended" | "broken";
+  #readable = false;
+  #queue: QueuedOutput[] = [];
+  #queueAt = 0;
+  #headSent = false;
+  #finished = false;
+  #dead = false;
+
+  /** `expectedBytes` is the request's Content-Length, -1 for none. */
+  constructor(host: StreamHost, id: number, options: { hasBody: boolean; expectedBytes: number }) {
+    this.#host = host;
+    this.id = id;
+    this.#bodyState = options.hasBody ? "open" : "ended";
+    this.#expectedBytes = options.expectedBytes;
+  }
+
+  /** Of the request body; see `BodySource`. */
+  get state(): "open" | "ended" | "broken" {
+    return this.#bodyState;
+  }
+
+  /** True when output waits for the client. */
+  get blocked(): boolean {
+    return this.#queue.length > this.#queueAt;
+  }
+
+  /** True when the final head was written. */
+  get headSent(): boolean {
+    return this.#headSent;
+  }
+
+  /** The next piece of the request body, or null; see `BodySource`. */
+  pull(): Uint8Array | null {
+    if (this.#bodyState !== "open" || !this.#readable || this.#dead) return null;
+    const { engine } = this.#host;
+    const size = engine.readBody(this.id);
+    if (size > 0) {
+      this.receivedBytes += size;
+      const piece = engine.bodyBytes.slice(0, size);
+      if (engine.isFinished(this.id)) this.#endBody();
+      // What was read opens the client's window again.
+      this.#host.wake();
+      return piece;
+    }
+    this.#readable = false;
+    if (size === STREAM.blocked || size === 0) {
+      if (engine.isFinished(this.id)) this.#endBody();
+    } else {
+      this.#bodyState = "broken";
+    }
+    return null;
+  }
+
+  /** The reader wants no more of the body. */
+  stop(): void {
+    this.onReadable = null;
+    if (this.#bodyState !== "open" || this.#dead) return;
+    this.#bodyState = "broken";
+    this.#host.engine.stopReading(this.id, H3_CODE.noError);
+    this.#host.wake();
+  }
+
+  /** Writes an informational head. `section` is only read during the call. */
+  sendInformational(section: Uint8Array): void {
+    assert(!this.#headSent, "informational heads come before the final one");
+    this.#write(section, SECTION.head, false);
+  }
+
+  /** Writes the final head. `section` is only read during the call. */
+  sendHead(section: Uint8Array, fin: boolean): void {
+    assert(!this.#headSent, "a response has one final head");
+    this.#headSent = true;
+    this.#host.answered(this);
+    this.#write(section, SECTION.head, fin);
+  }
+
+  /** Writes body bytes, which belong to the stream from here on. False: no more until `onRoom`. */
+  sendBody(piece: Uint8Array): boolean {
+    assert(this.#headSent, "a body comes after its head");
+    if (piece.length > 0) this.#write(piece, "body", false);
+    return !this.blocked;
+  }
+
+  /** Writes trailers and ends the response. */
+  sendTrailers(section: Uint8Array): void {
+    this.#write(section, SECTION.trailers, true);
+  }
+
+  /** Ends the response. */
+  end(): void {
+    this.#write(NOTHING, "body", true);
+  }
+
+  /** Ends the stream now, both ways, with an HTTP/3 code. Idempotent. */
+  reset(code: number): void {
+    if (this.#dead) return;
+    this.#host.engine.resetStream(this.id, code);
+    this.#die();
+    this.#host.wake();
+  }
+
+  /** From the session: body bytes can be read. */
+  onData(): void {
+    if (this.#bodyState !== "open") return;
+    this.#readable = true;
+    this.onReadable?.();
+  }
+
+  /** From the session: the client has ended its side. Bytes that were not pulled yet still come first. */
+  onFinished(): void {
+    if (this.#bodyState !== "open") return;
+    if (this.#host.engine.isFinished(this.id)) this.#endBody();
+    else this.#readable = true;
+    this.onReadable?.();
+  }
+
+  /** From the session: the client reset the stream, stopped reading, or is gone. */
+  onAborted(reason: AbortReason): void {
+    if (this.#dead) return;
+    const { owner } = this;
+    if (reason !== "closed") this.#host.engine.resetStream(this.id, H3_CODE.requestCancelled);
+    this.#die();
+    owner?.onAborted(reason);
+  }
+
+  /** From the session: the connection may take more. */
+  retryOutput(): void {
+    while (this.#queueAt < this.#queue.length && !this.#dead) {
+      const next = this.#queue[this.#queueAt];
+      if (next === undefined) break;
+      const taken = this.#offer(next.bytes, next.kind, next.fin);
+      if (taken < 0) return;
+      if (taken < next.bytes.length) {
+        this.#queue[this.#queueAt] = { bytes: next.bytes.subarray(taken), kind: next.kind, fin: next.fin };
+        return;
+      }
+      this.#queueAt += 1;
+    }
+    this.#queue = [];
+    this.#queueAt = 0;
+    if (!this.#dead && !this.#finished) this.owner?.onRoom();
+  }
+
+  #write(bytes: Uint8Array, kind: SectionKind | "body", fin: boolean): void {
+    assert(!this.#finished, "nothing is written after the end of a response");
+    if (this.#dead) return;
+    const taken = this.blocked ? -1 : this.#offer(bytes, kind, fin);
+    this.#host.wake();
+    if (this.#dead || (taken >= bytes.length && taken >= 0)) return;
+    // A section lies in its writer's memory and must be copied to wait; a piece of body is ours already.
+    const rest = kind === "body" ? bytes.subarray(Math.max(taken, 0)) : bytes.slice();
+    this.#queue.push({ bytes: rest, kind, fin });
+    this.#host.block(this);
+  }
+
+  /** Bytes taken (all of a section or none), -1 for none now. */
+  #offer(bytes: Uint8Array, kind: SectionKind | "body", fin: boolean): number {
+    const { engine } = this.#host;
+    const result = kind === "body" ? engine.sendBody(this.id, bytes, 0, fin) : this.#offerSection(bytes, kind, fin);
+    if (result === STREAM.blocked) return -1;
+    if (result < 0) {
+      this.onAborted(result === STREAM.stopped ? "stopped" : "reset");
+      return -1;
+    }
+    if (kind === "body") this.sentBytes += result;
+    const taken = kind === "body" ? result : bytes.length;
+    if (fin && taken === bytes.length) this.#finish();
+    return taken;
+  }
+
+  #headOffered = false;
+
+  /** The engine wants to know whether a head is the stream's first. */
+  #offerSection(bytes: Uint8Array, kind: SectionKind, fin: boolean): number {
+    const actual = kind === SECTION.head && this.#headOffered ? SECTION.additionalHead : kind;
+    const result = this.#host.engine.sendSection(this.id, bytes, actual, fin);
+    if (result >= 0) this.#headOffered = true;
+    return result;
+  }
+
+  #endBody(): void {
+    const short = this.#expectedBytes >= 0 && this.receivedBytes !== this.#expectedBytes;
+    if (!short) {
+      this.#bodyState = "ended";
+      return;
+    }
+    // RFC 9114 4.1.2: a body that differs from its Content-Length is malformed. Some resets also arrive looking like an end.
+    this.#bodyState = "broken";
+    this.#host.engine.resetStream(this.id, H3_CODE.messageError);
+    const { owner } = this;
+    this.#die();
+    owner?.onAborted("malformed");
+  }
+
+  #finish(): void {
+    this.#finished = true;
+    // RFC 9114 4.1: an answer may end before the request has; the rest of the request is not wanted then.
+    if (this.#bodyState === "open") this.#host.engine.stopReading(this.id, H3_CODE.noError);
+    const { owner } = this;
+    this.#die();
+    owner?.onSent();
+  }
+
+  #die(): void {
+    this.#dead = true;
+    if (this.#bodyState === "open") this.#bodyState = "broken";
+    this.#queue = [];
+    this.#queueAt = 0;
+    this.#host.forget(this);
+  }
+}

@@ -1,0 +1,251 @@
+/** One listening socket: whose is each datagram, who may become a connection, and the connections' life from accept to close. */
+import { TimerWheel } from "../core/timer-wheel.ts";
+import type { Counters } from "../core/counters.ts";
+import { LIMITS } from "../core/limits.ts";
+import { type FillRandom, ID_BYTES, IdCodec, type IdKey } from "./cid.ts";
+import { IdTable } from "./cid-table.ts";
+import { Connection, type ConnectionHost, type SessionDriver } from "./connection.ts";
+import type { CloseReason, EngineSession, QuicEngine } from "./engine.ts";
+import { PACKET, PacketReader } from "./packet.ts";
+
+/** What an endpoint is made of. */
+export interface EndpointOptions {
+  readonly engine: QuicEngine;
+  readonly counters: Counters;
+  readonly idKey: IdKey;
+  readonly fillRandom: FillRandom;
+  readonly connectionsMax: number;
+  /** The stateless reset token of an id (RFC 9000 10.3.2): 16 bytes, the same for the same id. */
+  readonly resetTokenOf: (id: Uint8Array) => Uint8Array;
+  /** Makes the session of a connection whose handshake is done. */
+  readonly onEstablished: (connection: Connection, session: EngineSession) => SessionDriver;
+  readonly onClosed: (connection: Connection, reason: CloseReason | null) => void;
+  /** Makes sure that a turn comes soon. */
+  readonly requestTurn: () => void;
+}
+
+/** A server's first Initial must fill this (RFC 9000 14.1); so must what is answered with Version Negotiation. */
+const INITIAL_BYTES_MIN = 1200;
+/** A client's first destination id has at least 8 bytes (RFC 9000 7.2). */
+const CLIENT_ID_BYTES_MIN = 8;
+/** Ids in use at once: the one of the handshake and the spares. */
+const IDS_PER_CONNECTION = 4;
+
+/** A socket with its connections. */
+export class Endpoint implements ConnectionHost {
+  readonly counters: Counters;
+  readonly #options: EndpointOptions;
+  readonly #engine: QuicEngine;
+  readonly #ids: IdTable<Connection>;
+  readonly #reader = new PacketReader();
+  readonly #wheel: TimerWheel<Connection>;
+  readonly #connections = new Set<Connection>();
+  #touched: Connection[] = [];
+  #dirty: Connection[] = [];
+  #accepting = true;
+  nowMs: number;
+
+  constructor(options: EndpointOptions, nowMs: number) {
+    this.#options = options;
+    this.#engine = options.engine;
+    this.counters = options.counters;
+    this.nowMs = nowMs;
+    this.#wheel = new TimerWheel<Connection>(nowMs);
+    this.#ids = new IdTable(
+      new IdCodec(options.idKey, options.fillRandom),
+      options.connectionsMax * IDS_PER_CONNECTION,
+    );
+  }
+
+  /** Connections alive, closing ones included. */
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections;
+  }
+
+  /** When the endpoint must run again at the latest; `Infinity` for never. */
+  get deadlineMs(): number {
+    return this.#wheel.nextDeadlineMs();
+  }
+
+  /** True when some connection has more to send than its share of the last turn. */
+  get hasDirty(): boolean {
+    return this.#dirty.length > 0;
+  }
+
+  /** Runs deadlines, takes one batch of datagrams and lets the connections work. True: there may be more at once. */
+  receive(nowMs: number): boolean {
+    this.nowMs = nowMs;
+    this.#wheel.expire(nowMs, onDeadline);
+    const count = this.#engine.socket.receive();
+    for (let slot = 0; slot < count; slot++) this.#dispatch(slot);
+    const touched = this.#touched;
+    this.#touched = [];
+    for (const connection of touched) {
+      connection.touched = false;
+      connection.process();
+      this.markDirty(connection);
+    }
+    return count >= LIMITS.datagramsPerTurnMax;
+  }
+
+  /** Flushes the dirty connections and the socket. False: the kernel takes no more until the socket is writable. */
+  flush(): boolean {
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const connection of dirty) {
+      connection.dirty = false;
+      if (!connection.flush()) this.#flushAgain(connection);
+    }
+    return this.#engine.socket.flush();
+  }
+
+  markDirty(connection: Connection): void {
+    if (connection.dirty || connection.closed) return;
+    connection.dirty = true;
+    if (this.#dirty.push(connection) === 1) this.#options.requestTurn();
+  }
+
+  setDeadline(connection: Connection, deadlineMs: number): void {
+    this.#wheel.set(connection, deadlineMs);
+  }
+
+  issueId(connection: Connection): { readonly id: Uint8Array; readonly resetToken: Uint8Array } | null {
+    const id = this.#ids.issue(connection);
+    return id === null ? null : { id, resetToken: this.#options.resetTokenOf(id) };
+  }
+
+  releaseId(id: Uint8Array): void {
+    this.#ids.release(id);
+  }
+
+  onEstablished(connection: Connection, session: EngineSession): SessionDriver {
+    return this.#options.onEstablished(connection, session);
+  }
+
+  onClosed(connection: Connection, reason: CloseReason | null): void {
+    this.#wheel.cancel(connection);
+    for (const id of connection.ids) this.#ids.release(id);
+    connection.ids.length = 0;
+    if (connection.clientIdKey !== null) this.#ids.releaseClientId(connection.clientIdKey);
+    this.#connections.delete(connection);
+    this.counters.connectionsClosed += 1;
+    if (reason?.by === "idle") this.counters.connectionsTimedOut += 1;
+    if (connection.driver === null) this.counters.handshakesFailed += 1;
+    this.#options.onClosed(connection, reason);
+  }
+
+  /** Takes no further connections; GOAWAY to those that exist. */
+  drain(): void {
+    this.#accepting = false;
+    for (const connection of this.#connections) {
+      if (connection.driver === null) continue;
+      connection.driver.drain();
+      connection.wake();
+    }
+  }
+
+  /** Closes every connection that is left with an HTTP/3 code and sends the closing packets as far as the kernel takes them. */
+  closeAll(code: number): void {
+    this.#accepting = false;
+    for (const connection of this.#connections) connection.close(true, code, "");
+    this.flush();
+    for (const connection of [...this.#connections]) connection.destroy();
+  }
+
+  /** The socket's batch was full: empty it and go on; when the kernel is full too, the connection waits for its turn. */
+  #flushAgain(connection: Connection): void {
+    if (!this.#engine.socket.flush() || !connection.flush()) this.markDirty(connection);
+  }
+
+  #dispatch(slot: number): void {
+    const { socket } = this.#engine;
+    const at = socket.offsetOf(slot);
+    const length = socket.lengthOf(slot);
+    const kind = this.#reader.read(socket.received, at, length);
+    switch (kind) {
+      case PACKET.short:
+        this.#feedKnown(slot, this.#ids.find(socket.received, this.#reader.dcidAt, length - 1));
+        return;
+      case PACKET.malformed:
+        this.counters.datagramsMalformed += 1;
+        return;
+      case PACKET.unknownVersion:
+        this.#answerVersion(slot, length);
+        return;
+      default:
+        this.#dispatchLong(slot, length, kind === PACKET.initial);
+    }
+  }
+
+  #dispatchLong(slot: number, length: number, initial: boolean): void {
+    const { received } = this.#engine.socket;
+    const { dcidAt, dcidLength } = this.#reader;
+    const own = dcidLength === ID_BYTES ? this.#ids.find(received, dcidAt, dcidLength) : null;
+    const known = own ?? this.#ids.findClientId(received, dcidAt, dcidLength);
+    if (known !== null || !initial) this.#feedKnown(slot, known);
+    else this.#accept(slot, length);
+  }
+
+  #feedKnown(slot: number, connection: Connection | null): void {
+    if (connection === null) {
+      this.counters.datagramsUnknownId += 1;
+      return;
+    }
+    connection.feed(slot);
+    this.#touch(connection);
+  }
+
+  #touch(connection: Connection): void {
+    if (connection.touched) return;
+    connection.touched = true;
+    this.#touched.push(connection);
+  }
+
+  #answerVersion(slot: number, length: number): void {
+    // Anything shorter could not open a connection in any version we might name (RFC 9000 6.1), and must not be amplified.
+    if (length < INITIAL_BYTES_MIN) {
+      this.counters.datagramsMalformed += 1;
+      return;
+    }
+    this.counters.versionNegotiations += 1;
+    this.#engine.sendVersionNegotiation(slot, this.#reader);
+  }
+
+  #accept(slot: number, length: number): void {
+    const { dcidAt, dcidLength } = this.#reader;
+    if (length < INITIAL_BYTES_MIN || dcidLength < CLIENT_ID_BYTES_MIN) {
+      this.counters.datagramsMalformed += 1;
+      return;
+    }
+    if (!this.#accepting || this.#connections.size >= this.#options.connectionsMax) {
+      this.counters.connectionsRefused += 1;
+      return;
+    }
+    const connection = this.#ids.issueFor((id) => this.#makeConnection(slot, id));
+    if (connection === null) {
+      this.counters.connectionsRefused += 1;
+      return;
+    }
+    connection.clientIdKey = this.#ids.mapClientId(this.#engine.socket.received, dcidAt, dcidLength, connection);
+    this.#connections.add(connection);
+    this.counters.connectionsAccepted += 1;
+    connection.feed(slot);
+    this.#touch(connection);
+  }
+
+  #makeConnection(slot: number, id: Uint8Array): Connection | null {
+    const engine = this.#engine.accept(slot, id, this.#options.resetTokenOf(id));
+    if (engine === null) return null;
+    const connection = new Connection(engine, this);
+    connection.ids.push(id);
+    return connection;
+  }
+}
+
+function onDeadline(connection: Connection): void {
+  connection.onDeadline();
+}

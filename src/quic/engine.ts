@@ -1,0 +1,157 @@
+/**
+ * The engine port: what the QUIC side of Spooky needs of a QUIC library and of a UDP socket, in plain numbers and byte views.
+ * `ffi/` implements it with libquiche and libc; the simulation bed implements it with a fake. Nothing in this layer knows
+ * that the engine is C.
+ */
+import type { Counters } from "../core/counters.ts";
+
+/** One UDP socket with a batch of received datagrams and a batch of datagrams to send. */
+export interface DatagramSocket {
+  /** The address it is bound to, for people: `127.0.0.1:443` or `[::]:443`. */
+  readonly localText: string;
+  readonly localPort: number;
+  /** Takes up to a turn's worth of datagrams from the kernel; returns how many. They stay until the next call. */
+  receive(): number;
+  /** The memory all received datagrams lie in; the engine may change the bytes while it reads a packet. */
+  readonly received: Uint8Array;
+  /** Where datagram `slot` begins in `received`. */
+  offsetOf(slot: number): number;
+  /** Its length in bytes. */
+  lengthOf(slot: number): number;
+  /** Its sender as `ip:port`; makes a string, so not for every datagram. */
+  peerText(slot: number): string;
+  /** Hands everything collected to the kernel. False: the kernel takes no more now; wait until the socket is writable. */
+  flush(): boolean;
+  close(): void;
+}
+
+/** Results of `send` beside a length in bytes. */
+export const SEND_DONE = 0;
+/** The batch is full: flush the socket and try again. */
+export const SEND_FULL = -1;
+
+/** Makes connections on one socket. */
+export interface QuicEngine {
+  readonly socket: DatagramSocket;
+  readonly counters: Counters;
+  /**
+   * A server connection for the Initial in datagram `slot`. Null when the engine refuses. `scid` is the id the client shall use and
+   * `resetToken` belongs to it (RFC 9000 10.3).
+   */
+  accept(slot: number, scid: Uint8Array, resetToken: Uint8Array): EngineConnection | null;
+  /** Queues a Version Negotiation packet for the sender of datagram `slot`; the ids lie in `received`. */
+  sendVersionNegotiation(
+    slot: number,
+    ids: { dcidAt: number; dcidLength: number; scidAt: number; scidLength: number },
+  ): void;
+  /** Frees what all connections shared. Connections must be freed before. */
+  close(): void;
+}
+
+/** How a connection ended. `code` is meaningful when `by` is a side; `app` tells HTTP/3 codes from transport codes. */
+export interface CloseReason {
+  readonly by: "peer" | "local" | "idle";
+  readonly app: boolean;
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** One connection of the engine. After `free` every call is an assertion. */
+export interface EngineConnection {
+  /** The client's address as `ip` and `port` at the start. */
+  readonly peerIp: string;
+  readonly peerPort: number;
+  /** Feeds datagram `slot`. Negative: the engine found it wrong (the connection may be closing now). */
+  feed(slot: number): number;
+  /** Writes the next packet into the socket's batch: its length, `SEND_DONE` or `SEND_FULL`. */
+  send(): number;
+  /** Milliseconds until `onTimeout` must be called; -1 for never. */
+  timeoutMs(): number;
+  onTimeout(): void;
+  isEstablished(): boolean;
+  isDraining(): boolean;
+  isClosed(): boolean;
+  closeReason(): CloseReason | null;
+  /** Starts closing; `app` for HTTP/3 codes. Idempotent. */
+  close(app: boolean, code: number, reason: string): void;
+  /** How many more ids the peer would take from us. */
+  idsWanted(): number;
+  /** Offers the peer another id. False when the engine refuses it. */
+  offerId(id: Uint8Array, resetToken: Uint8Array): boolean;
+  /** Calls back for each id the peer has retired since the last call, with a view valid during the call. */
+  takeRetiredIds(onRetired: (id: Uint8Array) => void): void;
+  /** Begins HTTP/3 on an established connection. Null when the engine refuses. */
+  openSession(): EngineSession | null;
+  /** The server name the client asked for (SNI), or "". */
+  serverName(): string;
+  free(): void;
+}
+
+/** What `EngineSession.poll` found. */
+export const EVENT = {
+  none: 0,
+  /** A field section for `streamId`: a head, or trailers. Read it with `section`. */
+  fields: 1,
+  /** Body bytes can be read from `streamId`. */
+  data: 2,
+  /** The peer has ended `streamId`. */
+  finished: 3,
+  /** The peer has reset `streamId`. */
+  reset: 4,
+  /** The peer goes away. */
+  goaway: 5,
+  /** Of no interest here. */
+  other: 6,
+  /** The connection is being closed by the engine because of an HTTP/3 error. */
+  failed: 7,
+} as const;
+
+/** One of `EVENT`. */
+export type EventKind = (typeof EVENT)[keyof typeof EVENT];
+
+/** Negative results of the session's stream calls. */
+export const STREAM = {
+  /** No room (writing) or nothing there (reading) now. */
+  blocked: -1,
+  /** The peer asked us to stop sending. */
+  stopped: -2,
+  /** The peer reset the stream, or it is gone. */
+  gone: -3,
+} as const;
+
+/** Which section of a message is sent. */
+export const SECTION = { head: 0, additionalHead: 1, trailers: 2 } as const;
+
+/** One of `SECTION`. */
+export type SectionKind = (typeof SECTION)[keyof typeof SECTION];
+
+/** HTTP/3 on one connection. Freed with its connection. */
+export interface EngineSession {
+  /** The next event; its stream is in `streamId`, its facts in `moreFrames` and `section`. */
+  poll(): EventKind;
+  readonly streamId: number;
+  /** For `fields`: false when the message ends with this section. */
+  readonly moreFrames: boolean;
+  /** For `fields`: the flat section (see `core/fields.ts`), a view valid until the next `poll`. Null when it was too large. */
+  readonly section: Uint8Array | null;
+  /** Reads body bytes into `bodyBytes`: how many, or a `STREAM` number. */
+  readBody(streamId: number): number;
+  /** Where `readBody` puts them; overwritten by the next call on any session of the engine. */
+  readonly bodyBytes: Uint8Array;
+  /** True when the peer's side of the stream has ended and everything was read. */
+  isFinished(streamId: number): boolean;
+  /** Sends a flat section: 0 or a `STREAM` number. */
+  sendSection(streamId: number, section: Uint8Array, kind: SectionKind, fin: boolean): number;
+  /** Sends `piece` from `from` on: bytes taken (may be fewer), or a `STREAM` number. With `fin` an empty piece ends the stream. */
+  sendBody(streamId: number, piece: Uint8Array, from: number, fin: boolean): number;
+  /** 0 when the peer still listens on the stream, else a `STREAM` number. */
+  checkWritable(streamId: number): number;
+  /** The next stream whose state towards the peer changed (room, or a stop); -1 when there is none. */
+  nextWritable(): number;
+  /** Resets our side and asks the peer to stop on its side. */
+  resetStream(streamId: number, code: number): void;
+  /** Asks the peer to stop sending; our side goes on. */
+  stopReading(streamId: number, code: number): void;
+  /** GOAWAY with the id from which on requests are not taken (RFC 9114 5.2). */
+  sendGoaway(streamId: number): void;
+}
