@@ -221,10 +221,10 @@ const STREAM = {
     args: ["pointer", "u64", "usize"],
     returns: "i32",
   },
-  quiche_conn_stream_writable_next: {
-    c: "int64_t quiche_conn_stream_writable_next(quiche_conn *conn)",
-    args: ["pointer"],
-    returns: "i64",
+  quiche_conn_stream_recv: {
+    c: "ssize_t quiche_conn_stream_recv(quiche_conn *conn, uint64_t stream_id, uint8_t *out, size_t buf_len, bool *fin, uint64_t *out_error_code)",
+    args: ["pointer", "u64", "pointer", "usize", "pointer", "pointer"],
+    returns: "isize",
   },
   quiche_conn_stream_finished: {
     c: "bool quiche_conn_stream_finished(const quiche_conn *conn, uint64_t stream_id)",

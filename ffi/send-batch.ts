@@ -30,6 +30,13 @@ const SEGMENTS_MAX = 64;
 /** One message is one UDP datagram to the kernel until it is cut: 65,507 bytes over IPv4, and 20 less over IPv6. */
 const MESSAGE_BYTES_MAX = 65_487;
 
+/** The two calls that sending needs; tests inject failures here. */
+export interface SendKernel {
+  readonly sendmmsg: Libc["sendmmsg"];
+  /** Of the last `sendmmsg`. */
+  errno(): number;
+}
+
 /** Collects and sends for one socket. */
 export class SendBatch {
   /** Packets are written here by the engine. */
@@ -38,8 +45,7 @@ export class SendBatch {
   readonly meta: Arena;
   /** Offset in `meta` of the `quiche_send_info`. */
   readonly info: number;
-  readonly #library: Library;
-  readonly #sendmmsg: Libc["sendmmsg"];
+  readonly #kernel: SendKernel;
   readonly #socket: BoundSocket;
   readonly #counters: Counters;
   readonly #headers: number;
@@ -58,10 +64,13 @@ export class SendBatch {
   #next = 0;
   #segmentation = true;
 
-  /** `sendmmsg` can be given to inject failures. */
-  constructor(library: Library, socket: BoundSocket, counters: Counters, sendmmsg = library.libc.sendmmsg) {
-    this.#library = library;
-    this.#sendmmsg = sendmmsg;
+  constructor(
+    library: Library,
+    socket: BoundSocket,
+    counters: Counters,
+    kernel: SendKernel = { sendmmsg: library.libc.sendmmsg, errno: () => library.errno() },
+  ) {
+    this.#kernel = kernel;
     this.#socket = socket;
     this.#counters = counters;
     this.data = new Arena(library.foreign, DATA_BYTES);
@@ -193,7 +202,7 @@ export class SendBatch {
   #sendFrom(first: number): number {
     const sent = this.#call(first, this.#runLength(first));
     if (sent > 0) return sent;
-    const errno = this.#library.errno();
+    const errno = this.#kernel.errno();
     if (errno === ERRNO.EINTR) return 0;
     if (errno === ERRNO.EAGAIN || errno === ERRNO.ENOBUFS) return this.#blocked();
     if (this.#isSegmented(first) && isSegmentationRefusal(errno)) {
@@ -234,7 +243,7 @@ export class SendBatch {
   #call(first: number, count: number): number {
     this.#counters.sendCalls += 1;
     const at = this.meta.address + this.#headers + first * MMSGHDR.size;
-    return this.#sendmmsg(this.#socket.fd, at, count, SOCKET.MSG_DONTWAIT);
+    return this.#kernel.sendmmsg(this.#socket.fd, at, count, SOCKET.MSG_DONTWAIT);
   }
 
   #blocked(): number {

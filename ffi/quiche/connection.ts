@@ -131,6 +131,11 @@ export class QuicheConnection implements EngineConnection {
     return this.#session;
   }
 
+  /** Address of the session's native object, for the test client, which sends what the port does not have. */
+  get sessionAddress(): number {
+    return must(this.#session, "the session is open").address;
+  }
+
   serverName(): string {
     const { library, scratch } = this.#parts;
     const { arena, word, length } = scratch;

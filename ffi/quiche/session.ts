@@ -37,6 +37,11 @@ export class QuicheSession implements EngineSession {
     this.#handle.free();
   }
 
+  /** Of the native object. */
+  get address(): number {
+    return this.#handle.address;
+  }
+
   poll(): EventKind {
     const { native } = this.#library;
     const { arena, word } = this.#parts.scratch;
@@ -104,8 +109,13 @@ export class QuicheSession implements EngineSession {
     return result >= 0 ? 0 : transportNumber(result);
   }
 
-  nextWritable(): number {
-    return this.#library.native.quiche_conn_stream_writable_next(this.#connection.address);
+  isReset(streamId: number): boolean {
+    // Reading nothing tells: quiche's HTTP/3 layer sees a reset only when body bytes are asked for.
+    const { arena, flag, code } = this.#parts.scratch;
+    const at = arena.address;
+    const { native } = this.#library;
+    const size = native.quiche_conn_stream_recv(this.#connection.address, streamId, at + code, 0, at + flag, at + code);
+    return size === QUICHE_ERROR.QUICHE_ERR_STREAM_RESET;
   }
 
   resetStream(streamId: number, code: number): void {

@@ -158,8 +158,8 @@ const SINGLE_BYTE_DECODER = new TextDecoder("latin1");
 /**
  * Builds sections in one scratch area that is made once and never moves, so native code may read what `finish` returns.
  * Holds `LIMITS.fieldsPerSectionMax` fields and `LIMITS.fieldsAddedMax` more, with `LIMITS.fieldWriterBytesMax` bytes of
- * names and values: what goes beyond is refused with false, and everything after it too, so that a caller may ask `full` once at the
- * end. Names are given in lower case; neither they nor values are checked here.
+ * names and values: what goes beyond is refused with false, and everything after it too, so that a caller may ask `full`
+ * once at the end. Names are given in lower case; neither they nor values are checked here.
  */
 export class FieldWriter {
   readonly #bytes = new Uint8Array(new ArrayBuffer(WRITER_BYTES_AT + LIMITS.fieldWriterBytesMax));
@@ -227,16 +227,20 @@ export class FieldWriter {
 
   /** The flat section: a view on the scratch area, valid until the next `begin`. */
   finish(): Uint8Array {
-    assert(!this.#full, "a section that lacks fields is not sent");
-    writeU32(this.#bytes, 0, this.#count);
-    writeU32(this.#bytes, 4, WRITER_BYTES_AT);
+    this.#seal();
     return this.#bytes.subarray(0, this.#end);
   }
 
   /** A section of its own with the same fields. */
   toSection(): FieldSection {
-    const { length } = this.finish();
-    return must(FieldSection.from(this.#bytes, length), "a writer's section is well formed");
+    this.#seal();
+    return must(FieldSection.from(this.#bytes, this.#end), "a writer's section is well formed");
+  }
+
+  #seal(): void {
+    assert(!this.#full, "a section that lacks fields is not sent");
+    writeU32(this.#bytes, 0, this.#count);
+    writeU32(this.#bytes, 4, WRITER_BYTES_AT);
   }
 
   #hasRoom(fields: number, bytes: number): boolean {

@@ -108,32 +108,23 @@ export class TimerWheel<T extends TimerEntry> {
   #takeDue(nowMs: number): T[] {
     const due: T[] = [];
     const nowTick = tickOf(nowMs);
-    for (;;) {
-      const level = this.#nextLevel();
-      const startTick = level < 0 ? Infinity : this.#nextStart(level);
-      if (startTick > nowTick) break;
+    for (let startTick = this.#nextStartOfAll(); startTick <= nowTick; startTick = this.#nextStartOfAll()) {
       this.#tick = startTick;
-      this.#empty(level, nowMs, due);
+      for (let level = TOP_LEVEL; level >= 0; level--) {
+        if (startTick % (SLOT_TICKS[level] ?? 1) === 0) this.#empty(level, nowMs, due);
+      }
       // What is due later within this very tick was put back where it was.
-      if (level === 0 && startTick === nowTick) break;
+      if (startTick === nowTick) break;
     }
     this.#tick = Math.max(this.#tick, nowTick);
     this.#boundMs = this.#lowerBoundMs();
     return due;
   }
 
-  /** The level whose next occupied slot begins first, the coarsest of equals; -1 when all are empty. */
-  #nextLevel(): number {
-    let found = -1;
-    let foundStart = Infinity;
-    for (let level = TOP_LEVEL; level >= 0; level--) {
-      const start = this.#nextStart(level);
-      if (start < foundStart) {
-        found = level;
-        foundStart = start;
-      }
-    }
-    return found;
+  #nextStartOfAll(): number {
+    let startTick = Infinity;
+    for (let level = 0; level <= TOP_LEVEL; level++) startTick = Math.min(startTick, this.#nextStart(level));
+    return startTick;
   }
 
   /**

@@ -3,7 +3,7 @@ import type { Counters } from "../core/counters.ts";
 import { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { SessionDriver } from "../quic/connection.ts";
-import { type EngineSession, EVENT, type EventKind, STREAM } from "../quic/engine.ts";
+import { type EngineSession, EVENT, type EventKind } from "../quic/engine.ts";
 import { H3_CODE } from "./codes.ts";
 import { Malformed, readRequestHead, type RequestHead } from "./head.ts";
 import { RequestStream, type StreamHost } from "./stream.ts";
@@ -73,7 +73,7 @@ export class Http3Session implements SessionDriver, StreamHost {
     }
     if (events === LIMITS.eventsPerConnectionTurnMax) this.#host.again();
     this.#retryBlocked();
-    this.#checkStops();
+    this.#checkAborts();
     this.#closeIfDrained();
   }
 
@@ -163,14 +163,12 @@ export class Http3Session implements SessionDriver, StreamHost {
     if (this.#blocked.length > 1 && first !== undefined) this.#blocked.push(...this.#blocked.splice(0, 1));
   }
 
-  /** quiche has no event for STOP_SENDING: a stopped stream turns up as writable and then refuses. */
-  #checkStops(): void {
-    for (let count = 0; count < LIMITS.eventsPerConnectionTurnMax; count++) {
-      const streamId = this.engine.nextWritable();
-      if (streamId < 0) return;
-      const stream = this.#streams.get(streamId);
-      if (stream !== undefined && this.engine.checkWritable(streamId) === STREAM.stopped) stream.onAborted("stopped");
-    }
+  /**
+   * quiche has no event for STOP_SENDING, nor for a reset behind unread bytes, so streams that are not being written or read at the
+   * moment are asked. Two calls of some 10 ns for each stream in flight.
+   */
+  #checkAborts(): void {
+    for (const stream of this.#streams.values()) stream.checkAborted();
   }
 
   #closeIfDrained(): void {

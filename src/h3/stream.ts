@@ -177,6 +177,14 @@ export class RequestStream {
     owner?.onAborted(reason);
   }
 
+  /** From the session: has the client given up, without anybody having noticed by reading or writing? */
+  checkAborted(): void {
+    if (this.#dead) return;
+    const { engine } = this.#host;
+    if (engine.checkWritable(this.id) === STREAM.stopped) this.onAborted("stopped");
+    else if (this.#readable && this.#bodyState === "open" && engine.isReset(this.id)) this.onAborted("reset");
+  }
+
   /** From the session: the connection may take more. */
   retryOutput(): void {
     while (this.#queueAt < this.#queue.length && !this.#dead) {

@@ -71,9 +71,9 @@ export class Endpoint implements ConnectionHost {
     return this.#wheel.nextDeadlineMs();
   }
 
-  /** True when some connection has more to send than its share of the last turn. */
+  /** True when some connection has more to do or to send than its share of the last turn. */
   get hasDirty(): boolean {
-    return this.#dirty.length > 0;
+    return this.#dirty.length > 0 || this.#touched.length > 0;
   }
 
   /** Runs deadlines, takes one batch of datagrams and lets the connections work. True: there may be more at once. */
@@ -107,6 +107,12 @@ export class Endpoint implements ConnectionHost {
     if (connection.dirty || connection.closed) return;
     connection.dirty = true;
     if (this.#dirty.push(connection) === 1) this.#options.requestTurn();
+  }
+
+  /** The connection has more to do than one turn allowed: it works again in the next one, new datagrams or not. */
+  again(connection: Connection): void {
+    this.#touch(connection);
+    this.#options.requestTurn();
   }
 
   setDeadline(connection: Connection, deadlineMs: number): void {

@@ -146,8 +146,8 @@ export interface EngineSession {
   sendBody(streamId: number, piece: Uint8Array, from: number, fin: boolean): number;
   /** 0 when the peer still listens on the stream, else a `STREAM` number. */
   checkWritable(streamId: number): number;
-  /** The next stream whose state towards the peer changed (room, or a stop); -1 when there is none. */
-  nextWritable(): number;
+  /** True when the peer has reset its side of a stream whose bytes were not all read. */
+  isReset(streamId: number): boolean;
   /** Resets our side and asks the peer to stop on its side. */
   resetStream(streamId: number, code: number): void;
   /** Asks the peer to stop sending; our side goes on. */

@@ -86,7 +86,9 @@ export function bunFetch(bun: BunFetchApi): RuntimeFetch {
     fullDuplex: true,
     acceptEncoding: null,
     gap: (wire, { roots }) =>
-      wire === "http3" && roots !== null ? "HTTP/3 with fetch knows only the runtime's own certificate authorities" : null,
+      wire === "http3" && roots !== null
+        ? "HTTP/3 with fetch knows only the runtime's own certificate authorities"
+        : null,
     open: (settings) => new BunLane(bun, settings),
   };
 }

@@ -1,0 +1,125 @@
+/**
+ * The client half of quiche, for tests and benchmarks only (`scripts/layers.ts` proves it): one connection on a socket of its own,
+ * driven by hand, so that a test decides what happens when.
+ */
+import { ProxyError } from "../../src/core/error.ts";
+import type { Counters } from "../../src/core/counters.ts";
+import { FieldWriter } from "../../src/core/fields.ts";
+import type { EngineSession } from "../../src/quic/engine.ts";
+import { Handle } from "../handle.ts";
+import { QUICHE } from "../layout.ts";
+import type { Library } from "../library.ts";
+import { Arena } from "../memory.ts";
+import { SOCKADDR_BYTES, type SocketAddress, writeSockaddr } from "../sockaddr.ts";
+import { UdpSocket } from "../udp-socket.ts";
+import { applyTransport, type EngineSettings, makeH3Config } from "./config.ts";
+import { QuicheConnection } from "./connection.ts";
+import { makeParts } from "./engine.ts";
+
+const KIND_REQUEST = 3;
+const ID_BYTES = 16;
+
+/** What a test client is made with. */
+export interface ClientOptions {
+  readonly serverName: string;
+  readonly server: SocketAddress;
+  /** Local IP literal of the same family. */
+  readonly ip: string;
+  readonly settings: Omit<EngineSettings, "identities">;
+  /** 16 bytes, the client's own id. */
+  readonly id: Uint8Array;
+}
+
+/** A client connection. */
+export class QuicheClient {
+  readonly socket: UdpSocket;
+  readonly connection: QuicheConnection;
+  readonly #library: Library;
+  readonly #handle: Handle;
+  readonly #config: Handle;
+  readonly #h3Config: Handle;
+  readonly #writer = new FieldWriter();
+  #session: EngineSession | null = null;
+
+  constructor(library: Library, options: ClientOptions, counters: Counters) {
+    const { native, ledger } = library;
+    this.#library = library;
+    const buffers = { receiveBufferBytes: 1 << 20, sendBufferBytes: 1 << 20 };
+    this.socket = new UdpSocket(library, { ip: options.ip, port: 0, ...buffers }, counters);
+    const address = native.quiche_config_new(QUICHE.QUICHE_PROTOCOL_VERSION);
+    this.#config = new Handle("config", address, ledger, (at) => native.quiche_config_free(at));
+    native.quiche_config_verify_peer(this.#config.address, false);
+    applyTransport(library, this.#config.address, options.settings);
+    this.#h3Config = makeH3Config(library, options.settings.fieldSectionBytesMax);
+    this.#handle = this.#connect(options);
+    const parts = makeParts(library, this.socket, this.#h3Config);
+    this.connection = new QuicheConnection(parts, this.#handle, options.server);
+  }
+
+  /** Takes what has arrived, then sends what is due. Returns how many datagrams came. */
+  step(): number {
+    const count = this.socket.receive();
+    for (let slot = 0; slot < count; slot++) this.connection.feed(slot);
+    while (this.connection.send() > 0);
+    this.socket.flush();
+    return count;
+  }
+
+  /** The HTTP/3 session; made on first use after the handshake. */
+  get session(): EngineSession {
+    this.#session ??= this.connection.openSession();
+    if (this.#session === null) throw new ProxyError("INTERNAL", "the client's session cannot be made yet");
+    return this.#session;
+  }
+
+  /** Sends a request head; returns the stream's id, or quiche's error number. */
+  request(fields: readonly (readonly [string, string])[], fin: boolean): number {
+    void this.session;
+    this.#writer.begin();
+    for (const [name, value] of fields) this.#writer.add(name, value);
+    const section = this.#writer.finish();
+    const { sessionAddress } = this.connection;
+    const { native } = this.#library;
+    return native.spooky_h3_send_fields(
+      sessionAddress,
+      this.#handle.address,
+      0,
+      section,
+      section.length,
+      KIND_REQUEST,
+      fin,
+    );
+  }
+
+  /** Frees everything. */
+  close(): void {
+    this.connection.free();
+    this.#config.free();
+    this.#h3Config.free();
+    this.socket.close();
+  }
+
+  #connect(options: ClientOptions): Handle {
+    const { native, ledger, foreign } = this.#library;
+    const arena = new Arena(foreign, 256);
+    const id = arena.take(ID_BYTES);
+    const local = arena.take(SOCKADDR_BYTES);
+    const peer = arena.take(SOCKADDR_BYTES);
+    arena.bytes.set(options.id.subarray(0, ID_BYTES), id);
+    const localLength = writeSockaddr(arena, local, this.socket.bound.local);
+    const peerLength = writeSockaddr(arena, peer, options.server);
+    const name = new TextEncoder().encode(`${options.serverName}\0`);
+    const at = arena.address;
+    const connection = native.quiche_connect(
+      name,
+      at + id,
+      ID_BYTES,
+      at + local,
+      localLength,
+      at + peer,
+      peerLength,
+      this.#config.address,
+    );
+    return new Handle("connection", connection, ledger, (address) => native.quiche_conn_free(address));
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * The QUIC side of a running proxy: socket, engine, endpoint and loop, from settings to a listening address, and back down again
+ * without a descriptor or a native object left.
+ */
+import { createHmac, randomBytes, randomFillSync } from "node:crypto";
+import type { ConnectionSettings, ListenSettings, TimeoutSettings } from "../config/snapshot.ts";
+import type { Counters } from "../core/counters.ts";
+import { Http3Session, type RequestHandler } from "../h3/session.ts";
+import type { Connection } from "../quic/connection.ts";
+import type { CloseReason } from "../quic/engine.ts";
+import { Endpoint } from "../quic/endpoint.ts";
+import { Loop, type LoopHost } from "../quic/loop.ts";
+import type { Runtime, Waker } from "../runtime/runtime.ts";
+import type { Library } from "../../ffi/library.ts";
+import { type EngineSettings, type Identity } from "../../ffi/quiche/config.ts";
+import { QuicheEngine } from "../../ffi/quiche/engine.ts";
+import { UdpSocket } from "../../ffi/udp-socket.ts";
+
+/** What a listener is made of. */
+export interface ListenerOptions {
+  readonly runtime: Runtime;
+  readonly library: Library;
+  readonly counters: Counters;
+  readonly listen: ListenSettings;
+  readonly connections: ConnectionSettings;
+  readonly timeouts: TimeoutSettings;
+  readonly identities: readonly Identity[];
+  /** Makes the answerer of one connection's requests. */
+  readonly handlerOf: (connection: Connection) => RequestHandler;
+  readonly onClosed: (connection: Connection, reason: CloseReason | null) => void;
+}
+
+const RESET_TOKEN_BYTES = 16;
+const KEY_BYTES = 32;
+/** quiche closes the whole connection over its limit; ours answers 431 first, so quiche's must be above it. */
+const HARD_LIMIT_FACTOR = 4;
+const TIMER_MS_MAX = 60_000;
+
+/** A listening address with its connections. */
+export class Listener {
+  readonly socket: UdpSocket;
+  readonly endpoint: Endpoint;
+  readonly #engine: QuicheEngine;
+  readonly #loop: Loop;
+  #waker: Waker | null = null;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #closed = false;
+
+  /** Binds the socket. Throws what `UdpSocket` and `QuicheEngine` throw; nothing is left open then. */
+  constructor(options: ListenerOptions) {
+    const { library, counters, listen, connections } = options;
+    this.socket = new UdpSocket(
+      library,
+      {
+        ip: listen.address,
+        port: listen.port,
+        receiveBufferBytes: connections.udpReceiveBufferBytes,
+        sendBufferBytes: connections.udpSendBufferBytes,
+      },
+      counters,
+    );
+    try {
+      this.#engine = new QuicheEngine(library, this.socket, engineSettings(options), counters);
+    } catch (thrown) {
+      this.socket.close();
+      throw thrown;
+    }
+    this.#loop = new Loop(this.#loopHost(), counters);
+    this.endpoint = this.#makeEndpoint(options);
+    this.#loop.add(this.endpoint);
+  }
+
+  /** Begins to serve. */
+  async start(runtime: Runtime, library: Library): Promise<void> {
+    this.#waker = await runtime.createWaker(library, [this.socket.fd], () => this.#loop.onWake());
+    this.#loop.start();
+  }
+
+  /** GOAWAY to all, no new connections. */
+  drain(): void {
+    this.endpoint.drain();
+    this.#loop.requestTurn();
+  }
+
+  /** Closes what is left with an HTTP/3 code and frees everything. Idempotent. */
+  close(code: number): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#loop.stop();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.endpoint.closeAll(code);
+    this.#waker?.close();
+    this.#engine.close();
+    this.socket.close();
+  }
+
+  #loopHost(): LoopHost {
+    const onTimer = (): void => {
+      this.#timer = null;
+      this.#loop.onTimer();
+    };
+    const onImmediate = (): void => this.#loop.turn();
+    return {
+      nowMs: () => performance.now(),
+      requestTurn: () => void setImmediate(onImmediate),
+      wakeAt: (deadlineMs) => {
+        if (this.#timer !== null) clearTimeout(this.#timer);
+        const delayMs = Math.min(Math.max(0, deadlineMs - performance.now()), TIMER_MS_MAX);
+        this.#timer = setTimeout(onTimer, delayMs);
+      },
+      armWaker: (alsoWritable) => this.#waker?.arm(alsoWritable),
+    };
+  }
+
+  #makeEndpoint(options: ListenerOptions): Endpoint {
+    const { counters, connections } = options;
+    const resetKey = randomBytes(KEY_BYTES);
+    const idSecret = randomBytes(5);
+    return new Endpoint(
+      {
+        engine: this.#engine,
+        counters,
+        idKey: { slot: 0, checkByte: idSecret.readUInt8(0), mask: idSecret.readInt32LE(1) },
+        fillRandom: (bytes) => void randomFillSync(bytes),
+        connectionsMax: connections.connectionsMax,
+        resetTokenOf: (id) =>
+          new Uint8Array(createHmac("sha256", resetKey).update(id).digest().subarray(0, RESET_TOKEN_BYTES)),
+        onEstablished: (connection, session) => {
+          const host = {
+            counters,
+            wake: () => connection.wake(),
+            again: () => this.endpoint.again(connection),
+            close: (code: number) => connection.close(true, code, ""),
+          };
+          return new Http3Session(session, host, options.handlerOf(connection), connections.headerBytesMax);
+        },
+        onClosed: options.onClosed,
+        requestTurn: () => this.#loop.requestTurn(),
+      },
+      performance.now(),
+    );
+  }
+}
+
+function engineSettings({ connections, timeouts, identities }: ListenerOptions): EngineSettings {
+  return {
+    identities,
+    idleTimeoutMs: timeouts.quicIdleMs,
+    connectionWindowBytes: connections.connectionWindowBytes,
+    streamWindowBytes: connections.streamWindowBytes,
+    streamsMax: connections.streamsPerConnectionMax,
+    fieldSectionBytesMax: connections.headerBytesMax * HARD_LIMIT_FACTOR,
+  };
+}

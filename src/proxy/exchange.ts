@@ -1,0 +1,279 @@
+/**
+ * The way of one request, in phases:
+ *
+ *     admit -> route -> { balance -> prepare -> attempt -> judge } -> respond or fail -> record
+ *
+ * `record` runs always and once. Everything is synchronous from the datagram to the upstream's frame; what comes back comes as
+ * calls from the upstream (`ResponseSink`) or from the client's stream (`StreamOwner`).
+ */
+import type { BackendSettings } from "../config/snapshot.ts";
+import type { HashKeyRequest } from "../balance/hash-key.ts";
+import { NO_BACKEND, NONE_EXCLUDED } from "../balance/policy.ts";
+import { ProxyError } from "../core/error.ts";
+import type { FieldSection } from "../core/fields.ts";
+import { LIMITS } from "../core/limits.ts";
+import { H3_CODE } from "../h3/codes.ts";
+import type { RequestHead } from "../h3/head.ts";
+import type { AbortReason, RequestStream, StreamOwner } from "../h3/stream.ts";
+import { matchRoute, NO_ROUTE } from "../route/match.ts";
+import { failureText, writeFailureHead } from "./failure.ts";
+import type { Pool } from "./pool.ts";
+import type { ResponseSink, UpstreamCall } from "./ports.ts";
+import { requestIdOf, writeRequestFields, writeResponseFields } from "./rewrite.ts";
+import { type Client, encodeAscii, type Generation, type Services } from "./service.ts";
+
+/** One request with its answer. */
+export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
+  readonly #services: Services;
+  readonly #generation: Generation;
+  readonly #client: Client;
+  readonly #stream: RequestStream;
+  readonly #head: RequestHead;
+  readonly #requestId: string;
+  readonly #startedMs: number;
+  #pool: Pool | null = null;
+  #poolIndex = NO_ROUTE;
+  #backend: BackendSettings | null = null;
+  #backendIndex: number = NO_BACKEND;
+  #call: UpstreamCall | null = null;
+  #attempts = 0;
+  #status = 0;
+  /** Why the answer is ours and not a backend's; null while all is well. */
+  #error: ProxyError | null = null;
+  /** The head has ended the response already: no body belongs to it. */
+  #bodyless = false;
+  #over = false;
+
+  constructor(services: Services, generation: Generation, client: Client, stream: RequestStream, head: RequestHead) {
+    this.#services = services;
+    this.#generation = generation;
+    this.#client = client;
+    this.#stream = stream;
+    this.#head = head;
+    this.#startedMs = services.clock.nowMs();
+    this.#requestId = requestIdOf(head) ?? services.requestIds.next(services.clock.epochMs());
+  }
+
+  run(): void {
+    this.#admit();
+    if (this.#route()) this.#try(NONE_EXCLUDED);
+    else this.#fail(new ProxyError("NO_ROUTE", "no route takes this request"));
+  }
+
+  /** Admit: the stream answers to this exchange from here on. */
+  #admit(): void {
+    this.#stream.owner = this;
+  }
+
+  /** Route: which pool. */
+  #route(): boolean {
+    const { authority, path, method } = this.#head;
+    this.#poolIndex = matchRoute(this.#generation.routes, authority, path, method);
+    this.#pool = this.#generation.pools[this.#poolIndex] ?? null;
+    return this.#pool !== null;
+  }
+
+  /** One try: balance, prepare, attempt. */
+  #try(excluded: number): void {
+    if (!this.#balance(excluded)) {
+      this.#fail(new ProxyError("NO_HEALTHY_BACKEND", `no healthy backend in pool ${this.#pool?.settings.name ?? ""}`));
+      return;
+    }
+    this.#attempt(this.#prepare());
+  }
+
+  /** Balance: which backend of the pool. */
+  #balance(excluded: number): boolean {
+    this.#backendIndex = this.#pool?.pick(this, excluded) ?? NO_BACKEND;
+    const backend = this.#pool?.backend(this.#backendIndex) ?? null;
+    if (backend !== null) this.#backend = backend;
+    return backend !== null;
+  }
+
+  /** Prepare: the fields for this backend, made anew for each attempt. */
+  #prepare(): FieldSection {
+    const { writer } = this.#services;
+    writeRequestFields(this.#head, writer, { clientIp: this.#client.ip, requestId: this.#requestId });
+    return writer.toSection();
+  }
+
+  /** Attempt: hands the request to the transport, which answers by the sink's calls below. */
+  #attempt(fields: FieldSection): void {
+    const pool = this.#pool;
+    const backend = this.#backend;
+    if (pool === null || backend === null) return;
+    this.#attempts += 1;
+    this.#services.counters.upstreamAttempts += 1;
+    const hasBody = this.#stream.state !== "ended";
+    const call = this.#generation.upstreamOf(pool.settings, backend).start(
+      {
+        pool: pool.settings,
+        backend,
+        method: this.#head.method,
+        path: this.#head.path,
+        authority: this.#head.authority,
+        fields,
+        body: hasBody ? this.#stream : null,
+        contentLengthBytes: this.#head.contentLengthBytes,
+      },
+      this,
+    );
+    // The transport may have failed at once, and a retry may have begun since.
+    if (!this.#over && this.#call === null) this.#call = call;
+  }
+
+  /** Judge: what a failed attempt means. */
+  onFailure(error: ProxyError): void {
+    if (this.#over) return;
+    this.#call = null;
+    this.#services.counters.upstreamFailures += 1;
+    const untouched = !this.#stream.headSent && this.#stream.receivedBytes === 0;
+    if (error.retry === "safe") this.#generation.onUnreachable(this.#poolIndex, this.#backendIndex, error);
+    if (error.retry === "safe" && untouched && this.#attempts < LIMITS.attemptsPerRequestMax) {
+      const failed = this.#backendIndex;
+      if ((this.#pool?.pick(this, failed) ?? NO_BACKEND) !== NO_BACKEND) {
+        this.#services.counters.retries += 1;
+        this.#try(failed);
+        return;
+      }
+    }
+    this.#fail(error);
+  }
+
+  /** Respond: the head. */
+  onHead(status: number, fields: FieldSection): void {
+    if (this.#over) return;
+    const { writer } = this.#services;
+    const refused = writeResponseFields(status, fields, writer, this.#requestId);
+    if (refused !== null) {
+      this.#call?.cancel();
+      this.#fail(new ProxyError("UPSTREAM_PROTOCOL", `the backend's response head is malformed: ${refused}`));
+      return;
+    }
+    this.#status = status;
+    this.#bodyless = this.#head.method === "HEAD" || status === 204 || status === 304;
+    this.#stream.sendHead(writer.finish(), this.#bodyless);
+  }
+
+  onInformational(): void {
+    // Passed on by a later version; a transport that can see them declares it.
+  }
+
+  onBody(piece: Uint8Array): boolean {
+    if (this.#over || this.#bodyless) return !this.#over;
+    return this.#stream.sendBody(piece);
+  }
+
+  onTrailers(fields: FieldSection): void {
+    // Passed on by a later version.
+    void fields;
+  }
+
+  onEnd(): void {
+    if (this.#over) return;
+    if (!this.#bodyless) this.#stream.end();
+  }
+
+  /** The client's connection has taken the whole answer. */
+  onSent(): void {
+    this.#record(this.#error);
+  }
+
+  /** The client has room again. */
+  onRoom(): void {
+    this.#call?.resume();
+  }
+
+  /** The client wants no answer, or cannot get it: nobody is to blame but the client, and nobody is told. */
+  onAborted(reason: AbortReason): void {
+    if (this.#over) return;
+    this.#call?.cancel();
+    this.#services.counters.requestsAborted += 1;
+    if (reason === "malformed") {
+      this.#record(new ProxyError("BAD_REQUEST", "the request body differs from its content-length"));
+      return;
+    }
+    this.#status = CLIENT_GONE_STATUS;
+    this.#record(new ProxyError("CLIENT_GONE", `the client ended the request: ${reason}`));
+  }
+
+  /** Fail: an answer where there can be one, a reset where a response has begun. It never ends cleanly. */
+  #fail(error: ProxyError): void {
+    const { writer, counters } = this.#services;
+    this.#error = error;
+    if (this.#stream.headSent) {
+      counters.responsesReset += 1;
+      this.#record(error);
+      this.#stream.reset(H3_CODE.internalError);
+      return;
+    }
+    this.#status = error.status;
+    writeFailureHead(writer, error.status, this.#requestId);
+    const withBody = this.#head.method !== "HEAD";
+    this.#stream.sendHead(writer.finish(), !withBody);
+    if (withBody) {
+      this.#stream.sendBody(encodeAscii(failureText(error.status)));
+      this.#stream.end();
+    }
+  }
+
+  /** Record: once, whatever happened. */
+  #record(error: ProxyError | null): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#call = null;
+    const { counters, recorder, clock } = this.#services;
+    if (error === null) counters.requestsCompleted += 1;
+    else counters.requestsFailed += 1;
+    recorder.record({
+      requestId: this.#requestId,
+      method: this.#head.method,
+      path: this.#head.path,
+      authority: this.#head.authority,
+      status: this.#status,
+      pool: this.#pool?.settings.name ?? "",
+      backend: this.#backend?.id ?? "",
+      durationMs: clock.nowMs() - this.#startedMs,
+      bytesIn: this.#stream.receivedBytes,
+      bytesOut: this.#stream.sentBytes,
+      clientIp: this.#client.ip,
+      clientPort: this.#client.port,
+      attempts: this.#attempts,
+      error,
+    });
+  }
+
+  get clientIp(): string {
+    return this.#client.ip;
+  }
+
+  get connectionIdHex(): string {
+    return this.#client.connectionIdHex;
+  }
+
+  get authority(): string {
+    return this.#head.authority;
+  }
+
+  get path(): string {
+    return this.#head.path;
+  }
+
+  get method(): string {
+    return this.#head.method;
+  }
+
+  /** A request field for the hash key; see `HashKeyRequest`. */
+  header(name: string): string | null {
+    const { fields, firstField } = this.#head;
+    let joined: string | null = null;
+    for (let i = firstField; i < fields.count; i++) {
+      if (!fields.nameIs(i, name)) continue;
+      joined = joined === null ? fields.value(i) : `${joined}${name === "cookie" ? "; " : ", "}${fields.value(i)}`;
+    }
+    return joined;
+  }
+}
+
+/** For logs and metrics only: the client went away first (nginx's number; no answer is sent). */
+const CLIENT_GONE_STATUS = 499;

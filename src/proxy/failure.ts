@@ -1,0 +1,35 @@
+/** A failure as an answer: a head and a line of text. What went wrong inside is for the log and not for the client. */
+import type { FieldWriter } from "../core/fields.ts";
+
+/** Seconds after which a client may ask again when nobody could answer. */
+const RETRY_AFTER_SECONDS = "1";
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  404: "Not Found",
+  408: "Request Timeout",
+  413: "Content Too Large",
+  421: "Misdirected Request",
+  431: "Request Header Fields Too Large",
+  500: "Internal Server Error",
+  501: "Not Implemented",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+};
+
+/** The text that goes with a status. */
+export function failureText(status: number): string {
+  return `${status} ${REASONS[status] ?? "Error"}\n`;
+}
+
+/** Writes the head of a failure's answer. */
+export function writeFailureHead(into: FieldWriter, status: number, requestId: string): void {
+  into.begin();
+  into.add(":status", String(status));
+  into.add("content-type", "text/plain; charset=utf-8");
+  into.add("content-length", String(failureText(status).length));
+  into.add("cache-control", "no-store");
+  into.add("x-request-id", requestId);
+  if (status === 503) into.add("retry-after", RETRY_AFTER_SECONDS);
+}
