@@ -66,10 +66,15 @@ export class Connection extends TimerEntry {
   /** Packets of the last flush: after many, what comes in opens the congestion window for more of them. */
   #lastPackets = 0;
 
-  constructor(engine: EngineConnection, host: ConnectionHost) {
+  readonly #idHex: string;
+
+  /** `id` is the one that the handshake uses. */
+  constructor(engine: EngineConnection, host: ConnectionHost, id: Uint8Array) {
     super();
     this.engine = engine;
     this.#host = host;
+    this.ids.push(id);
+    this.#idHex = Array.from(id, (byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 
   /** True once the engine's object is freed. */
@@ -80,6 +85,11 @@ export class Connection extends TimerEntry {
   /** The session, once there is one. */
   get driver(): SessionDriver | null {
     return this.#driver;
+  }
+
+  /** The id of the handshake, hex: names the connection for as long as it lives. */
+  get idHex(): string {
+    return this.#idHex;
   }
 
   /** Feeds datagram `slot`. */

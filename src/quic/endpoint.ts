@@ -246,9 +246,7 @@ export class Endpoint implements ConnectionHost {
   #makeConnection(slot: number, id: Uint8Array): Connection | null {
     const engine = this.#engine.accept(slot, id, this.#options.resetTokenOf(id));
     if (engine === null) return null;
-    const connection = new Connection(engine, this);
-    connection.ids.push(id);
-    return connection;
+    return new Connection(engine, this, id);
   }
 }
 

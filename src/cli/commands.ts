@@ -1,0 +1,111 @@
+/** The commands, from their arguments to an exit code. */
+import { once } from "node:events";
+import process from "node:process";
+import type { Snapshot } from "../config/snapshot.ts";
+import { loadIdentity } from "../control/certificates.ts";
+import { Counters } from "../core/counters.ts";
+import { messageOf, ProxyError } from "../core/error.ts";
+import { Log } from "../observe/log.ts";
+import { writeNow } from "../observe/sink.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { readTrust } from "../upstream/trust.ts";
+import { openLibrary } from "../../ffi/library.ts";
+import { buildInfo } from "./build-info.ts";
+import { readConfiguration } from "./configuration.ts";
+import { libraryPlaces } from "./places.ts";
+import { prepareProcess } from "./self.ts";
+import { Server } from "./server.ts";
+
+/** Exit codes; documented in `--help` and `docs/cli.md`. */
+export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;
+
+/** What a command runs on. */
+export interface CommandContext {
+  readonly runtime: Runtime;
+  /** Path of the library that the executable carries; null when run from source. */
+  readonly embedded: string | null;
+}
+
+/** A log line that cannot get out must not keep the process. */
+const FLUSH_MS_MAX = 1000;
+
+/** `spooky --version`. */
+export function runVersion({ runtime, embedded }: CommandContext): number {
+  const build = buildInfo();
+  const { quiche, buildHash } = openLibrary(runtime.foreign, libraryPlaces(embedded, process.env)).describe();
+  const lines = [
+    `spooky ${build.version}`,
+    `quiche ${quiche} (library ${buildHash})`,
+    `${runtime.name} ${runtime.version}`,
+    `commit ${build.commit}`,
+    `target ${build.target}`,
+  ];
+  writeNow(1, `${lines.join("\n")}\n`);
+  return EXIT.ok;
+}
+
+/** `spooky check`. */
+export function runCheck(configPath: string): number {
+  const snapshot = readConfiguration(configPath);
+  for (const certificate of snapshot.listen.certificates) loadIdentity(certificate);
+  for (const pool of snapshot.pools) readTrust(pool.tls);
+  const backends = snapshot.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
+  writeNow(1, `${configPath}: valid (${snapshot.pools.length} pools, ${backends} backends)\n`);
+  return EXIT.ok;
+}
+
+/** `spooky --config P`: validates, then serves until a signal. */
+export async function runServe(configPath: string, context: CommandContext): Promise<number> {
+  const snapshot = readConfiguration(configPath);
+  return serve(snapshot, context, () => Promise.resolve());
+}
+
+/** Serves a snapshot until a signal. `onListening` runs once it does. */
+export async function serve(
+  snapshot: Snapshot,
+  context: CommandContext,
+  onListening: (server: Server) => Promise<void>,
+): Promise<number> {
+  const { runtime, embedded } = context;
+  const lifted = prepareProcess(runtime, process.env);
+  const counters = new Counters();
+  const terminal = process.stdout.isTTY === true;
+  const log = new Log(snapshot.log, { counters, epochMs: () => Date.now(), terminal });
+  try {
+    const library = openLibrary(runtime.foreign, libraryPlaces(embedded, process.env));
+    const server = new Server(snapshot, { runtime, library, log, counters });
+    if (!lifted)
+      log.warn("requests to backends by fetch are capped at 256 at once: the program could not start itself anew");
+    const stop = stopSignals(log);
+    await server.start();
+    await onListening(server);
+    await stop.first;
+    await Promise.race([server.drain(), stop.second]);
+    server.close();
+    log.info("stopped", { requests: counters.requestsStarted, native_handles: library.ledger.total });
+    return EXIT.ok;
+  } finally {
+    await Promise.race([log.flush(), new Promise((resolve) => setTimeout(resolve, FLUSH_MS_MAX))]);
+  }
+}
+
+/** What went wrong, for people, and the exit code that belongs to it. */
+export function explain(thrown: unknown): { readonly text: string; readonly code: number } {
+  if (!(thrown instanceof ProxyError)) {
+    const stack = thrown instanceof Error ? (thrown.stack ?? "") : "";
+    return { text: `spooky: ${messageOf(thrown)}\n${stack}\n`, code: EXIT.failure };
+  }
+  const remedy = thrown.remedy === null ? "" : `\n  ${thrown.remedy}`;
+  return { text: `${thrown.message}${remedy}\n`, code: thrown.source === "config" ? EXIT.usage : EXIT.failure };
+}
+
+/** Promises for the first and the second stop signal. */
+function stopSignals(log: Log): { readonly first: Promise<unknown>; readonly second: Promise<unknown> } {
+  const next = (): Promise<unknown> => Promise.race(["SIGTERM", "SIGINT"].map((signal) => once(process, signal)));
+  // Without a listener the terminal's hang-up would end the process; reload comes with a later version.
+  process.on("SIGHUP", () =>
+    log.warn("SIGHUP is ignored: reload is not there yet, restart to use a changed configuration"),
+  );
+  const first = next();
+  return { first, second: first.then(next) };
+}

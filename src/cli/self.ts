@@ -1,0 +1,40 @@
+/** What the process does about itself before it serves: its name, and the one setting that only counts at process start. */
+import { readFileSync, readlinkSync } from "node:fs";
+import { replaceProcess, setProcessName } from "../../ffi/process.ts";
+import { openLibc } from "../../ffi/library.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+
+/** Bun's cap on requests that `fetch` runs at once is 256; it is read once, when the process starts. */
+const REQUESTS_KEY = "BUN_CONFIG_MAX_HTTP_REQUESTS";
+/** The largest that Bun takes. */
+const REQUESTS_MAX = "65336";
+const PROCESS_NAME = "spooky";
+
+/**
+ * Names the process and lifts Bun's cap, by starting the same program once more in place (same pid, some 20 ms). Where the
+ * kernel refuses that, the process goes on with the cap; returns whether it is lifted.
+ */
+export function prepareProcess(runtime: Runtime, env: Readonly<Record<string, string | undefined>>): boolean {
+  const libc = openLibc(runtime.foreign);
+  setProcessName(runtime.foreign, libc, PROCESS_NAME);
+  if (runtime.name !== "bun" || env[REQUESTS_KEY] !== undefined) return true;
+  const self = readSelf();
+  if (self === null) return false;
+  const given = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  replaceProcess(runtime.foreign, libc, {
+    path: self.path,
+    args: self.args,
+    env: { ...Object.fromEntries(given), [REQUESTS_KEY]: REQUESTS_MAX },
+  });
+  return false;
+}
+
+/** The program and its arguments as the kernel has them; null without /proc. */
+function readSelf(): { readonly path: string; readonly args: readonly string[] } | null {
+  try {
+    const args = readFileSync("/proc/self/cmdline", "utf8").split("\0").slice(0, -1);
+    return { path: readlinkSync("/proc/self/exe"), args };
+  } catch {
+    return null;
+  }
+}

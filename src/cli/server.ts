@@ -1,0 +1,199 @@
+/** A running proxy: composes every part for one snapshot, and takes them down again in order. */
+import { randomBytes } from "node:crypto";
+import { createBalancer } from "../balance/create.ts";
+import type { Snapshot } from "../config/snapshot.ts";
+import { loadIdentity } from "../control/certificates.ts";
+import { HealthMonitor } from "../control/health.ts";
+import { Listener } from "../control/listener.ts";
+import { Counters } from "../core/counters.ts";
+import { must } from "../core/assert.ts";
+import { FieldWriter } from "../core/fields.ts";
+import { Random } from "../core/random.ts";
+import { RequestIds } from "../core/request-id.ts";
+import { H3_CODE } from "../h3/codes.ts";
+import { AccessLog } from "../observe/access.ts";
+import type { Log } from "../observe/log.ts";
+import { Pool } from "../proxy/pool.ts";
+import { ConnectionHandler, type Generation, type Services } from "../proxy/service.ts";
+import type { Connection } from "../quic/connection.ts";
+import type { CloseReason } from "../quic/engine.ts";
+import { compileRoutes } from "../route/table.ts";
+import { type RuntimeFetch, runtimeFetch } from "../runtime/fetch-options.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { systemTimers } from "../runtime/timers.ts";
+import { dialTcp } from "../upstream/dial.ts";
+import { FetchUpstream } from "../upstream/fetch.ts";
+import { FetchProbe } from "../upstream/probe.ts";
+import { readTrust } from "../upstream/trust.ts";
+import type { Library } from "../../ffi/library.ts";
+
+/** What a server stands on. */
+export interface ServerParts {
+  readonly runtime: Runtime;
+  readonly library: Library;
+  readonly log: Log;
+  readonly counters: Counters;
+}
+
+const ENTROPY_BYTES = 16;
+
+/** Listens, serves, drains, stops. */
+export class Server {
+  readonly counters: Counters;
+  readonly #parts: ServerParts;
+  readonly #snapshot: Snapshot;
+  readonly #listener: Listener;
+  readonly #health: HealthMonitor;
+  readonly #probe: FetchProbe;
+  readonly #upstream: FetchUpstream;
+  #onIdle: (() => void) | null = null;
+
+  /** Binds the address. Throws `ProxyError` with nothing left open. */
+  constructor(snapshot: Snapshot, parts: ServerParts) {
+    this.counters = parts.counters;
+    this.#parts = parts;
+    this.#snapshot = snapshot;
+    const identities = snapshot.listen.certificates.map(loadIdentity);
+    const fetch = must(runtimeFetch(globalThis), "both runtimes have fetch");
+    const random = Random.fromEntropy(new Uint32Array(Uint8Array.from(randomBytes(ENTROPY_BYTES)).buffer));
+    const { counters, log } = parts;
+    this.#upstream = this.#makeUpstream(fetch);
+    this.#probe = new FetchProbe(fetch, readTrust);
+    const { probe } = this.#probe;
+    this.#health = new HealthMonitor(snapshot.pools, { timers: systemTimers, random, probe, log, counters });
+    const generation = this.#makeGeneration(random);
+    const services = makeServices(parts, random);
+    this.#listener = new Listener({
+      runtime: parts.runtime,
+      library: parts.library,
+      counters,
+      listen: snapshot.listen,
+      connections: snapshot.connections,
+      timeouts: snapshot.timeouts,
+      identities,
+      handlerOf: (connection) => new ConnectionHandler(services, clientOf(connection), () => generation),
+      onClosed: (connection, reason) => this.#onClosed(connection, reason),
+    });
+  }
+
+  /** `ip:port` that it listens on, and the port alone. */
+  get address(): string {
+    return this.#listener.socket.localText;
+  }
+
+  get port(): number {
+    return this.#listener.socket.localPort;
+  }
+
+  /** Begins to serve. */
+  async start(): Promise<void> {
+    const { runtime, library, log } = this.#parts;
+    await this.#listener.start(runtime, library);
+    this.#health.start();
+    this.#warnOfTrust();
+    const { bound } = this.#listener.socket;
+    const { connections } = this.#snapshot;
+    log.info("listening", {
+      address: this.address,
+      protocol: "http3",
+      udp_receive_buffer_wanted_bytes: connections.udpReceiveBufferBytes,
+      udp_receive_buffer_bytes: bound.receiveBufferBytes,
+      udp_send_buffer_wanted_bytes: connections.udpSendBufferBytes,
+      udp_send_buffer_bytes: bound.sendBufferBytes,
+    });
+  }
+
+  /** GOAWAY, no new connections; resolves when the last one has ended or the drain time is over. */
+  async drain(): Promise<void> {
+    const { log } = this.#parts;
+    log.info("draining", { connections: this.#listener.endpoint.connectionCount });
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, this.#snapshot.timeouts.drainMs);
+      this.#onIdle = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#listener.drain();
+      if (this.#listener.endpoint.connectionCount === 0) this.#onIdle();
+    });
+  }
+
+  /** Ends everything now. Idempotent. */
+  close(): void {
+    this.#health.stop();
+    this.#probe.close();
+    this.#listener.close(H3_CODE.noError);
+    this.#upstream.close();
+  }
+
+  #makeUpstream(fetch: RuntimeFetch): FetchUpstream {
+    return new FetchUpstream({
+      snapshot: this.#snapshot,
+      runtime: fetch,
+      timers: systemTimers,
+      readTrust,
+      dial: dialTcp,
+      counters: this.counters,
+    });
+  }
+
+  #makeGeneration(random: Random): Generation {
+    const { pools } = this.#snapshot;
+    return {
+      routes: compileRoutes(pools),
+      pools: pools.map(
+        (settings, i) =>
+          new Pool({
+            settings,
+            balancer: createBalancer(settings, random.fork(), this.counters),
+            usable: must(this.#health.usable[i], "every pool is watched"),
+          }),
+      ),
+      upstreamOf: () => this.#upstream,
+      onUnreachable: (pool, backend, error) => this.#health.onUnreachable(pool, backend, error),
+    };
+  }
+
+  #warnOfTrust(): void {
+    for (const pool of this.#snapshot.pools) {
+      if (pool.tls.verifyCertificates) continue;
+      this.#parts.log.warn(
+        "certificates of this pool's backends are NOT verified: anyone on the way can read and change traffic",
+        {
+          upstream: pool.name,
+          key: "verify_certificates",
+        },
+      );
+    }
+  }
+
+  #onClosed(connection: Connection, reason: CloseReason | null): void {
+    const { log } = this.#parts;
+    if (log.enabled("debug")) {
+      log.debug("connection closed", {
+        client: `${connection.engine.peerIp}:${connection.engine.peerPort}`,
+        by: reason?.by ?? "unknown",
+        application: reason?.app ?? false,
+        code: reason?.code ?? 0,
+        reason: reason?.reason ?? "",
+      });
+    }
+    // The endpoint has already let go of the connection.
+    if (this.#onIdle !== null && this.#listener.endpoint.connectionCount === 0) this.#onIdle();
+  }
+}
+
+function makeServices({ log, counters }: ServerParts, random: Random): Services {
+  return {
+    counters,
+    clock: systemTimers,
+    recorder: new AccessLog(log, systemTimers.epochMs),
+    requestIds: new RequestIds(random.fork()),
+    writer: new FieldWriter(),
+  };
+}
+
+function clientOf(connection: Connection): { ip: string; port: number; connectionIdHex: string } {
+  const { peerIp, peerPort } = connection.engine;
+  return { ip: peerIp, port: peerPort, connectionIdHex: connection.idHex };
+}

@@ -1,0 +1,140 @@
+/** A checked configuration into the frozen snapshot: units into names, texts into their parts, what pools inherit filled in. */
+import { must } from "../core/assert.ts";
+import { parseBackendAddress, parseIp, parseRouteHost, parseServerName } from "./address.ts";
+import { parseHashKey, parseMethod, parsePathPrefix } from "./forms.ts";
+import { checked } from "./parsed.ts";
+import type { ConfigValue } from "./schema.ts";
+import type {
+  BackendSettings,
+  CertificateSettings,
+  ConnectionSettings,
+  HealthCheckSettings,
+  ListenSettings,
+  LogSettings,
+  PoolSettings,
+  RouteSettings,
+  Snapshot,
+  TimeoutSettings,
+  UpstreamTlsSettings,
+} from "./snapshot.ts";
+
+type PoolValue = ConfigValue["upstream"][string];
+type BackendValue = PoolValue["backends"][number];
+type HealthCheckValue = BackendValue["health_check"];
+
+/**
+ * The snapshot of a configuration without mistakes. `poolNames` are all pools in the order of the file (an object would put names
+ * that look like numbers first).
+ */
+export function buildSnapshot(config: ConfigValue, poolNames: readonly string[]): Snapshot {
+  const pools = poolNames.map((name) =>
+    poolOf(name, must(config.upstream[name], "every named pool has a value"), config),
+  );
+  return deepFreeze<Snapshot>({
+    listen: listenOf(config.listen),
+    pools,
+    log: logOf(config.log),
+    connections: connectionsOf(config),
+    timeouts: timeoutsOf(config.performance),
+  });
+}
+
+function listenOf(listen: ConfigValue["listen"]): ListenSettings {
+  const { cert, key, certificates } = listen.tls;
+  const named = certificates.map((certificate): CertificateSettings => {
+    const { server_name: name } = certificate;
+    const serverNames = name === null ? [] : [checked(parseServerName(name))];
+    return { serverNames, certFile: certificate.cert, keyFile: certificate.key };
+  });
+  const first = cert === null || key === null ? [] : [{ serverNames: [], certFile: cert, keyFile: key }];
+  return { address: checked(parseIp(listen.address)), port: listen.port, certificates: [...first, ...named] };
+}
+
+function poolOf(name: string, pool: PoolValue, config: ConfigValue): PoolSettings {
+  const balancing = pool.load_balancing ?? config.load_balancing;
+  return {
+    name,
+    route: routeOf(pool.route),
+    balancing: balancing.type,
+    hashKey: checked(parseHashKey(balancing.key)),
+    backends: pool.backends.map(backendOf),
+    tls: tlsOf(pool.tls, config.upstream_tls),
+    backendConnectionsMax: config.backend_connection_pool_size,
+  };
+}
+
+function routeOf(route: PoolValue["route"]): RouteSettings {
+  return {
+    host: route.host === null ? null : checked(parseRouteHost(route.host)),
+    pathPrefix: checked(parsePathPrefix(route.path_prefix)),
+    method: route.method === null ? null : checked(parseMethod(route.method)),
+  };
+}
+
+function backendOf(backend: BackendValue): BackendSettings {
+  const { scheme, host, port } = checked(parseBackendAddress(backend.address));
+  const { id, address, weight } = backend;
+  return { id, address, scheme, host, port, weight, healthCheck: healthCheckOf(backend.health_check) };
+}
+
+function healthCheckOf(check: HealthCheckValue): HealthCheckSettings | null {
+  if (check === null) return null;
+  return {
+    path: check.path,
+    intervalMs: check.interval,
+    timeoutMs: check.timeout_ms,
+    failureThreshold: check.failure_threshold,
+    successThreshold: check.success_threshold,
+    cooldownMs: check.cooldown_ms,
+  };
+}
+
+/** Key by key: a pool that only sets its CA keeps the rest of what stands at the top. */
+function tlsOf(own: PoolValue["tls"], common: ConfigValue["upstream_tls"]): UpstreamTlsSettings {
+  return {
+    verifyCertificates: own.verify_certificates ?? common.verify_certificates,
+    caFile: own.ca_file ?? common.ca_file,
+    caDir: own.ca_dir ?? common.ca_dir,
+  };
+}
+
+function logOf(log: ConfigValue["log"]): LogSettings {
+  return { level: log.level, format: log.format, file: logFileOf(log.file) };
+}
+
+function logFileOf(file: ConfigValue["log"]["file"]): string | null {
+  if (file === null || typeof file === "string") return file;
+  return file.enabled ? file.path : null;
+}
+
+function connectionsOf(config: ConfigValue): ConnectionSettings {
+  const { performance, resilience } = config;
+  return {
+    connectionsMax: config.max_concurrent_connections,
+    streamsPerConnectionMax: performance.quic_initial_max_streams_bidi,
+    connectionWindowBytes: performance.quic_initial_max_data,
+    streamWindowBytes: performance.quic_initial_max_stream_data,
+    headerBytesMax: resilience.protocol.max_headers_bytes,
+    udpReceiveBufferBytes: performance.udp_recv_buffer_bytes,
+    udpSendBufferBytes: performance.udp_send_buffer_bytes,
+  };
+}
+
+function timeoutsOf(performance: ConfigValue["performance"]): TimeoutSettings {
+  return {
+    quicIdleMs: performance.quic_max_idle_timeout_ms,
+    backendConnectMs: performance.backend_connect_timeout_ms,
+    backendResponseHeadMs: performance.backend_timeout_ms,
+    backendBodyIdleMs: performance.backend_body_idle_timeout_ms,
+    clientBodyIdleMs: performance.client_body_idle_timeout_ms,
+    drainMs: performance.shutdown_drain_timeout_ms,
+  };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of Object.values(value)) deepFreeze(part);
+  }
+  return value;
+}

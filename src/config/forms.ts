@@ -1,0 +1,130 @@
+/** The forms that texts of a configuration take: each has a parser, whose value the snapshot uses, and a line on what is expected. */
+import {
+  BACKEND_ADDRESS_EXPECTED,
+  HOST_EXPECTED,
+  IP_EXPECTED,
+  SERVER_NAME_EXPECTED,
+  parseBackendAddress,
+  parseIp,
+  parseRouteHost,
+  parseServerName,
+} from "./address.ts";
+import { nearest } from "./nearest.ts";
+import { bad, good } from "./parsed.ts";
+import type { Parsed } from "./parsed.ts";
+import { quoted } from "./problem.ts";
+import type { HashKey } from "./snapshot.ts";
+
+/** One form. */
+interface Form {
+  readonly expected: string;
+  readonly parse: (text: string) => Parsed<unknown>;
+}
+
+const FILE_EXPECTED = "the path of a file";
+const FOLDER_EXPECTED = "the path of a folder";
+const NAME_EXPECTED = "a name of 1 to 128 characters";
+const PREFIX_EXPECTED = 'a path that begins with "/", such as "/api"';
+const PROBE_EXPECTED = 'a path that begins with "/", such as "/health"';
+const METHOD_EXPECTED = 'one HTTP method, such as "GET"';
+const HASH_KEY_EXPECTED = "one of client_ip, header:<name>, cookie:<name>, query:<name>, path, authority, method, cid";
+
+/** All forms by name; the schema refers to them. */
+export const FORMS = {
+  ip: { expected: IP_EXPECTED, parse: parseIp },
+  file: { expected: FILE_EXPECTED, parse: (text) => parseFile(text, FILE_EXPECTED) },
+  folder: { expected: FOLDER_EXPECTED, parse: (text) => parseFile(text, FOLDER_EXPECTED) },
+  name: { expected: NAME_EXPECTED, parse: parseName },
+  "server-name": { expected: SERVER_NAME_EXPECTED, parse: parseServerName },
+  host: { expected: HOST_EXPECTED, parse: parseRouteHost },
+  "path-prefix": { expected: PREFIX_EXPECTED, parse: parsePathPrefix },
+  "probe-path": { expected: PROBE_EXPECTED, parse: parseProbePath },
+  method: { expected: METHOD_EXPECTED, parse: parseMethod },
+  "backend-address": { expected: BACKEND_ADDRESS_EXPECTED, parse: parseBackendAddress },
+  "hash-key": { expected: HASH_KEY_EXPECTED, parse: parseHashKey },
+} as const satisfies Record<string, Form>;
+
+/** A form's name. */
+export type FormName = keyof typeof FORMS;
+
+function parseFile(text: string, expected: string): Parsed<string> {
+  if (text === "") return bad("is an empty text", expected);
+  return hasControls(text) ? bad(`${quoted(text)} has control characters`, expected) : good(text);
+}
+
+/** Names of pools and backends stand in logs and metrics. */
+function parseName(text: string): Parsed<string> {
+  if (text === "") return bad("is an empty name", NAME_EXPECTED);
+  if (hasControls(text)) return bad(`the name ${quoted(text)} has control characters`, NAME_EXPECTED);
+  return text.length > 128 ? bad(`the name ${quoted(text)} is too long`, NAME_EXPECTED) : good(text);
+}
+
+function hasControls(text: string): boolean {
+  return /\p{Cc}/u.test(text);
+}
+
+/** A route's prefix: `/api/` means `/api`, because prefixes match on segment borders. */
+export function parsePathPrefix(text: string): Parsed<string> {
+  const fault = pathFault(text, PREFIX_EXPECTED);
+  if (fault !== null) return fault;
+  if (/[?#]/.test(text)) return bad(`${quoted(text)} has a query or a fragment`, PREFIX_EXPECTED);
+  const trimmed = text.replace(/\/+$/, "") || "/";
+  if (text.endsWith("/*")) {
+    return bad(
+      `${quoted(text)} ends in a *`,
+      "the prefix alone, which takes every path below it",
+      text.slice(0, -2) || "/",
+    );
+  }
+  const hasDots = trimmed.split("/").some((segment) => segment === "." || segment === "..");
+  return hasDots ? bad(`${quoted(text)} has a "." or ".." segment`, PREFIX_EXPECTED) : good(trimmed);
+}
+
+/** Path and query that a health check asks for. */
+export function parseProbePath(text: string): Parsed<string> {
+  const fault = pathFault(text, PROBE_EXPECTED);
+  if (fault !== null) return fault;
+  return text.includes("#") ? bad(`${quoted(text)} has a fragment`, PROBE_EXPECTED) : good(text);
+}
+
+function pathFault(text: string, expected: string): ReturnType<typeof bad> | null {
+  if (text === "") return bad("is an empty text", expected);
+  if (!text.startsWith("/")) return bad(`${quoted(text)} does not begin with "/"`, expected);
+  if (/[\s\p{Cc}]/u.test(text)) return bad(`${quoted(text)} has a blank or a control character`, expected);
+  // Requests carry such characters percent-encoded, so as written it would never match.
+  if (/[^\u0000-\u007f]/.test(text)) return bad(`${quoted(text)} is not ASCII`, "the path percent-encoded in UTF-8");
+  return null;
+}
+
+/** RFC 9110 5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/** Upper case. */
+export function parseMethod(text: string): Parsed<string> {
+  return TOKEN.test(text) ? good(text.toUpperCase()) : bad(`${quoted(text)} is no HTTP method`, METHOD_EXPECTED);
+}
+
+/** A name as it is sent in a query: visible ASCII without `#`, `&` and `=`, which stand percent-encoded. */
+const QUERY_NAME = /^[!"$%'-<>-~]+$/;
+
+const PLAIN_HASH_KEYS = ["client_ip", "path", "authority", "method", "cid"] as const;
+const NAMED_HASH_KEYS = ["header", "cookie", "query"] as const;
+
+/** What a consistent hash is taken over. Names of header fields are lower-cased, those of cookies and queries are not. */
+export function parseHashKey(text: string): Parsed<HashKey> {
+  if (text === "peer_ip") return good({ kind: "client_ip" });
+  for (const kind of PLAIN_HASH_KEYS) if (text === kind) return good({ kind });
+  if (text === "bearer_token") {
+    return bad('"bearer_token" is known from the original, not supported yet', HASH_KEY_EXPECTED);
+  }
+  for (const kind of NAMED_HASH_KEYS) {
+    if (text === kind) return bad(`${quoted(text)} has no name`, `${kind}:<name>`);
+    if (!text.startsWith(`${kind}:`)) continue;
+    const name = text.slice(kind.length + 1);
+    const isName = kind === "query" ? QUERY_NAME.test(name) : TOKEN.test(name);
+    if (!isName) return bad(`${quoted(text)} has no valid name`, `${kind}:<name>`);
+    return good({ kind, name: kind === "header" ? name.toLowerCase() : name });
+  }
+  const near = nearest(text, [...PLAIN_HASH_KEYS, "peer_ip"])?.word ?? null;
+  return bad(`${quoted(text)} is nothing to hash`, HASH_KEY_EXPECTED, near);
+}

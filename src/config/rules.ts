@@ -1,0 +1,178 @@
+/**
+ * Rules over several keys, which a schema cannot say. They read the tree, not the checked value, so that they work while other
+ * parts are wrong, and they keep silent about values that were already complained about.
+ *
+ * Allowed on purpose: one address in two pools; a health check whose timeout is longer than its interval (the interval then
+ * counts from the end of the slow check).
+ */
+import { must } from "../core/assert.ts";
+import { childOf, isGiven, nodeAt, pathText, positionText, stringOf } from "./document.ts";
+import type { ConfigNode } from "./document.ts";
+import { parseRouteHost, parseServerName } from "./address.ts";
+import { parseMethod, parsePathPrefix } from "./forms.ts";
+import type { ProblemList } from "./problem.ts";
+import { quoted } from "./problem.ts";
+import { CONFIG_SHAPE } from "./schema.ts";
+
+/** Reports every broken rule. */
+export function checkRules(root: ConfigNode, problems: ProblemList): void {
+  checkCertificates(root, problems);
+  checkBalancing(root, problems);
+  checkWindows(root, problems);
+  for (const pool of poolsOf(root)) {
+    checkBackendIds(pool, problems);
+    checkBalancing(pool, problems);
+    checkRouteSaysSomething(pool, problems);
+  }
+  checkRoutesDiffer(root, problems);
+}
+
+function poolsOf(root: ConfigNode): readonly ConfigNode[] {
+  const upstream = childOf(root, "upstream");
+  return upstream?.kind === "map" ? [...upstream.entries.values()] : [];
+}
+
+function itemsOf(node: ConfigNode | null): readonly ConfigNode[] {
+  return node?.kind === "list" ? node.items : [];
+}
+
+/** `cert` and `key` both or none, at least one certificate, no server name twice. */
+function checkCertificates(root: ConfigNode, problems: ProblemList): void {
+  const tls = nodeAt(root, ["listen", "tls"]);
+  if (tls === null || tls.kind !== "map") return;
+  const cert = childOf(tls, "cert");
+  const key = childOf(tls, "key");
+  const certificates = childOf(tls, "certificates");
+  const keys = [...tls.entries.keys()];
+  // With a key that nobody knows, the certificate may be there under a mistyped name.
+  const hasUnknown = keys.some((name) => !["cert", "key", "certificates", "client_auth"].includes(name));
+  if (!hasUnknown && isGiven(cert) !== isGiven(key)) {
+    const present = isGiven(cert) ? "cert" : "key";
+    const missing = isGiven(cert) ? "key" : "cert";
+    const at = childOf(tls, present)?.keyAt ?? tls.keyAt;
+    problems.add(at, [...tls.path, missing], { wrong: `is missing beside ${present}`, expected: "both or none" });
+  }
+  const hasList = isGiven(certificates) && !(certificates.kind === "list" && certificates.items.length === 0);
+  if (!hasUnknown && !isGiven(cert) && !isGiven(key) && !hasList) {
+    problems.add(tls.keyAt, tls.path, { wrong: "has no certificate", expected: "cert with key, or certificates" });
+  }
+  const names = itemsOf(certificates).map((item) => childOf(item, "server_name"));
+  reportRepeated(names, (text) => parseServerName(text).value ?? null, "in the list", problems);
+}
+
+function checkBackendIds(pool: ConfigNode, problems: ProblemList): void {
+  const ids = itemsOf(childOf(pool, "backends")).map((backend) => childOf(backend, "id"));
+  reportRepeated(ids, (text) => (text === "" ? null : text), "in the pool", problems);
+}
+
+/** Reports every text that stood before. `normal` gives what is compared, null for texts that are wrong anyway. */
+function reportRepeated(
+  nodes: readonly (ConfigNode | null)[],
+  normal: (text: string) => string | null,
+  where: string,
+  problems: ProblemList,
+): void {
+  const firsts = new Map<string, ConfigNode>();
+  for (const node of nodes) {
+    const text = stringOf(node);
+    const name = text === null ? null : normal(text);
+    if (node === null || name === null) continue;
+    const first = firsts.get(name);
+    if (first === undefined) firsts.set(name, node);
+    else {
+      const wrong = `${quoted(name)} is already at ${positionText(first.valueAt)}`;
+      problems.add(node.valueAt, node.path, { wrong, expected: `each only once ${where}` });
+    }
+  }
+}
+
+const CONSISTENT_HASH_NAMES = ["consistent-hash", "consistent_hash", "ch"];
+
+/** A key to hash means nothing to a policy that does not hash. */
+function checkBalancing(parent: ConfigNode, problems: ProblemList): void {
+  const balancing = childOf(parent, "load_balancing");
+  const key = balancing === null ? null : childOf(balancing, "key");
+  if (balancing === null || balancing.kind !== "map" || key === null || stringOf(key) === null) return;
+  const type = childOf(balancing, "type");
+  const typeName = type === null ? "round-robin" : stringOf(type);
+  const otherPolicies = ["round-robin", "round_robin", "rr", "random"];
+  if (typeName === null || CONSISTENT_HASH_NAMES.includes(typeName) || !otherPolicies.includes(typeName)) return;
+  if (type === null && [...balancing.entries.keys()].some((name) => name !== "key")) return;
+  const wrong = `has no meaning with the type ${quoted(typeName)}${type === null ? ", the default" : ""}`;
+  problems.add(key.keyAt, key.path, { wrong, expected: 'key only with type "consistent-hash"' });
+}
+
+/** A stream's window larger than its connection's could never be used. */
+function checkWindows(root: ConfigNode, problems: ProblemList): void {
+  const [data, dataBytes] = numberAt(root, "quic_initial_max_data");
+  const [stream, streamBytes] = numberAt(root, "quic_initial_max_stream_data");
+  const blamed = stream ?? data;
+  if (blamed === null || dataBytes === null || streamBytes === null || streamBytes <= dataBytes) return;
+  const wrong = `makes the window of a stream (${streamBytes}) larger than that of its connection (${dataBytes})`;
+  problems.add(blamed.valueAt, blamed.path, {
+    wrong,
+    expected: "quic_initial_max_stream_data <= quic_initial_max_data",
+  });
+}
+
+/** A number under `performance` with its node, or its default; no number when something wrong stands there. */
+function numberAt(root: ConfigNode, key: string): readonly [ConfigNode | null, number | null] {
+  const shape = must(CONFIG_SHAPE.properties?.["performance"]?.properties?.[key], "the schema has the key");
+  const { minimum = -Infinity, maximum = Infinity, default: standard } = shape;
+  const node = nodeAt(root, ["performance", key]);
+  const value = node === null ? standard : node.kind === "scalar" ? node.value : null;
+  const isFit = typeof value === "number" && value >= minimum && value <= maximum;
+  return [node, isFit ? value : null];
+}
+
+const ROUTE_KEYS = ["host", "path_prefix", "method"];
+
+/** A route with neither would take everything, which is more likely forgotten than meant. */
+function checkRouteSaysSomething(pool: ConfigNode, problems: ProblemList): void {
+  const route = childOf(pool, "route");
+  if (route === null || route.kind !== "map") return;
+  if (isGiven(childOf(route, "host")) || childOf(route, "path_prefix") !== null) return;
+  if ([...route.entries.keys()].some((name) => !ROUTE_KEYS.includes(name))) return;
+  problems.add(route.keyAt, route.path, {
+    wrong: "has neither host nor path_prefix",
+    expected: 'at least one of them; path_prefix "/" takes every path',
+  });
+}
+
+/** Two pools with the same route: the second would never see a request. */
+function checkRoutesDiffer(root: ConfigNode, problems: ProblemList): void {
+  const firsts = new Map<string, ConfigNode>();
+  for (const pool of poolsOf(root)) {
+    const route = childOf(pool, "route");
+    const name = route === null ? null : routeName(route);
+    if (route === null || name === null) continue;
+    const first = firsts.get(name);
+    if (first === undefined) firsts.set(name, route);
+    else {
+      const wrong = `takes the same requests as ${pathText(first.path)} (${positionText(first.keyAt)}): ${name}`;
+      problems.add(route.keyAt, route.path, { wrong, expected: "another host, path_prefix or method" });
+    }
+  }
+}
+
+/** The route in one normal form, for people too; null when a part of it is wrong or it says nothing. */
+function routeName(route: ConfigNode): string | null {
+  const [hostNode, prefixNode, methodNode] = ROUTE_KEYS.map((key) => childOf(route, key));
+  if (route.kind !== "map" || [...route.entries.keys()].some((name) => !ROUTE_KEYS.includes(name))) return null;
+  if (!isGiven(hostNode ?? null) && !isGiven(prefixNode ?? null)) return null;
+  const host = partName(hostNode, "any", (text) => parseRouteHost(text).value);
+  const prefix = partName(prefixNode, "/", (text) => parsePathPrefix(text).value);
+  const method = partName(methodNode, "any", (text) => parseMethod(text).value);
+  if (host === null || prefix === null || method === null) return null;
+  return `host ${host}, path_prefix ${prefix}, method ${method}`;
+}
+
+function partName(
+  node: ConfigNode | null | undefined,
+  absent: string,
+  parse: (text: string) => string | undefined,
+): string | null {
+  if (node === null || node === undefined || !isGiven(node)) return absent;
+  const text = stringOf(node);
+  return text === null ? null : (parse(text) ?? null);
+}

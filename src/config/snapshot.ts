@@ -1,0 +1,143 @@
+/**
+ * What a valid configuration means: a frozen value with explicit defaults and units in its names. Everything that runs reads
+ * this and nothing else of the file. Made by `build.ts` from a parsed document; never changed, only replaced whole.
+ */
+
+/** A whole configuration. */
+export interface Snapshot {
+  readonly listen: ListenSettings;
+  /** In the order of the file; that order breaks ties between routes. */
+  readonly pools: readonly PoolSettings[];
+  readonly log: LogSettings;
+  readonly connections: ConnectionSettings;
+  readonly timeouts: TimeoutSettings;
+}
+
+/** Where clients reach us, and with which certificate. */
+export interface ListenSettings {
+  /** An IP literal without brackets; `::` listens on both families. */
+  readonly address: string;
+  /** UDP port; 0 lets the kernel choose (tests, demo). */
+  readonly port: number;
+  readonly certificates: readonly CertificateSettings[];
+}
+
+/** One certificate with its key. The first of a listener answers every name that no other covers. */
+export interface CertificateSettings {
+  /** Names it is chosen for by SNI, lower case; empty means the names of the certificate itself. */
+  readonly serverNames: readonly string[];
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** Names of the balancing policies. */
+export type BalancingType = "round-robin" | "random" | "consistent-hash";
+
+/** What a consistent hash is taken over. */
+export type HashKey =
+  | { readonly kind: "client_ip" | "path" | "authority" | "method" | "cid" }
+  | { readonly kind: "header" | "cookie" | "query"; readonly name: string };
+
+/** A named group of backends with the route that leads to it. */
+export interface PoolSettings {
+  readonly name: string;
+  readonly route: RouteSettings;
+  readonly balancing: BalancingType;
+  readonly hashKey: HashKey;
+  readonly backends: readonly BackendSettings[];
+  readonly tls: UpstreamTlsSettings;
+  /** Idle connections kept to one backend at most. */
+  readonly backendConnectionsMax: number;
+}
+
+/** Which requests a pool takes: all given parts must match. */
+export interface RouteSettings {
+  /** Lower case, without port: exact, or `*.example.org` for any depth of names below it; null is any. */
+  readonly host: string | null;
+  /** Begins with `/`, has no trailing slash unless it is `/`; matches on segment borders. */
+  readonly pathPrefix: string;
+  /** Upper case; null is any. */
+  readonly method: string | null;
+}
+
+/** How a backend is spoken to: the scheme of its address. `auto` is the guide's bare `host:port`. */
+export type BackendScheme = "https" | "http" | "h3" | "h2c" | "auto";
+
+/** One server behind a pool. */
+export interface BackendSettings {
+  readonly id: string;
+  /** As written in the file; for logs. */
+  readonly address: string;
+  readonly scheme: BackendScheme;
+  /** Name or IP literal without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** 1 to 1000, relative to the pool's other backends. */
+  readonly weight: number;
+  /** Null: no active probes, always taken as healthy. */
+  readonly healthCheck: HealthCheckSettings | null;
+}
+
+/** Active probing of one backend. */
+export interface HealthCheckSettings {
+  readonly path: string;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Consecutive failures that make a healthy backend unhealthy. */
+  readonly failureThreshold: number;
+  /** Consecutive successes that make an unhealthy backend healthy. */
+  readonly successThreshold: number;
+  /** Least time a backend stays unhealthy after it became so. */
+  readonly cooldownMs: number;
+}
+
+/** Trust towards `https` and `h3` backends. */
+export interface UpstreamTlsSettings {
+  readonly verifyCertificates: boolean;
+  /** PEM bundle trusted instead of the system's; null is the system's. */
+  readonly caFile: string | null;
+  /** Folder whose PEM files are trusted too; null is none. */
+  readonly caDir: string | null;
+}
+
+/** Levels, from quiet to loud. */
+export type LogLevel = "off" | "error" | "warn" | "info" | "debug" | "trace";
+
+/** Where log lines go and how they look. */
+export interface LogSettings {
+  readonly level: LogLevel;
+  readonly format: "plain" | "json";
+  /** Null: standard output and standard error. */
+  readonly file: string | null;
+}
+
+/** Bounds on clients. */
+export interface ConnectionSettings {
+  /** QUIC connections at once; further Initials are refused and counted. */
+  readonly connectionsMax: number;
+  /** `initial_max_streams_bidi`: requests in flight on one connection. */
+  readonly streamsPerConnectionMax: number;
+  /** `initial_max_data` and the window it grows to at the start, bytes. */
+  readonly connectionWindowBytes: number;
+  /** `initial_max_stream_data_bidi_remote`, bytes. */
+  readonly streamWindowBytes: number;
+  /** Largest size of a request's field section, bytes counted as RFC 9114 4.2.2 does. */
+  readonly headerBytesMax: number;
+  /** Wanted SO_RCVBUF and SO_SNDBUF, bytes. */
+  readonly udpReceiveBufferBytes: number;
+  readonly udpSendBufferBytes: number;
+}
+
+/** How long things may take, all in milliseconds. */
+export interface TimeoutSettings {
+  readonly quicIdleMs: number;
+  readonly backendConnectMs: number;
+  /** From the request's dispatch to the response head. */
+  readonly backendResponseHeadMs: number;
+  /** Between two pieces of a response body. */
+  readonly backendBodyIdleMs: number;
+  /** Between two pieces of a request body. */
+  readonly clientBodyIdleMs: number;
+  /** From the stop signal to the forced end. */
+  readonly drainMs: number;
+}

@@ -1,0 +1,130 @@
+/** Active health checks at work: asks each backend when its schedule says so and writes the verdicts where the balancer reads. */
+import type { BackendSettings, HealthCheckSettings, PoolSettings } from "../config/snapshot.ts";
+import type { Counters } from "../core/counters.ts";
+import type { ProxyError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Random } from "../core/random.ts";
+import { ProbeSchedule } from "../health/schedule.ts";
+import { HealthVerdict } from "../health/verdict.ts";
+import type { Logger } from "../observe/log.ts";
+import type { TimerHandle, Timers } from "../runtime/timers.ts";
+import type { Probe, ProbeResult } from "../upstream/probe.ts";
+
+/** What the monitor is made of. */
+export interface HealthParts {
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly probe: Probe;
+  readonly log: Logger;
+  readonly counters: Counters;
+}
+
+interface Watched {
+  readonly pool: PoolSettings;
+  readonly backend: BackendSettings;
+  readonly usable: Uint8Array;
+  readonly index: number;
+  readonly check: HealthCheckSettings;
+  readonly verdict: HealthVerdict;
+  readonly schedule: ProbeSchedule;
+  timer: TimerHandle | null;
+  asking: boolean;
+}
+
+/** Watches the backends of a snapshot. */
+export class HealthMonitor {
+  /** One byte per backend of each pool, by pool index: 1 may be used. Backends without a check are always 1. */
+  readonly usable: readonly Uint8Array[];
+  readonly #parts: HealthParts;
+  readonly #watched: readonly (Watched | null)[][];
+  readonly #waiting: Watched[] = [];
+  #running = 0;
+  #stopped = false;
+
+  constructor(pools: readonly PoolSettings[], parts: HealthParts) {
+    this.#parts = parts;
+    this.usable = pools.map((pool) => new Uint8Array(pool.backends.length).fill(1));
+    this.#watched = pools.map((pool, i) => pool.backends.map((_, index) => this.#watch(pool, index, this.usable[i])));
+  }
+
+  /** Begins to ask. */
+  start(): void {
+    for (const watched of this.#watched.flat()) if (watched !== null) this.#plan(watched);
+  }
+
+  /** Asks no more; answers that are under way are ignored. */
+  stop(): void {
+    this.#stopped = true;
+    for (const watched of this.#watched.flat()) watched?.timer?.stop();
+  }
+
+  /** A request could not reach a backend: evidence, and a reason to ask soon. */
+  onUnreachable(poolIndex: number, backendIndex: number, error: ProxyError): void {
+    const watched = this.#watched[poolIndex]?.[backendIndex] ?? null;
+    if (watched === null || this.#stopped) return;
+    const nowMs = this.#parts.timers.nowMs();
+    if (watched.verdict.onConnectFailure(nowMs)) this.#report(watched, error.message);
+    watched.schedule.hurry(nowMs);
+    if (!watched.asking) this.#plan(watched);
+  }
+
+  #watch(pool: PoolSettings, index: number, usable: Uint8Array | undefined): Watched | null {
+    const backend = pool.backends[index];
+    const check = backend?.healthCheck ?? null;
+    if (backend === undefined || usable === undefined || check === null) return null;
+    const schedule = new ProbeSchedule(check.intervalMs, this.#parts.timers.nowMs(), this.#parts.random);
+    return {
+      pool,
+      backend,
+      usable,
+      index,
+      check,
+      verdict: new HealthVerdict(check),
+      schedule,
+      timer: null,
+      asking: false,
+    };
+  }
+
+  #plan(watched: Watched): void {
+    watched.timer?.stop();
+    const delayMs = Math.max(0, watched.schedule.nextProbeAtMs - this.#parts.timers.nowMs());
+    watched.timer = this.#parts.timers.after(delayMs, () => this.#ask(watched));
+  }
+
+  #ask(watched: Watched): void {
+    if (this.#stopped) return;
+    if (this.#running >= LIMITS.probesAtOnceMax) {
+      this.#waiting.push(watched);
+      return;
+    }
+    this.#running += 1;
+    watched.asking = true;
+    watched.schedule.onStarted(this.#parts.timers.nowMs());
+    this.#parts.counters.probesSent += 1;
+    void this.#parts.probe(watched.pool, watched.backend).then((result) => this.#onResult(watched, result));
+  }
+
+  #onResult(watched: Watched, { ok, reason }: ProbeResult): void {
+    this.#running -= 1;
+    watched.asking = false;
+    const next = this.#waiting.shift();
+    if (next !== undefined) this.#ask(next);
+    if (this.#stopped) return;
+    if (!ok) this.#parts.counters.probesFailed += 1;
+    const { pool, backend } = watched;
+    this.#parts.log.debug("health check", { upstream: pool.name, backend: backend.id, ok, reason });
+    if (watched.verdict.onProbe(ok, this.#parts.timers.nowMs())) this.#report(watched, reason);
+    this.#plan(watched);
+  }
+
+  #report(watched: Watched, reason: string): void {
+    const { pool, backend, verdict, usable, index, check } = watched;
+    const healthy = verdict.isHealthy;
+    usable[index] = healthy ? 1 : 0;
+    this.#parts.counters.healthTransitions += 1;
+    const fields = { upstream: pool.name, backend: backend.id, address: backend.address, path: check.path, reason };
+    if (healthy) this.#parts.log.info("health check: backend is healthy again", fields);
+    else this.#parts.log.warn("health check: backend is unhealthy", fields);
+  }
+}

@@ -1,0 +1,5 @@
+/** What the bundler makes of an embedded file: its path. */
+declare module "*.so" {
+  const path: string;
+  export default path;
+}

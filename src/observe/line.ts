@@ -1,0 +1,80 @@
+/** One log line as text, for programs (JSON) and for people (plain). No value can end a line or reach the terminal. */
+
+/** What a field of a line may be. */
+export type LogValue = string | number | boolean | null;
+/** Fields of a line, in order. */
+export type LogFields = Readonly<Record<string, LogValue>>;
+
+/** Makes lines. */
+export interface LineFormat {
+  line(epochMs: number, level: string, msg: string, fields: LogFields): string;
+}
+
+/** Printable ASCII without quote and backslash needs no escape in JSON. */
+const JSON_SAFE = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+/** What plain text shows as it is: no blanks, quotes, equals signs or anything beyond ASCII. */
+const PLAIN_SAFE = /^[\x21\x23-\x3c\x3e-\x5b\x5d-\x7e]+$/;
+/** C1 controls and DEL: terminals obey some of them, and JSON.stringify lets them pass. */
+const HIDDEN_CONTROLS = /[\u007f-\u009f\u2028\u2029]/g;
+const LEVEL_WIDTH = 5;
+
+/** A string in JSON's quotes. */
+export function quoteJson(text: string): string {
+  if (JSON_SAFE.test(text)) return `"${text}"`;
+  return JSON.stringify(text).replace(HIDDEN_CONTROLS, escapeUnit);
+}
+
+/** One JSON object a line. */
+export const jsonFormat: LineFormat = {
+  line(epochMs, level, msg, fields) {
+    let out = `{"time":"${timeText(epochMs)}","level":"${level}","msg":${quoteJson(msg)}`;
+    for (const name in fields) out += `,${quoteJson(name)}:${jsonValue(fields[name] ?? null)}`;
+    return `${out}}`;
+  },
+};
+
+/** `2026-01-02T03:04:05.678Z INFO  msg key=value`. With `colours` the level stands out on a terminal. */
+export function plainFormat(colours: boolean): LineFormat {
+  return {
+    line(epochMs, level, msg, fields) {
+      const name = level.toUpperCase().padEnd(LEVEL_WIDTH);
+      const shown = colours ? `${COLOURS[level] ?? ""}${name}\x1b[0m` : name;
+      let out = `${timeText(epochMs)} ${shown} ${printable(msg)}`;
+      for (const key in fields) out += ` ${key}=${plainValue(fields[key] ?? null)}`;
+      return out;
+    },
+  };
+}
+
+/** RFC 3339 in UTC with milliseconds. */
+export function timeText(epochMs: number): string {
+  return new Date(epochMs).toISOString();
+}
+
+const COLOURS: Readonly<Record<string, string>> = {
+  error: "\x1b[31m",
+  warn: "\x1b[33m",
+  info: "\x1b[32m",
+  debug: "\x1b[36m",
+  trace: "\x1b[90m",
+};
+
+function jsonValue(value: LogValue): string {
+  if (typeof value === "string") return quoteJson(value);
+  if (typeof value === "number" && !Number.isFinite(value)) return "null";
+  return String(value);
+}
+
+function plainValue(value: LogValue): string {
+  if (typeof value !== "string") return String(value);
+  return PLAIN_SAFE.test(value) ? value : quoteJson(value);
+}
+
+/** A message in plain text keeps its blanks and quotes; only what could break the line is escaped. */
+function printable(text: string): string {
+  return text.replace(/[\x00-\x1f\u007f-\u009f\u2028\u2029]/g, escapeUnit);
+}
+
+function escapeUnit(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}

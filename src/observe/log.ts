@@ -1,0 +1,109 @@
+/** The program's log, through consola: levels, one format for people and one for programs, and sinks that never block. */
+import { createConsola, type ConsolaInstance, type LogObject } from "consola";
+import type { LogLevel, LogSettings } from "../config/snapshot.ts";
+import type { Counters } from "../core/counters.ts";
+import { messageOf, ProxyError } from "../core/error.ts";
+import { jsonFormat, type LineFormat, type LogFields, plainFormat } from "./line.ts";
+import { DescriptorSink, type LineSink } from "./sink.ts";
+
+/** What writes log lines. */
+export interface Logger {
+  error(msg: string, fields?: LogFields): void;
+  warn(msg: string, fields?: LogFields): void;
+  info(msg: string, fields?: LogFields): void;
+  debug(msg: string, fields?: LogFields): void;
+  trace(msg: string, fields?: LogFields): void;
+  enabled(level: Exclude<LogLevel, "off">): boolean;
+}
+
+/** What a logger is made with. */
+export interface LogParts {
+  readonly counters: Counters;
+  readonly epochMs: () => number;
+  /** Colours are for terminals. */
+  readonly terminal: boolean;
+}
+
+/** consola's numbers: errors 0, warnings 1, info 3, debug 4, trace 5. */
+const CONSOLA_LEVEL: Readonly<Record<LogLevel, number>> = { off: -1, error: 0, warn: 1, info: 3, debug: 4, trace: 5 };
+const STDOUT = 1;
+const STDERR = 2;
+
+/** The log. `out` and `err` are the sinks; with a file both are the same. */
+export class Log implements Logger {
+  readonly out: LineSink;
+  readonly err: LineSink;
+  readonly format: LineFormat;
+  readonly json: boolean;
+  readonly #consola: ConsolaInstance;
+  readonly #level: number;
+
+  /** Throws `CONFIG_UNREADABLE` when the file of `settings` cannot be opened. */
+  constructor(settings: LogSettings, parts: LogParts) {
+    this.json = settings.format === "json";
+    this.format = this.json ? jsonFormat : plainFormat(parts.terminal && settings.file === null);
+    const dropped = (count: number): string =>
+      this.format.line(parts.epochMs(), "warn", "log lines dropped", { count });
+    this.out = openSink(settings.file ?? STDOUT, parts.counters, dropped);
+    this.err = settings.file === null ? openSink(STDERR, parts.counters, dropped) : this.out;
+    this.#level = CONSOLA_LEVEL[settings.level];
+    this.#consola = createConsola({
+      level: this.#level,
+      // consola folds repeated lines unless told not to; a log must not.
+      throttle: 0,
+      reporters: [{ log: (entry) => this.#report(entry, parts.epochMs()) }],
+    });
+  }
+
+  enabled(level: Exclude<LogLevel, "off">): boolean {
+    return CONSOLA_LEVEL[level] <= this.#level;
+  }
+
+  error(msg: string, fields: LogFields = {}): void {
+    this.#consola.error(msg, fields);
+  }
+
+  warn(msg: string, fields: LogFields = {}): void {
+    this.#consola.warn(msg, fields);
+  }
+
+  info(msg: string, fields: LogFields = {}): void {
+    this.#consola.info(msg, fields);
+  }
+
+  debug(msg: string, fields: LogFields = {}): void {
+    this.#consola.debug(msg, fields);
+  }
+
+  trace(msg: string, fields: LogFields = {}): void {
+    this.#consola.trace(msg, fields);
+  }
+
+  /** After rotation. */
+  reopen(): void {
+    this.out.reopen();
+    if (this.err !== this.out) this.err.reopen();
+  }
+
+  /** Everything that can get out is out. */
+  async flush(): Promise<void> {
+    await Promise.all([this.out.flush(), this.err.flush()]);
+  }
+
+  #report(entry: LogObject, epochMs: number): void {
+    const [msg, fields] = entry.args as [string, LogFields];
+    const sink = entry.level <= CONSOLA_LEVEL.warn ? this.err : this.out;
+    sink.write(this.format.line(epochMs, entry.type, msg, fields));
+  }
+}
+
+function openSink(target: number | string, counters: Counters, dropped: (count: number) => string): LineSink {
+  try {
+    return new DescriptorSink(target, counters, dropped);
+  } catch (thrown) {
+    throw new ProxyError("CONFIG_UNREADABLE", `log.file cannot be opened: ${messageOf(thrown)}`, {
+      cause: thrown,
+      remedy: "make its folder writable for this user, or leave log.file out to log to standard output",
+    });
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * What happens to fields on their way through: requests lose what belongs to the client's connection and every claim about
+ * where they came from, and get our own account of it; responses lose what belongs to the backend's connection.
+ */
+import { FIELD, type FieldName, fieldSet, UNKNOWN_FIELD } from "../core/field-names.ts";
+import type { FieldSection, FieldWriter } from "../core/fields.ts";
+import type { RequestHead } from "../h3/head.ts";
+import { connectionOptions, HOP_BY_HOP, isListed } from "../h3/hop-by-hop.ts";
+import { readResponseFields, type ResponseFault } from "../h3/response-head.ts";
+
+/** What a backend is told beside the client's own fields. */
+export interface ForwardContext {
+  /** The client's address as text, without port and brackets. */
+  readonly clientIp: string;
+  /** Goes along when the client sent no usable id of its own. */
+  readonly requestId: string;
+}
+
+/** The protocol a response came by, as Via wants it (RFC 9110 7.6.3). */
+export type ReceivedProtocol = "1.0" | "1.1" | "2" | "3";
+
+/**
+ * Writes the fields for a backend: those of the request but for pseudo-fields, Host, hop-by-hop fields and TE, with cookie crumbs
+ * joined (RFC 9114 4.2.1), one Content-Length in plain digits if there is one, and our Via, X-Forwarded-For, -Proto, -Host and
+ * X-Request-Id in place of the client's. False when it lists too many connection options or does not fit; of an HTTP/3 head that
+ * passed the validator neither is true.
+ */
+export function writeRequestFields(head: RequestHead, into: FieldWriter, context: ForwardContext): boolean {
+  const { fields } = head;
+  into.begin();
+  const options = connectionOptions(fields);
+  if (options === null) return false;
+  const idAt = usableIdAt(fields);
+  const cookieAt = fields.find(FIELD.cookie);
+  const crumbled = cookieAt >= 0 && fields.find(FIELD.cookie, cookieAt + 1) >= 0;
+
+  let runAt = head.firstField;
+  for (let i = runAt; i < fields.count; i++) {
+    if (i === idAt || (goesToBackend(fields, i, crumbled) && !isListed(fields, i, options))) continue;
+    into.addRun(fields, runAt, i);
+    runAt = i + 1;
+    if (crumbled && i === cookieAt && !isListed(fields, i, options)) into.addJoined(fields, i, "; ");
+  }
+  into.addRun(fields, runAt, fields.count);
+
+  if (head.contentLengthBytes >= 0) into.add("content-length", String(head.contentLengthBytes));
+  into.add("via", REQUEST_VIA);
+  into.add("x-forwarded-for", context.clientIp);
+  into.add("x-forwarded-proto", "https");
+  into.add("x-forwarded-host", head.authority);
+  if (idAt < 0) into.add("x-request-id", context.requestId);
+  return !into.full;
+}
+
+/**
+ * Writes a response head for a client, `:status` first: without hop-by-hop fields and the backend's Alt-Svc, which speaks of
+ * another port than ours, with our Via and the request's id. Null when all is well, else what is wrong with the response.
+ */
+export function writeResponseFields(
+  status: number,
+  section: FieldSection,
+  into: FieldWriter,
+  requestId: string,
+  received: ReceivedProtocol = "2",
+): ResponseFault | null {
+  const result = readResponseFields(status, section, into, NOT_FOR_CLIENTS);
+  if (typeof result === "string") return result;
+  into.add("via", RESPONSE_VIA[received]);
+  into.add("x-request-id", requestId);
+  return into.full ? "section-too-large" : null;
+}
+
+/** The client's X-Request-Id if it is fit for logs and for others: the first one, 1 to 128 visible ASCII characters. Else null. */
+export function requestIdOf(head: RequestHead): string | null {
+  const at = usableIdAt(head.fields);
+  return at < 0 ? null : head.fields.value(at);
+}
+
+const REQUEST_VIA = "3 spooky";
+const RESPONSE_VIA: Readonly<Record<ReceivedProtocol, string>> = {
+  "1.0": "1.0 spooky",
+  "1.1": "1.1 spooky",
+  "2": "2 spooky",
+  "3": "3 spooky",
+};
+const REQUEST_ID_BYTES_MAX = 128;
+const UNDERSCORE = 0x5f;
+const HYPHEN = 0x2d;
+const VISIBLE_FIRST = 0x21;
+const VISIBLE_LAST = 0x7e;
+
+/** What only we may tell a backend. `proxy` is here because gateways turn it into HTTP_PROXY (CVE-2016-5385). */
+const OURS_TO_TELL: readonly FieldName[] = [
+  "forwarded",
+  "x-forwarded-for",
+  "x-forwarded-proto",
+  "x-forwarded-host",
+  "x-forwarded-port",
+  "x-forwarded-prefix",
+  "x-forwarded-server",
+  "x-forwarded-scheme",
+  "x-forwarded-ssl",
+  "x-real-ip",
+  "x-request-id",
+  "proxy",
+];
+
+/** Left out as they stand; some are written anew at the end. Credentials for a proxy are for us, and we ask for none. */
+const NOT_FOR_BACKENDS = fieldSet([...OURS_TO_TELL, "host", "content-length", "proxy-authorization"]);
+
+const NOT_FOR_CLIENTS = fieldSet(["alt-svc", "x-request-id", "proxy-authenticate", "proxy-authentication-info"]);
+
+function goesToBackend(fields: FieldSection, i: number, crumbled: boolean): boolean {
+  const id = fields.nameId(i);
+  if (id === UNKNOWN_FIELD) return !isOursInDisguise(fields, i);
+  if (id === FIELD.cookie) return !crumbled;
+  return HOP_BY_HOP[id] === 0 && NOT_FOR_BACKENDS[id] === 0;
+}
+
+/**
+ * CGI and WSGI write `-` and `_` alike, so a backend behind them would take `x_forwarded_for` for the field that only we
+ * may write.
+ */
+function isOursInDisguise(fields: FieldSection, i: number): boolean {
+  const { bytes } = fields;
+  const at = fields.nameAt(i);
+  const end = fields.valueAt(i);
+  let underscores = 0;
+  for (let p = at; p < end; p++) {
+    if (bytes[p] === UNDERSCORE) underscores += 1;
+  }
+  if (underscores === 0) return false;
+  for (const name of OURS_TO_TELL) {
+    if (name.length === end - at && isFoldedName(bytes, at, name)) return true;
+  }
+  return false;
+}
+
+function isFoldedName(bytes: Uint8Array, at: number, name: string): boolean {
+  for (let i = 0; i < name.length; i++) {
+    const byte = bytes[at + i] === UNDERSCORE ? HYPHEN : bytes[at + i];
+    if (byte !== name.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+/** Position of the first X-Request-Id when it may be kept, else -1. */
+function usableIdAt(fields: FieldSection): number {
+  const at = fields.find(FIELD["x-request-id"]);
+  if (at < 0) return -1;
+  const length = fields.valueLength(at);
+  if (length === 0 || length > REQUEST_ID_BYTES_MAX) return -1;
+  for (let p = fields.valueAt(at); p < fields.valueEnd(at); p++) {
+    const byte = fields.bytes[p] ?? 0;
+    if (byte < VISIBLE_FIRST || byte > VISIBLE_LAST) return -1;
+  }
+  return at;
+}

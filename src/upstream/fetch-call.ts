@@ -1,0 +1,295 @@
+/** One request through fetch, from its head to the last byte of its answer. */
+import type { TimeoutSettings } from "../config/snapshot.ts";
+import type { Counters } from "../core/counters.ts";
+import { ProxyError } from "../core/error.ts";
+import type { FieldWriter } from "../core/fields.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { ResponseSink, UpstreamCall, UpstreamRequest } from "../proxy/ports.ts";
+import { HTTP2_UNSUPPORTED, type RuntimeFetch } from "../runtime/fetch-options.ts";
+import type { Timers } from "../runtime/timers.ts";
+import { fetchError, fetchErrorCode } from "./fetch-errors.ts";
+import { requestPairs, writeFetched } from "./fetch-fields.ts";
+import { FETCH_METHODS, fetchTarget } from "./fetch-target.ts";
+import { firstWire, type Lane } from "./lane.ts";
+import { RequestBody, type BodyWatcher } from "./request-body.ts";
+
+/** What calls have in common, and where they report. */
+export interface CallOwner {
+  readonly runtime: RuntimeFetch;
+  readonly timers: Timers;
+  readonly timeouts: TimeoutSettings;
+  readonly counters: Counters;
+  /** Scratch for response heads, used within one call. */
+  readonly writer: FieldWriter;
+  /** The call is over. */
+  forget(call: FetchCall): void;
+  /** The call has waited for some time and nothing shows that its backend can be reached. */
+  dial(lane: Lane): void;
+}
+
+/**
+ * `unsent`: waits for a body that must be empty. `sent`: no answer yet. `reading`: the body flows. `full`: the receiver has no
+ * room. `over`: the sink hears nothing more.
+ */
+type Phase = "unsent" | "sent" | "reading" | "full" | "over";
+
+/** A request under way. */
+export class FetchCall implements UpstreamCall, BodyWatcher {
+  readonly #owner: CallOwner;
+  readonly #lane: Lane;
+  readonly #request: UpstreamRequest;
+  readonly #sink: ResponseSink;
+  readonly #abort = new AbortController();
+  #phase: Phase = "unsent";
+  #body: RequestBody | null = null;
+  #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | null = null;
+  /** When something last moved: the request began, a piece of its body left, a piece of the answer came. */
+  #movedMs: number;
+  #expectedBytes = -1;
+  #receivedBytes = 0;
+
+  constructor(owner: CallOwner, lane: Lane, request: UpstreamRequest, sink: ResponseSink) {
+    this.#owner = owner;
+    this.#lane = lane;
+    this.#request = request;
+    this.#sink = sink;
+    this.#movedMs = owner.timers.nowMs();
+  }
+
+  /** May fail at once. */
+  begin(): void {
+    const { method, path, body, contentLengthBytes } = this.#request;
+    const target = fetchTarget(path);
+    if (target === null) return this.#refuse("fetch would rewrite this path");
+    if (!FETCH_METHODS.has(method)) return this.#refuse(`fetch cannot send the method ${method}`);
+    if (body === null || !isBodyless(method)) return this.#send(target);
+    if (contentLengthBytes > 0) return this.#refuse(`fetch cannot send a body with ${method}`);
+    body.onReadable = () => this.#awaitEmpty(target);
+    this.#awaitEmpty(target);
+  }
+
+  resume(): void {
+    if (this.#phase !== "full") return;
+    this.#phase = "reading";
+    this.#moved();
+    this.#read();
+  }
+
+  cancel(): void {
+    if (this.#phase !== "over") this.#stop();
+  }
+
+  /** Looks at the deadlines. */
+  onSweep(nowMs: number): void {
+    const waitedMs = nowMs - this.#movedMs;
+    if (this.#phase === "sent") this.#checkHead(waitedMs);
+    else if (this.#phase === "reading" && waitedMs >= this.#owner.timeouts.backendBodyIdleMs) {
+      this.#expire("UPSTREAM_BODY_TIMEOUT", "the body stopped coming");
+    }
+  }
+
+  /** No connection can be made to `lane` since `beganMs`. */
+  onUnreachable(lane: Lane, error: ProxyError, beganMs: number): void {
+    if (lane !== this.#lane || this.#phase !== "sent" || this.#body !== null) return;
+    if (this.#movedMs > beganMs || lane.reachedMs >= this.#movedMs) return;
+    // The request may have left on a connection that died since: only what may be repeated anyway is repeated.
+    const retry = SAFE_METHODS.has(this.#request.method) ? "safe" : "never";
+    this.#stop();
+    this.#sink.onFailure(new ProxyError(error.code, error.message, { cause: error, retry }));
+  }
+
+  onBodyProgress(): void {
+    this.#moved();
+  }
+
+  /** After an answer has begun, the backend wants no more of the request. Before that it is a failure, which is told otherwise. */
+  onBodyUnwanted(): void {
+    if (this.#phase === "reading" || this.#phase === "full") this.#request.body?.stop();
+  }
+
+  /** Fetch takes no body with these methods, not even one that turns out to be empty. */
+  #awaitEmpty(target: string): void {
+    const { body, method } = this.#request;
+    if (body === null || this.#phase !== "unsent") return;
+    const piece = body.pull();
+    if (piece !== null && piece.length > 0) this.#refuse(`fetch cannot send a body with ${method}`);
+    else if (body.state === "broken") this.#fail(new ProxyError("CLIENT_GONE", "the client broke off its request"));
+    else if (body.state === "ended") this.#send(target);
+  }
+
+  #send(target: string): void {
+    const { fields, authority, body, contentLengthBytes, method } = this.#request;
+    const { runtime } = this.#owner;
+    const hasBody = body !== null && !isBodyless(method);
+    const { wire } = this.#lane;
+    this.#phase = "sent";
+    this.#moved();
+    if (hasBody) this.#body = new RequestBody(body, contentLengthBytes, this);
+    const init = {
+      method,
+      headers: requestPairs(fields, authority, hasBody, runtime),
+      body: this.#body === null ? null : this.#body.stream,
+      signal: this.#abort.signal,
+    };
+    try {
+      this.#lane.fetch.send(this.#lane.origin + target, wire, init).then(
+        (response) => this.#onResponse(response),
+        (thrown: unknown) => this.#onThrown(thrown, target, wire),
+      );
+    } catch (thrown) {
+      this.#onThrown(thrown, target, wire);
+    }
+  }
+
+  /** Backends of `https` that have no HTTP/2 say so in the TLS handshake; the answer is remembered. */
+  #onThrown(thrown: unknown, target: string, wire: string): void {
+    if (this.#phase === "over") return;
+    if (wire === "http2" && fetchErrorCode(thrown) === HTTP2_UNSUPPORTED && this.#body?.begun !== true) {
+      this.#lane.wire = "http1";
+      this.#owner.counters.upstreamFallbacks += 1;
+      this.#body?.detach();
+      this.#send(target);
+      return;
+    }
+    const error = fetchError(thrown, this.#lane.backend.address);
+    // Another server may stand there when it comes back.
+    if (error.retry === "safe") this.#lane.wire = firstWire(this.#lane.backend);
+    this.#fail(error);
+  }
+
+  #onResponse(response: Response): void {
+    if (this.#phase === "over") return;
+    const { writer } = this.#owner;
+    const { status } = response;
+    const lengthBytes = writeFetched(response.headers, writer);
+    this.#lane.reachedMs = this.#moved();
+    if (writer.full) return this.#fail(this.#error("UPSTREAM_PROTOCOL", "response head too large"));
+    this.#phase = "reading";
+    this.#sink.onHead(status, writer.toSection());
+    if (this.#isOver()) return;
+    const bodyless = this.#request.method === "HEAD" || status === 204 || status === 304;
+    this.#expectedBytes = bodyless ? 0 : lengthBytes;
+    const { body } = response;
+    if (body === null) this.#end();
+    else if (this.#expectedBytes >= 0 && this.#expectedBytes <= LIMITS.fetchWholeBodyBytesMax)
+      this.#readWhole(response);
+    else {
+      this.#reader = body.getReader();
+      this.#read();
+    }
+  }
+
+  #readWhole(response: Response): void {
+    response.bytes().then(
+      (bytes) => {
+        if (bytes.length > 0 && this.#take(bytes)) this.#sink.onBody(bytes);
+        if (!this.#isOver()) this.#end();
+      },
+      (thrown: unknown) => this.#onBroken(thrown),
+    );
+  }
+
+  #read(): void {
+    this.#reader?.read().then(
+      ({ done, value }) => {
+        if (done) this.#end();
+        else if (!this.#take(value)) return;
+        else if (this.#sink.onBody(value)) this.#read();
+        else if (!this.#isOver()) this.#phase = "full";
+      },
+      (thrown: unknown) => this.#onBroken(thrown),
+    );
+  }
+
+  /** Whether a piece may go to the sink. */
+  #take(piece: Uint8Array): boolean {
+    if (this.#phase === "over") return false;
+    this.#moved();
+    this.#receivedBytes += piece.length;
+    if (this.#expectedBytes < 0 || this.#receivedBytes <= this.#expectedBytes) return true;
+    this.#fail(this.#error("UPSTREAM_PROTOCOL", "more body than Content-Length says"));
+    return false;
+  }
+
+  /** Runtimes notice a body that ends early, most of the time; this is for the rest. */
+  #end(): void {
+    if (this.#phase === "over") return;
+    if (this.#expectedBytes > this.#receivedBytes) {
+      this.#fail(
+        this.#error("UPSTREAM_RESET", `body ended after ${this.#receivedBytes} of ${this.#expectedBytes} bytes`),
+      );
+      return;
+    }
+    // Fetch sends no more of a request whose answer is complete.
+    if (this.#request.body?.state === "open") this.#request.body.stop();
+    this.#leave();
+    this.#sink.onEnd();
+  }
+
+  #onBroken(thrown: unknown): void {
+    if (this.#phase !== "over") this.#fail(fetchError(thrown, this.#lane.backend.address));
+  }
+
+  #checkHead(waitedMs: number): void {
+    const { backendConnectMs, backendResponseHeadMs } = this.#owner.timeouts;
+    // While the client is slow the backend is not late.
+    if (this.#body?.starved === true) return;
+    if (waitedMs >= backendResponseHeadMs) return this.#expire("UPSTREAM_HEAD_TIMEOUT", "no answer");
+    if (this.#body !== null) {
+      // Fetch asks for the body as soon as a connection stands.
+      if (!this.#body.begun && waitedMs >= backendConnectMs) this.#expire("UPSTREAM_CONNECT_TIMEOUT", "no connection");
+    } else if (waitedMs >= backendConnectMs / 2 && this.#lane.reachedMs < this.#movedMs) {
+      this.#owner.dial(this.#lane);
+    }
+  }
+
+  #expire(code: "UPSTREAM_CONNECT_TIMEOUT" | "UPSTREAM_HEAD_TIMEOUT" | "UPSTREAM_BODY_TIMEOUT", what: string): void {
+    this.#owner.counters.upstreamDeadlines += 1;
+    this.#fail(this.#error(code, `${what} within the time allowed`));
+  }
+
+  #refuse(why: string): void {
+    this.#fail(new ProxyError("BAD_REQUEST", why));
+  }
+
+  #fail(error: ProxyError): void {
+    if (this.#phase === "over") return;
+    this.#stop();
+    this.#sink.onFailure(error);
+  }
+
+  #error(code: "UPSTREAM_PROTOCOL" | "UPSTREAM_RESET" | TimeoutCode, what: string): ProxyError {
+    return new ProxyError(code, `${this.#lane.backend.address}: ${what}`);
+  }
+
+  /** Gives the connection up. */
+  #stop(): void {
+    this.#leave();
+    this.#abort.abort();
+  }
+
+  /** Nothing of this call is told to anyone any more. */
+  #leave(): void {
+    if (this.#phase === "unsent" && this.#request.body !== null) this.#request.body.onReadable = null;
+    this.#phase = "over";
+    this.#body?.detach();
+    this.#owner.forget(this);
+  }
+
+  /** For after a call to the sink, which may have cancelled. */
+  #isOver(): boolean {
+    return this.#phase === "over";
+  }
+
+  #moved(): number {
+    this.#movedMs = this.#owner.timers.nowMs();
+    return this.#movedMs;
+  }
+}
+
+type TimeoutCode = "UPSTREAM_CONNECT_TIMEOUT" | "UPSTREAM_HEAD_TIMEOUT" | "UPSTREAM_BODY_TIMEOUT";
+
+const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
+function isBodyless(method: string): boolean {
+  return method === "GET" || method === "HEAD";
+}

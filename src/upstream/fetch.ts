@@ -1,0 +1,130 @@
+/**
+ * The transport over the runtime's `fetch`: HTTP/2 by ALPN or HTTP/1.1 for `https`, HTTP/1.1 for `http` and bare addresses,
+ * HTTP/3 for `h3`. It gives no trailers and no 1xx, and for a request without a body it does not say whether it is still
+ * connecting; a connection of our own finds that out.
+ */
+import type {
+  BackendSettings,
+  PoolSettings,
+  Snapshot,
+  TimeoutSettings,
+  UpstreamTlsSettings,
+} from "../config/snapshot.ts";
+import type { Counters } from "../core/counters.ts";
+import { ProxyError } from "../core/error.ts";
+import { FieldWriter } from "../core/fields.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { ResponseSink, TransportAbilities, Upstream, UpstreamCall, UpstreamRequest } from "../proxy/ports.ts";
+import type { RuntimeFetch, TrustMaterial } from "../runtime/fetch-options.ts";
+import type { TimerHandle, Timers } from "../runtime/timers.ts";
+import type { Dial } from "./dial.ts";
+import { FetchCall, type CallOwner } from "./fetch-call.ts";
+import { firstWire, laneGap, originOf, type Lane } from "./lane.ts";
+
+/** What the transport is made of. */
+export interface FetchUpstreamParts {
+  readonly snapshot: Pick<Snapshot, "pools" | "timeouts">;
+  readonly runtime: RuntimeFetch;
+  readonly timers: Timers;
+  /** Reads certificate authorities, once for each pool. Throws `ProxyError`. */
+  readonly readTrust: (tls: UpstreamTlsSettings) => TrustMaterial;
+  readonly dial: Dial;
+  readonly counters: Counters;
+}
+
+/** Fetch as a transport. Made for one snapshot; a reload makes another and closes this one. */
+export class FetchUpstream implements Upstream, CallOwner {
+  readonly abilities: TransportAbilities;
+  readonly runtime: RuntimeFetch;
+  readonly timers: Timers;
+  readonly timeouts: TimeoutSettings;
+  readonly counters: Counters;
+  readonly writer = new FieldWriter();
+  readonly #dialer: Dial;
+  readonly #lanes = new Map<BackendSettings, Lane>();
+  readonly #calls = new Set<FetchCall>();
+  #sweeping: TimerHandle | null = null;
+  #closed = false;
+
+  /** Throws `ProxyError` CONFIG_INVALID for backends that fetch cannot reach, CERTIFICATE for unusable authorities. */
+  constructor(parts: FetchUpstreamParts) {
+    this.runtime = parts.runtime;
+    this.timers = parts.timers;
+    this.timeouts = parts.snapshot.timeouts;
+    this.counters = parts.counters;
+    this.#dialer = parts.dial;
+    this.abilities = { trailers: false, informational: false, fullDuplex: parts.runtime.fullDuplex };
+    for (const pool of parts.snapshot.pools) this.#openPool(pool, parts.readTrust(pool.tls));
+  }
+
+  /** Requests under way. */
+  get running(): number {
+    return this.#calls.size;
+  }
+
+  start(request: UpstreamRequest, sink: ResponseSink): UpstreamCall {
+    const lane = this.#lanes.get(request.backend);
+    if (this.#closed || lane === undefined) {
+      const why = this.#closed
+        ? "the transport is closed"
+        : `backend ${request.backend.id} is not of this configuration`;
+      sink.onFailure(new ProxyError(this.#closed ? "DRAINING" : "INTERNAL", why));
+      return OVER;
+    }
+    const call = new FetchCall(this, lane, request, sink);
+    this.#calls.add(call);
+    // One look at all requests now and then is cheaper than a timer for each.
+    this.#sweeping ??= this.timers.every(LIMITS.upstreamSweepMsMax, () => this.#sweep());
+    call.begin();
+    return call;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const lane of this.#lanes.values()) lane.fetch.close();
+  }
+
+  forget(call: FetchCall): void {
+    this.#calls.delete(call);
+  }
+
+  /** Asks once for all calls that wait. */
+  dial(lane: Lane): void {
+    if (lane.dialing || lane.wire === "http3") return;
+    lane.dialing = true;
+    this.counters.upstreamDials += 1;
+    const beganMs = this.timers.nowMs();
+    const { host, port } = lane.backend;
+    void this.#dialer(host, port, this.timeouts.backendConnectMs / 2).then((error) => {
+      lane.dialing = false;
+      if (error === null) lane.reachedMs = Math.max(lane.reachedMs, beganMs);
+      else for (const call of this.#calls) call.onUnreachable(lane, error, beganMs);
+    });
+  }
+
+  #openPool(pool: PoolSettings, trust: TrustMaterial): void {
+    const { runtime } = this;
+    for (const backend of pool.backends) {
+      const gap = laneGap(backend, trust, runtime);
+      if (gap !== null) throw new ProxyError("CONFIG_INVALID", `pool ${pool.name}, backend ${backend.id}: ${gap}`);
+      const fetch = runtime.open({
+        trust,
+        idleConnectionsMax: pool.backendConnectionsMax,
+        idleMs: LIMITS.upstreamIdleMsMax,
+      });
+      const learned = { wire: firstWire(backend), reachedMs: -Infinity, dialing: false };
+      this.#lanes.set(backend, { backend, origin: originOf(backend), fetch, ...learned });
+    }
+  }
+
+  #sweep(): void {
+    const nowMs = this.timers.nowMs();
+    for (const call of this.#calls) call.onSweep(nowMs);
+    if (this.#calls.size > 0) return;
+    this.#sweeping?.stop();
+    this.#sweeping = null;
+  }
+}
+
+/** For calls that ended before they began. */
+const OVER: UpstreamCall = { resume() {}, cancel() {} };

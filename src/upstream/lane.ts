@@ -1,0 +1,40 @@
+/** One backend as fetch reaches it: its origin, its connections, and what was learned of it. */
+import type { BackendSettings } from "../config/snapshot.ts";
+import type { FetchLane, FetchWire, RuntimeFetch, TrustMaterial } from "../runtime/fetch-options.ts";
+
+/** How a backend is reached. */
+export interface Lane {
+  readonly backend: BackendSettings;
+  /** Scheme, host and port, without a path. */
+  readonly origin: string;
+  readonly fetch: FetchLane;
+  /** The version to ask for next. */
+  wire: FetchWire;
+  /** When the backend last showed that it can be reached: by an answer, or by a connection made to find out. */
+  reachedMs: number;
+  /** A connection is being made to find out. */
+  dialing: boolean;
+}
+
+/** What stands in the way of reaching a backend by fetch; null when nothing does. For people. */
+export function laneGap(backend: BackendSettings, trust: TrustMaterial, runtime: RuntimeFetch): string | null {
+  if (backend.scheme === "h2c") return `h2c:// is not supported yet (${backend.address})`;
+  const gap = usesTls(backend) ? runtime.gap(firstWire(backend), trust) : null;
+  return gap === null ? null : `${gap} (${backend.address})`;
+}
+
+/** The version a backend is first asked for; `https` falls back to HTTP/1.1 when the backend says so. */
+export function firstWire(backend: BackendSettings): FetchWire {
+  if (backend.scheme === "h3") return "http3";
+  return backend.scheme === "https" ? "http2" : "http1";
+}
+
+/** `https://[::1]:8443`: what stands before the path of every URL. */
+export function originOf(backend: BackendSettings): string {
+  const host = backend.host.includes(":") ? `[${backend.host}]` : backend.host;
+  return `${usesTls(backend) ? "https" : "http"}://${host}:${backend.port}`;
+}
+
+function usesTls(backend: BackendSettings): boolean {
+  return backend.scheme === "https" || backend.scheme === "h3";
+}

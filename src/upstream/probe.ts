@@ -1,0 +1,85 @@
+/** One health probe: GET a path, wait for the head, look at the status. */
+import type { BackendSettings, PoolSettings, UpstreamTlsSettings } from "../config/snapshot.ts";
+import { ProxyError } from "../core/error.ts";
+import {
+  type FetchLane,
+  type FetchWire,
+  HTTP2_UNSUPPORTED,
+  type RuntimeFetch,
+  type TrustMaterial,
+} from "../runtime/fetch-options.ts";
+import { fetchError, fetchErrorCode } from "./fetch-errors.ts";
+import { firstWire, originOf } from "./lane.ts";
+
+/** What a probe found. `reason` is for logs: a status, or why there was none. */
+export interface ProbeResult {
+  readonly ok: boolean;
+  readonly reason: string;
+}
+
+/** Asks one backend. Never rejects. */
+export type Probe = (pool: PoolSettings, backend: BackendSettings) => Promise<ProbeResult>;
+
+/** Answers from 200 to 399 are healthy, as load balancers commonly have it. */
+const STATUS_MIN = 200;
+const STATUS_END = 400;
+const IDLE_MS = 30_000;
+
+/** Probes over the runtime's fetch, with connections of their own, so that a full pool does not look like a sick backend. */
+export class FetchProbe {
+  readonly #runtime: RuntimeFetch;
+  readonly #readTrust: (tls: UpstreamTlsSettings) => TrustMaterial;
+  readonly #lanes = new Map<PoolSettings, FetchLane>();
+  readonly #wires = new Map<BackendSettings, FetchWire>();
+
+  constructor(runtime: RuntimeFetch, readTrust: (tls: UpstreamTlsSettings) => TrustMaterial) {
+    this.#runtime = runtime;
+    this.#readTrust = readTrust;
+  }
+
+  /** See `Probe`. */
+  readonly probe: Probe = async (pool, backend) => {
+    const check = backend.healthCheck;
+    if (check === null) return { ok: true, reason: "not checked" };
+    const signal = AbortSignal.timeout(check.timeoutMs);
+    try {
+      const status = await this.#ask(pool, backend, check.path, signal);
+      return { ok: status >= STATUS_MIN && status < STATUS_END, reason: `status ${status}` };
+    } catch (thrown) {
+      if (signal.aborted) return { ok: false, reason: `no answer within ${check.timeoutMs} ms` };
+      const { message } = thrown instanceof ProxyError ? thrown : fetchError(thrown, backend.address);
+      return { ok: false, reason: message };
+    }
+  };
+
+  /** Closes what idles. */
+  close(): void {
+    for (const lane of this.#lanes.values()) lane.close();
+  }
+
+  async #ask(pool: PoolSettings, backend: BackendSettings, path: string, signal: AbortSignal): Promise<number> {
+    const wire = this.#wires.get(backend) ?? firstWire(backend);
+    const lane = this.#laneOf(pool);
+    const init = { method: "GET", headers: [USER_AGENT], body: null, signal };
+    try {
+      const response = await lane.send(originOf(backend) + path, wire, init);
+      await response.body?.cancel();
+      return response.status;
+    } catch (thrown) {
+      if (wire !== "http2" || fetchErrorCode(thrown) !== HTTP2_UNSUPPORTED) throw thrown;
+      this.#wires.set(backend, "http1");
+      return this.#ask(pool, backend, path, signal);
+    }
+  }
+
+  #laneOf(pool: PoolSettings): FetchLane {
+    const known = this.#lanes.get(pool);
+    if (known !== undefined) return known;
+    const trust = this.#readTrust(pool.tls);
+    const lane = this.#runtime.open({ trust, idleConnectionsMax: pool.backends.length, idleMs: IDLE_MS });
+    this.#lanes.set(pool, lane);
+    return lane;
+  }
+}
+
+const USER_AGENT: [string, string] = ["user-agent", "spooky-health-check"];

@@ -1,0 +1,95 @@
+/** Whom the backends of a pool must be vouched for by: reads and checks what `upstream_tls` names. */
+import { X509Certificate } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { rootCertificates } from "node:tls";
+import type { UpstreamTlsSettings } from "../config/snapshot.ts";
+import { messageOf, ProxyError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { TrustMaterial } from "../runtime/fetch-options.ts";
+
+/** What is read, injected for tests. All throw what the file system throws. */
+export interface TrustFiles {
+  read(path: string): string;
+  /** Paths of the files in a folder, sorted; links to files count. */
+  list(folder: string): readonly string[];
+  /** The runtime's own roots, one PEM certificate each. */
+  roots(): readonly string[];
+}
+
+/**
+ * Reads the files of one pool. `ca_file` stands in place of the runtime's own roots, the folder's certificates come on top of
+ * either. Throws `ProxyError` CERTIFICATE for what cannot be read, holds no certificate, or holds a broken one.
+ */
+export function readTrust(tls: UpstreamTlsSettings, files: TrustFiles = systemTrustFiles): TrustMaterial {
+  const { verifyCertificates, caFile, caDir } = tls;
+  if (!verifyCertificates) return { verify: false, roots: null };
+  if (caFile === null && caDir === null) return { verify: true, roots: null };
+  // A folder of the system's kind holds most certificates twice, under a name and under a hash.
+  const roots = new Set(caFile === null ? files.roots() : readBundle(caFile, files));
+  if (caDir !== null) for (const pem of readFolder(caDir, files)) roots.add(pem);
+  return { verify: true, roots: [...roots] };
+}
+
+/** The machine's files. */
+export const systemTrustFiles: TrustFiles = {
+  read(path) {
+    const { size } = statSync(path);
+    if (size > LIMITS.trustFileBytesMax)
+      throw new ProxyError("CERTIFICATE", `${path} has ${size} bytes, which is too much`);
+    return readFileSync(path, "utf8");
+  },
+  list: (folder) =>
+    readdirSync(folder)
+      .sort()
+      .map((name) => join(folder, name))
+      .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true),
+  roots: () => rootCertificates,
+};
+
+const PEM_CERTIFICATE =
+  /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
+
+function readBundle(path: string, files: TrustFiles): readonly string[] {
+  const found = certificatesIn(path, readText(path, files));
+  if (found.length === 0) throw new ProxyError("CERTIFICATE", `${path} holds no PEM certificate`);
+  return found;
+}
+
+/** Files without a certificate (a README, a revocation list) are passed over, but one certificate at least must be there. */
+function readFolder(folder: string, files: TrustFiles): readonly string[] {
+  const paths = attempt(folder, () => files.list(folder));
+  if (paths.length > LIMITS.trustFilesMax)
+    throw new ProxyError("CERTIFICATE", `${folder} holds ${paths.length} files, too many`);
+  const found = paths.flatMap((path) => certificatesIn(path, readText(path, files)));
+  if (found.length === 0) throw new ProxyError("CERTIFICATE", `no file in ${folder} holds a PEM certificate`);
+  return found;
+}
+
+/** A broken certificate found only by the runtime would fail every request with an error that names nothing. */
+function certificatesIn(path: string, text: string): readonly string[] {
+  const found = text.match(PEM_CERTIFICATE) ?? [];
+  for (const pem of found) {
+    try {
+      new X509Certificate(pem);
+    } catch (thrown) {
+      throw new ProxyError("CERTIFICATE", `${path} holds a broken certificate: ${messageOf(thrown)}`, {
+        cause: thrown,
+      });
+    }
+  }
+  return found;
+}
+
+function readText(path: string, files: TrustFiles): string {
+  return attempt(path, () => files.read(path));
+}
+
+function attempt<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (thrown) {
+    if (thrown instanceof ProxyError) throw thrown;
+    throw new ProxyError("CERTIFICATE", `cannot read ${path}: ${messageOf(thrown)}`, { cause: thrown });
+  }
+}
