@@ -2,8 +2,8 @@
  * Rules over several keys, which a schema cannot say. They read the tree, not the checked value, so that they work while other
  * parts are wrong, and they keep silent about values that were already complained about.
  *
- * Allowed on purpose: one address in two pools; a health check whose timeout is longer than its interval (the interval then
- * counts from the end of the slow check).
+ * Allowed on purpose: one address in two pools; a health check whose timeout is longer than its interval (a backend has one
+ * check at a time, and the next one starts when the slow one has ended).
  */
 import { must } from "../core/assert.ts";
 import { childOf, isGiven, nodeAt, pathText, positionText, stringOf } from "./document.ts";

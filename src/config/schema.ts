@@ -85,7 +85,7 @@ const BalancingSchema = Type.Object(
 const HealthCheckSchema = Type.Object(
   {
     path: standardText("probe-path", "/health", "Path, and query if any, that is asked for."),
-    interval: milliseconds(5000, "From one check to the next."),
+    interval: milliseconds(5000, "From the start of one check to the start of the next."),
     timeout_ms: milliseconds(1000, "A check without an answer after this has failed."),
     failure_threshold: integer([1, 1000], 3, {
       description: "Failures in a row that make a healthy backend unhealthy.",

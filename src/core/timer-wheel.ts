@@ -12,7 +12,7 @@ export const WHEEL_RESOLUTION_MS = 1;
 
 const SLOT_BITS = 6;
 const SLOTS = 1 << SLOT_BITS;
-/** Ticks that one slot of each level covers. The wheel spans 64^4 ticks, 4.6 hours; what is later waits in its last slot. */
+/** Ticks that one slot of each level covers. The wheel spans 64^4 ticks, 4.6 hours; what is later goes round again. */
 const SLOT_TICKS: readonly number[] = [1, SLOTS, SLOTS ** 2, SLOTS ** 3];
 const TOP_LEVEL = SLOT_TICKS.length - 1;
 /** Marks of entries that are in no slot: not set, and about to be called back. */
@@ -174,7 +174,7 @@ export class TimerWheel<T extends TimerEntry> {
   }
 
   #link(entry: T): void {
-    const reach = Math.min(Math.max(tickOf(entry.deadlineMs) - this.#tick, 0), SLOTS ** SLOT_TICKS.length - 1);
+    const reach = Math.max(tickOf(entry.deadlineMs) - this.#tick, 0);
     let level = 0;
     while (reach >= (SLOT_TICKS[level + 1] ?? Infinity)) level += 1;
     const within = Math.floor((this.#tick + reach) / (SLOT_TICKS[level] ?? 1)) & (SLOTS - 1);

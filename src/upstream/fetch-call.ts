@@ -45,6 +45,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | null = null;
   /** When something last moved: the request began, a piece of its body left, a piece of the answer came. */
   #movedMs: number;
+  #connectLate = false;
   #expectedBytes = -1;
   #receivedBytes = 0;
 
@@ -236,11 +237,20 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     if (this.#body?.starved === true) return;
     if (waitedMs >= backendResponseHeadMs) return this.#expire("UPSTREAM_HEAD_TIMEOUT", "no answer");
     if (this.#body !== null) {
-      // Fetch asks for the body as soon as a connection stands.
-      if (!this.#body.begun && waitedMs >= backendConnectMs) this.#expire("UPSTREAM_CONNECT_TIMEOUT", "no connection");
+      this.#checkConnection(this.#body, waitedMs >= backendConnectMs);
     } else if (waitedMs >= backendConnectMs / 2 && this.#lane.reachedMs < this.#movedMs) {
       this.#owner.dial(this.#lane);
     }
+  }
+
+  /**
+   * Fetch asks for the body as soon as a connection stands. Judged at the second look after the deadline, so that a question that
+   * waits behind us in a busy process is heard first.
+   */
+  #checkConnection(body: RequestBody, late: boolean): void {
+    if (body.begun || !late) return;
+    if (this.#connectLate) this.#expire("UPSTREAM_CONNECT_TIMEOUT", "no connection");
+    this.#connectLate = true;
   }
 
   #expire(code: "UPSTREAM_CONNECT_TIMEOUT" | "UPSTREAM_HEAD_TIMEOUT" | "UPSTREAM_BODY_TIMEOUT", what: string): void {
