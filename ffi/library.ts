@@ -5,7 +5,8 @@ import type { ForeignInterface, Functions } from "./abi.ts";
 import { HandleLedger } from "./handle.ts";
 import { LIBC_SYMBOLS } from "./libc.symbols.ts";
 import { Arena } from "./memory.ts";
-import { NATIVE_SYMBOLS } from "./quiche.symbols.ts";
+import { OWN_SYMBOLS } from "./own.symbols.ts";
+import { QUICHE_SYMBOLS } from "./quiche.symbols.ts";
 
 /** Must equal `ABI_VERSION` in `ffi/native/src/lib.rs`. */
 const ABI_VERSION = 1;
@@ -13,6 +14,9 @@ const LIBC = "libc.so.6";
 const SCRATCH_BYTES = 16 * 1024;
 const TEXT_BYTES_MAX = 256;
 const MFD_CLOEXEC = 1;
+
+/** All of the native library. */
+const NATIVE_SYMBOLS = { ...QUICHE_SYMBOLS, ...OWN_SYMBOLS } as const;
 
 /** The C library's functions. */
 export type Libc = Functions<typeof LIBC_SYMBOLS>;

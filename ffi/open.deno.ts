@@ -1,4 +1,5 @@
 /** Deno's foreign function interface: the only file that uses `Deno.dlopen`. Nothing here names Bun. */
+import { ProxyError } from "../src/core/error.ts";
 import type { CTable, CType, ForeignInterface, Functions } from "./abi.ts";
 
 /** The part of Deno's global that is used, so that the file type-checks without Deno's own types. */
@@ -43,7 +44,7 @@ export const denoForeign: ForeignInterface = {
     const { symbols } = deno().dlopen(path, shapes);
     const bound = Object.entries(table).map(([name, { returns }]) => {
       const call = symbols[name];
-      if (call === undefined) throw new TypeError(`the library has no function ${name}`);
+      if (call === undefined) throw new ProxyError("LIBRARY", `the library has no function ${name}`);
       return [name, isWide(returns) ? (...args: unknown[]) => toSigned(call(...args)) : call];
     });
     return Object.fromEntries(bound) as Functions<T>;

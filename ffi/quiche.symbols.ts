@@ -1,6 +1,5 @@
 /**
- * Every function of the native library that we call, each beside its declaration. `test/ffi/abi.test.ts` compares the quiche
- * part with `quiche.h`: presence, count, width and signedness of arguments, and the result.
+ * Every function of quiche that we call, each beside its declaration. `test/ffi/abi.test.ts` compares it with `quiche.h`: presence, count, width and signedness of arguments, and the result.
  */
 import type { CTable } from "./abi.ts";
 
@@ -284,52 +283,5 @@ const H3 = {
   },
 } as const satisfies CTable;
 
-/** Our own functions (`ffi/native/src`). */
-export const OWN_SYMBOLS = {
-  spooky_abi_version: { c: "uint32_t spooky_abi_version(void)", args: [], returns: "u32" },
-  spooky_build_hash: { c: "const char *spooky_build_hash(void)", args: [], returns: "pointer" },
-  spooky_h3_event_fields: {
-    c: "int64_t spooky_h3_event_fields(const quiche_h3_event *ev, uint8_t *out, size_t out_len)",
-    args: ["pointer", "pointer", "usize"],
-    returns: "i64",
-  },
-  spooky_h3_send_fields: {
-    c: "int64_t spooky_h3_send_fields(quiche_h3_conn *h3, quiche_conn *conn, uint64_t stream_id, const uint8_t *section, size_t section_len, int kind, bool fin)",
-    args: ["pointer", "pointer", "u64", "buffer", "usize", "i32", "bool"],
-    returns: "i64",
-  },
-  spooky_tls_new: { c: "spooky_tls *spooky_tls_new(void)", args: [], returns: "pointer" },
-  spooky_tls_add_identity: {
-    c: "int spooky_tls_add_identity(spooky_tls *tls, const uint8_t *names, size_t names_len, const uint8_t *chain_pem, size_t chain_pem_len, const uint8_t *key_pem, size_t key_pem_len, uint8_t *why, size_t why_len)",
-    args: ["pointer", "buffer", "usize", "buffer", "usize", "buffer", "usize", "pointer", "usize"],
-    returns: "i32",
-  },
-  spooky_tls_client_ca: {
-    c: "int spooky_tls_client_ca(spooky_tls *tls, const uint8_t *pem, size_t pem_len, bool required, uint8_t *why, size_t why_len)",
-    args: ["pointer", "buffer", "usize", "bool", "pointer", "usize"],
-    returns: "i32",
-  },
-  spooky_tls_finish: {
-    c: "quiche_config *spooky_tls_finish(spooky_tls *tls, uint32_t version, uint8_t *why, size_t why_len)",
-    args: ["pointer", "u32", "pointer", "usize"],
-    returns: "pointer",
-  },
-  spooky_tls_free: { c: "void spooky_tls_free(spooky_tls *tls)", args: ["pointer"], returns: "void" },
-  spooky_waker_new: {
-    c: "spooky_waker *spooky_waker_new(const int *fds, size_t fds_len, int out_fd)",
-    args: ["pointer", "usize", "i32"],
-    returns: "pointer",
-  },
-  spooky_waker_arm: {
-    c: "int spooky_waker_arm(spooky_waker *waker, uint32_t mask)",
-    args: ["pointer", "u32"],
-    returns: "i32",
-  },
-  spooky_waker_free: { c: "void spooky_waker_free(spooky_waker *waker)", args: ["pointer"], returns: "void" },
-} as const satisfies CTable;
-
 /** quiche's functions that we call. */
 export const QUICHE_SYMBOLS = { ...CONFIG, ...CONNECTION, ...STREAM, ...H3 } as const satisfies CTable;
-
-/** All of the native library. */
-export const NATIVE_SYMBOLS = { ...QUICHE_SYMBOLS, ...OWN_SYMBOLS } as const satisfies CTable;

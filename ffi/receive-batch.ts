@@ -6,7 +6,6 @@ import type { Counters } from "../src/core/counters.ts";
 import { LIMITS } from "../src/core/limits.ts";
 import {
   CMSG,
-  ERRNO,
   IN6_PKTINFO,
   IN_PKTINFO,
   IOVEC,
@@ -180,9 +179,4 @@ export class ReceiveBatch {
     const scope = linkLocal ? view.getUint32(data + IN6_PKTINFO.ipi6_ifindex, true) : 0;
     view.setUint32(local + SOCKADDR_IN6.sin6_scope_id, scope, true);
   }
-}
-
-/** True for the errors that mean "nothing there now". */
-export function isTransient(errno: number): boolean {
-  return errno === ERRNO.EAGAIN || errno === ERRNO.EINTR;
 }

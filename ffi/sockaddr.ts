@@ -13,8 +13,6 @@ export interface SocketAddress {
   readonly port: number;
 }
 
-const V4_MAPPED_PREFIX = "::ffff:";
-
 /** Writes an address at `at` and returns its length in bytes. The text must be an IP literal; a zone is refused before. */
 export function writeSockaddr(arena: Arena, at: number, address: SocketAddress): number {
   const family = isIP(address.ip);
@@ -109,9 +107,4 @@ function longestZeroRun(groups: readonly number[]): { start: number; length: num
     if (length > best.length) best = { start, length };
   }
   return best;
-}
-
-/** The text an IPv4 literal has as an IPv4-mapped IPv6 one. */
-export function toMapped(ip: string): string {
-  return isIP(ip) === 4 ? `${V4_MAPPED_PREFIX}${ip}` : ip;
 }

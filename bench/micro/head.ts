@@ -5,9 +5,9 @@
 import { FieldSection, FieldWriter } from "../../src/core/fields.ts";
 import { Malformed, readRequestHead } from "../../src/h3/head.ts";
 import { writeRequestFields, writeResponseFields } from "../../src/proxy/rewrite.ts";
+import { nanosecondsPerCall, report } from "./measure.ts";
 
-const ROUNDS = 9;
-const CALLS_PER_ROUND = 100_000;
+const CALLS_PER_ROUND = 50_000;
 
 const SMALL: readonly (readonly [string, string])[] = [
   [":method", "GET"],
@@ -66,17 +66,8 @@ function flatOf(fields: readonly (readonly [string, string])[]): Uint8Array {
   return flat;
 }
 
-/** Best round: the others were disturbed. The result is kept so that the work cannot be left out. */
 function measure(label: string, work: () => number): void {
-  let best = Infinity;
-  let kept = 0;
-  for (let round = 0; round < ROUNDS; round++) {
-    const startedMs = performance.now();
-    for (let call = 0; call < CALLS_PER_ROUND; call++) kept += work();
-    best = Math.min(best, performance.now() - startedMs);
-  }
-  const nanoseconds = (best * 1e6) / CALLS_PER_ROUND;
-  console.log(`${label.padEnd(48)} ${nanoseconds.toFixed(0).padStart(6)} ns${kept === 0 ? " (nothing done)" : ""}`);
+  report(label, nanosecondsPerCall(CALLS_PER_ROUND, work));
 }
 
 function sectionOf(flat: Uint8Array): FieldSection {

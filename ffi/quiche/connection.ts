@@ -8,7 +8,6 @@ import {
   SEND_FULL,
 } from "../../src/quic/engine.ts";
 import type { Handle } from "../handle.ts";
-import { QUICHE_ERROR } from "../layout.ts";
 import type { SocketAddress } from "../sockaddr.ts";
 import type { EngineParts } from "./engine.ts";
 import { QuicheSession } from "./session.ts";
@@ -171,11 +170,6 @@ export class QuicheConnection implements EngineConnection {
       out += byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "?";
     return out;
   }
-}
-
-/** True when quiche's number means that there is nothing to do. */
-export function isDone(result: number): boolean {
-  return result === QUICHE_ERROR.QUICHE_ERR_DONE;
 }
 
 /** Sizes of what goes through the scratch memory. */

@@ -22,7 +22,7 @@ export function loadIdentity(settings: CertificateSettings): Identity {
 }
 
 /** DNS names a certificate is for, lower case. */
-export function namesOf(leaf: X509Certificate): string[] {
+function namesOf(leaf: X509Certificate): string[] {
   const names = (leaf.subjectAltName ?? "").split(", ");
   return names.filter((name) => name.startsWith("DNS:")).map((name) => name.slice("DNS:".length).toLowerCase());
 }

@@ -16,11 +16,11 @@ import { H3_CODE } from "../h3/codes.ts";
 import type { RequestHead } from "../h3/head.ts";
 import type { AbortReason, RequestStream, StreamOwner } from "../h3/stream.ts";
 import { matchRoute, NO_ROUTE } from "../route/match.ts";
-import { failureText, writeFailureHead } from "./failure.ts";
+import type { Client, Generation, Services } from "./context.ts";
+import { encodeAscii, failureText, writeFailureHead } from "./failure.ts";
 import type { Pool } from "./pool.ts";
 import type { ResponseSink, UpstreamCall } from "./ports.ts";
 import { requestIdOf, writeRequestFields, writeResponseFields } from "./rewrite.ts";
-import { type Client, encodeAscii, type Generation, type Services } from "./service.ts";
 
 /** One request with its answer. */
 export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {

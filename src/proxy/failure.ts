@@ -33,3 +33,8 @@ export function writeFailureHead(into: FieldWriter, status: number, requestId: s
   into.add("x-request-id", requestId);
   if (status === 503) into.add("retry-after", RETRY_AFTER_SECONDS);
 }
+
+/** ASCII text as bytes. */
+export function encodeAscii(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}

@@ -81,7 +81,7 @@ export class IdCodec {
 }
 
 /** The check value of an id whose first byte is `first`. */
-export function checkOf(first: number, checkByte: number): number {
+function checkOf(first: number, checkByte: number): number {
   return (first ^ checkByte) & 0xff;
 }
 

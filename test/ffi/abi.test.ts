@@ -3,7 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import type { CFunction, CType } from "../../ffi/abi.ts";
 import { LIBC_SYMBOLS } from "../../ffi/libc.symbols.ts";
-import { OWN_SYMBOLS, QUICHE_SYMBOLS } from "../../ffi/quiche.symbols.ts";
+import { OWN_SYMBOLS } from "../../ffi/own.symbols.ts";
+import { QUICHE_SYMBOLS } from "../../ffi/quiche.symbols.ts";
 import { QUICHE_HEADER } from "../support/native.ts";
 
 interface Declaration {

@@ -1,0 +1,38 @@
+/** What exchanges share: the configuration at work, the services of the process, and who the client is. */
+import type { BackendSettings, PoolSettings } from "../config/snapshot.ts";
+import type { Counters } from "../core/counters.ts";
+import type { ProxyError } from "../core/error.ts";
+import type { FieldWriter } from "../core/fields.ts";
+import type { RequestIds } from "../core/request-id.ts";
+import type { RouteTable } from "../route/table.ts";
+import type { Pool } from "./pool.ts";
+import type { Clock, Recorder, Upstream } from "./ports.ts";
+
+/** One configuration at work. An exchange keeps the generation it began with. */
+export interface Generation {
+  readonly routes: RouteTable;
+  /** By the indexes that `routes` gives. */
+  readonly pools: readonly Pool[];
+  /** The transport towards a backend. */
+  upstreamOf(pool: PoolSettings, backend: BackendSettings): Upstream;
+  /** A backend could not be reached: evidence for its health. */
+  onUnreachable(poolIndex: number, backendIndex: number, error: ProxyError): void;
+}
+
+/** What exchanges need beside their generation. */
+export interface Services {
+  readonly counters: Counters;
+  readonly clock: Clock;
+  readonly recorder: Recorder;
+  readonly requestIds: RequestIds;
+  /** Scratch for heads: used and handed over within one call, never kept. */
+  readonly writer: FieldWriter;
+}
+
+/** Who is at the other end of a connection. */
+export interface Client {
+  readonly ip: string;
+  readonly port: number;
+  /** Stays the same while the connection lives. */
+  readonly connectionIdHex: string;
+}
