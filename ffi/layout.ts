@@ -188,6 +188,11 @@ export const H3_EVENT = {
   QUICHE_H3_EVENT_PRIORITY_UPDATE: 5,
 } as const;
 
+/** `enum quiche_path_event_type`, the ones that are told apart */
+export const PATH_EVENT = {
+  QUICHE_PATH_EVENT_PEER_MIGRATED: 5,
+} as const;
+
 /** Other numbers of quiche.h */
 export const QUICHE = {
   QUICHE_PROTOCOL_VERSION: 1,

@@ -187,6 +187,21 @@ const CONNECTION = {
     args: ["pointer", "pointer", "usize", "pointer", "bool", "pointer"],
     returns: "i32",
   },
+  quiche_conn_path_event_next: {
+    c: "quiche_path_event *quiche_conn_path_event_next(quiche_conn *conn)",
+    args: ["pointer"],
+    returns: "pointer",
+  },
+  quiche_path_event_type: {
+    c: "enum quiche_path_event_type quiche_path_event_type(const quiche_path_event *ev)",
+    args: ["pointer"],
+    returns: "i32",
+  },
+  quiche_path_event_free: {
+    c: "void quiche_path_event_free(quiche_path_event *ev)",
+    args: ["pointer"],
+    returns: "void",
+  },
   quiche_conn_retired_scids: {
     c: "size_t quiche_conn_retired_scids(const quiche_conn *conn)",
     args: ["pointer"],

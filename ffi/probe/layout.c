@@ -210,6 +210,10 @@ int main(void) {
   NUMBER(QUICHE_H3_EVENT_PRIORITY_UPDATE);
   end();
 
+  begin("`enum quiche_path_event_type`, the ones that are told apart", "PATH_EVENT");
+  NUMBER(QUICHE_PATH_EVENT_PEER_MIGRATED);
+  end();
+
   begin("Other numbers of quiche.h", "QUICHE");
   NUMBER(QUICHE_PROTOCOL_VERSION);
   NUMBER(QUICHE_SHUTDOWN_READ);

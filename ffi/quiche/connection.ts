@@ -8,6 +8,7 @@ import {
   SEND_FULL,
 } from "../../src/quic/engine.ts";
 import type { Handle } from "../handle.ts";
+import { PATH_EVENT } from "../layout.ts";
 import type { SocketAddress } from "../sockaddr.ts";
 import type { EngineParts } from "./engine.ts";
 import { QuicheSession } from "./session.ts";
@@ -123,6 +124,18 @@ export class QuicheConnection implements EngineConnection {
       onRetired(arena.bytes.slice(id, id + size));
     }
     library.native.quiche_connection_id_iter_free(iterator);
+  }
+
+  takeMigrations(): number {
+    const { native } = this.#parts.library;
+    let migrations = 0;
+    // quiche keeps events until they are taken, so they are taken whatever they say.
+    for (;;) {
+      const event = native.quiche_conn_path_event_next(this.#handle.address);
+      if (event === 0) return migrations;
+      if (native.quiche_path_event_type(event) === PATH_EVENT.QUICHE_PATH_EVENT_PEER_MIGRATED) migrations += 1;
+      native.quiche_path_event_free(event);
+    }
   }
 
   openSession(): EngineSession | null {

@@ -30,6 +30,7 @@ export class Counters {
   connectionsRefused = 0;
   connectionsTimedOut = 0;
   handshakesFailed = 0;
+  migrations = 0;
 
   // Requests.
   requestsStarted = 0;

@@ -1,4 +1,5 @@
 /** One log line as text, for programs (JSON) and for people (plain). No value can end a line or reach the terminal. */
+import { LIMITS } from "../core/limits.ts";
 
 /** What a field of a line may be. */
 export type LogValue = string | number | boolean | null;
@@ -14,14 +15,16 @@ export interface LineFormat {
 const JSON_SAFE = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 /** What plain text shows as it is: no blanks, quotes, equals signs or anything beyond ASCII. */
 const PLAIN_SAFE = /^[\x21\x23-\x3c\x3e-\x5b\x5d-\x7e]+$/;
-/** C1 controls and DEL: terminals obey some of them, and JSON.stringify lets them pass. */
-const HIDDEN_CONTROLS = /[\u007f-\u009f\u2028\u2029]/g;
+/** C1 controls and DEL: terminals obey some of them, and JSON.stringify lets them pass; so with separators and what turns text around. */
+const HIDDEN = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const UNPRINTABLE = /[\x00-\x1f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 const LEVEL_WIDTH = 5;
 
-/** A string in JSON's quotes. */
+/** A string in JSON's quotes, cut where it is too long for a line. */
 export function quoteJson(text: string): string {
+  if (text.length > LIMITS.logValueCharactersMax) return quoteJson(clipped(text));
   if (JSON_SAFE.test(text)) return `"${text}"`;
-  return JSON.stringify(text).replace(HIDDEN_CONTROLS, escapeUnit);
+  return JSON.stringify(text).replace(HIDDEN, escapeUnit);
 }
 
 /** One JSON object a line. */
@@ -40,7 +43,7 @@ export function plainFormat(colours: boolean): LineFormat {
       const name = level.toUpperCase().padEnd(LEVEL_WIDTH);
       const shown = colours ? `${COLOURS[level] ?? ""}${name}\x1b[0m` : name;
       let out = `${timeText(epochMs)} ${shown} ${printable(msg)}`;
-      for (const key in fields) out += ` ${key}=${plainValue(fields[key] ?? null)}`;
+      for (const key in fields) out += ` ${plainKey(key)}=${plainValue(fields[key] ?? null)}`;
       return out;
     },
   };
@@ -67,13 +70,23 @@ function jsonValue(value: LogValue): string {
 
 function plainValue(value: LogValue): string {
   if (typeof value !== "string") return String(value);
-  return PLAIN_SAFE.test(value) ? value : quoteJson(value);
+  return value.length <= LIMITS.logValueCharactersMax && PLAIN_SAFE.test(value) ? value : quoteJson(value);
+}
+
+function plainKey(key: string): string {
+  return PLAIN_SAFE.test(key) ? key : quoteJson(key);
 }
 
 /** A message in plain text keeps its blanks and quotes; only what could break the line is escaped. */
 function printable(text: string): string {
-  return text.replace(/[\x00-\x1f\u007f-\u009f\u2028\u2029]/g, escapeUnit);
+  return (text.length > LIMITS.logValueCharactersMax ? clipped(text) : text).replace(UNPRINTABLE, escapeUnit);
 }
+
+function clipped(text: string): string {
+  return `${text.slice(0, LIMITS.logValueCharactersMax - CUT.length)}${CUT}`;
+}
+
+const CUT = "...";
 
 function escapeUnit(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;

@@ -103,7 +103,7 @@ export class Connection extends TimerEntry {
   process(): void {
     if (this.#closed) return;
     if (this.#driver === null) this.#tryOpen();
-    else this.#retireIds();
+    else this.#keepHouse();
     this.#driver?.process();
   }
 
@@ -180,6 +180,11 @@ export class Connection extends TimerEntry {
       }
       this.ids.push(issued.id);
     }
+  }
+
+  #keepHouse(): void {
+    this.#host.counters.migrations += this.engine.takeMigrations();
+    this.#retireIds();
   }
 
   #retireIds(): void {

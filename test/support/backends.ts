@@ -1,0 +1,197 @@
+/** Backends for tests, one server each, on a port the kernel chooses, with counters and levers. */
+import { afterAll } from "bun:test";
+import { testCertificate } from "./certs.ts";
+import { ClientGone } from "./exchange.ts";
+import { answer } from "./routes.ts";
+import { startHttp1 } from "./backend-http1.ts";
+import { startHttp2 } from "./backend-http2.ts";
+import { startHttp3, startQuic } from "./backend-h3.ts";
+import type { BackendExchange, BackendServer, Field } from "./exchange.ts";
+import type { BackendListen } from "./backend-tcp.ts";
+import type { RouteContext } from "./routes.ts";
+
+/**
+ * `http1` and `https1`: HTTP/1.1 in clear and over TLS; `h2`: HTTP/2 over TLS; `h2c`: in clear; `h3`: HTTP/3 by `Bun.serve`, fast;
+ * `h3-quic`: HTTP/3 by `node:quic`, which can reset, send trailers and interim responses (see `backend-h3.ts`).
+ */
+export type BackendProtocol = "http1" | "https1" | "h2" | "h2c" | "h3" | "h3-quic";
+
+/** What to start. */
+export interface BackendOptions {
+  readonly protocol: BackendProtocol;
+  /** Shown in every answer (`x-backend`). Default: the protocol. */
+  readonly id?: string;
+  /** Default 127.0.0.1; an IP literal. */
+  readonly host?: string;
+  /** Default 0, the kernel's choice; another for a backend that comes back where one was. */
+  readonly port?: number;
+  /** Default: the run's leaf (`testCertificate`). */
+  readonly certificate?: { readonly certPem: string; readonly keyPem: string };
+}
+
+/** What has happened at a backend. */
+export interface BackendCounts {
+  /** Stays 0 on `h3`, which does not tell. */
+  connections: number;
+  requests: number;
+  /** Running now. */
+  active: number;
+  completed: number;
+  /** Requests whose client went away. */
+  aborted: number;
+}
+
+/** One request, as it arrived. */
+export interface SeenRequest {
+  readonly method: string;
+  readonly target: string;
+  readonly fields: readonly Field[];
+  readonly connection: number;
+}
+
+/** A running backend. It stops by itself at the end of the test, group or file that started it. */
+export interface TestBackend {
+  readonly id: string;
+  readonly protocol: BackendProtocol;
+  readonly host: string;
+  readonly port: number;
+  /** As a configuration writes it: `http://`, `https://`, `h2c://` or `h3://`, host and port. */
+  readonly address: string;
+  /** `host:port`, the guide's form. */
+  readonly bareAddress: string;
+  readonly counts: BackendCounts;
+  /** The first requests, at most `SEEN_REQUESTS_MAX`. */
+  readonly seen: readonly SeenRequest[];
+  /** Errors of the backend itself; a test that wants to be sure asserts that it is empty. */
+  readonly faults: readonly unknown[];
+  /** Status that `/health` answers; 200 at first. */
+  health: number;
+  /** Lets everything go on that waits in `/hold` or `/hold-body`. */
+  release(): void;
+  /** Resolves when `count` requests are waiting in `/hold` or `/hold-body`. */
+  holding(count: number): Promise<void>;
+  /** Ends every connection at once; nothing on `h3`. */
+  dropConnections(): void;
+  /** Asks clients to go elsewhere and finishes what runs. `h2`, `h2c`: GOAWAY; `h3`: GOAWAY, and no new connections; others: nothing. */
+  goAway(): void;
+  stop(): Promise<void>;
+}
+
+/** Requests that a backend remembers, so that a long run does not grow. */
+export const SEEN_REQUESTS_MAX = 1000;
+
+/** Starts a backend. */
+export async function startBackend(options: BackendOptions): Promise<TestBackend> {
+  const id = options.id ?? options.protocol;
+  const host = options.host ?? "127.0.0.1";
+  const state = new BackendState(id, options.protocol);
+  const secure = options.protocol !== "http1" && options.protocol !== "h2c";
+  const server = await STARTERS[options.protocol]({
+    host,
+    port: options.port ?? 0,
+    tls: secure ? (options.certificate ?? (await testCertificate())) : null,
+    onConnection: () => state.counts.connections++,
+    onExchange: (exchange) => void state.serve(exchange),
+  });
+  let stopped: Promise<void> | null = null;
+  const stop = () => {
+    state.release();
+    return (stopped ??= server.stop());
+  };
+  afterAll(stop);
+  const bareAddress = `${host.includes(":") ? `[${host}]` : host}:${server.port}`;
+  return Object.assign(state, {
+    host,
+    port: server.port,
+    bareAddress,
+    address: `${SCHEMES[options.protocol]}://${bareAddress}`,
+    dropConnections: () => server.dropConnections(),
+    goAway: () => server.goAway(),
+    stop,
+  });
+}
+
+/** Counters, memory and levers of one backend; the routes see it as their context. */
+class BackendState implements RouteContext {
+  readonly id: string;
+  readonly protocol: BackendProtocol;
+  readonly counts: BackendCounts = { connections: 0, requests: 0, active: 0, completed: 0, aborted: 0 };
+  readonly seen: SeenRequest[] = [];
+  readonly faults: unknown[] = [];
+  #healthStatus = 200;
+  #gate = Promise.withResolvers<void>();
+  #holding = 0;
+  #holdingWaiters: { readonly count: number; readonly resolve: () => void }[] = [];
+
+  constructor(id: string, protocol: BackendProtocol) {
+    this.id = id;
+    this.protocol = protocol;
+  }
+
+  get health(): number {
+    return this.#healthStatus;
+  }
+
+  set health(status: number) {
+    this.#healthStatus = status;
+  }
+
+  async held(): Promise<void> {
+    this.#holding++;
+    this.#holdingWaiters = this.#holdingWaiters.filter((waiter) => {
+      if (this.#holding >= waiter.count) waiter.resolve();
+      return this.#holding < waiter.count;
+    });
+    await this.#gate.promise;
+  }
+
+  release(): void {
+    this.#gate.resolve();
+    this.#gate = Promise.withResolvers<void>();
+    this.#holding = 0;
+  }
+
+  holding(count: number): Promise<void> {
+    if (this.#holding >= count) return Promise.resolve();
+    return new Promise((resolve) => this.#holdingWaiters.push({ count, resolve }));
+  }
+
+  /** Answers one request and books how it went. */
+  async serve(exchange: BackendExchange): Promise<void> {
+    const { method, target, fields, connection } = exchange;
+    this.counts.requests++;
+    this.counts.active++;
+    if (this.seen.length < SEEN_REQUESTS_MAX) this.seen.push({ method, target, fields, connection });
+    try {
+      await answer(exchange, this);
+      if (exchange.gone.aborted) this.counts.aborted++;
+      else this.counts.completed++;
+    } catch (thrown) {
+      if (exchange.gone.aborted || thrown instanceof ClientGone) this.counts.aborted++;
+      else {
+        this.faults.push(thrown);
+        exchange.reset();
+      }
+    } finally {
+      this.counts.active--;
+    }
+  }
+}
+
+const STARTERS: Readonly<Record<BackendProtocol, (options: BackendListen) => Promise<BackendServer>>> = {
+  http1: startHttp1,
+  https1: startHttp1,
+  h2: startHttp2,
+  h2c: startHttp2,
+  h3: startHttp3,
+  "h3-quic": startQuic,
+};
+
+const SCHEMES: Readonly<Record<BackendProtocol, string>> = {
+  http1: "http",
+  https1: "https",
+  h2: "https",
+  h2c: "h2c",
+  h3: "h3",
+  "h3-quic": "h3",
+};

@@ -1,0 +1,51 @@
+/** Certificates for tests: one authority for the whole run, leaves under it, and broken ones on request. */
+import { makeDevAuthority, makeDevCertificate } from "../../src/control/dev-cert.ts";
+import type { DevAuthority, DevCertificate, DevCertificateRequest } from "../../src/control/dev-cert.ts";
+import { tempFolder, writeTemp } from "./temp.ts";
+
+/** A certificate as files, for programs that take paths. */
+export interface CertificateFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** The authority's certificate. */
+  readonly caFile: string;
+}
+
+/** The run's authority; the same in every file of one `bun test`. */
+export function testAuthority(): Promise<DevAuthority> {
+  return (cache.authority ??= makeDevAuthority());
+}
+
+/** The run's leaf for localhost, 127.0.0.1 and ::1. */
+export function testCertificate(): Promise<DevCertificate> {
+  return (cache.leaf ??= testAuthority().then((ca) => makeDevCertificate({ ca })));
+}
+
+/** Another leaf of the run's authority: other names, other days. */
+export async function testLeaf(request: Omit<DevCertificateRequest, "ca">): Promise<DevCertificate> {
+  return makeDevCertificate({ ...request, ca: await testAuthority() });
+}
+
+/** A leaf that ended yesterday. */
+export function expiredLeaf(): Promise<DevCertificate> {
+  return testLeaf({ nowMs: Date.now() - 2 * DAY_MS, validDays: 1 });
+}
+
+/** Writes a certificate into a new folder that lives as long as the caller's scope (`tempFolder`). */
+export function certificateFiles(certificate: DevCertificate): CertificateFiles {
+  const folder = tempFolder("certs");
+  return {
+    certFile: writeTemp(folder, "cert.pem", certificate.certPem),
+    keyFile: writeTemp(folder, "key.pem", certificate.keyPem),
+    caFile: writeTemp(folder, "ca.pem", certificate.caPem),
+  };
+}
+
+/** The run's leaf as files. */
+export async function testCertificateFiles(): Promise<CertificateFiles> {
+  return certificateFiles(await testCertificate());
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** Modules live as long as the `bun test` process, so this is made once for all files. */
+const cache: { authority?: Promise<DevAuthority>; leaf?: Promise<DevCertificate> } = {};
