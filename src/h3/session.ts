@@ -7,6 +7,7 @@ import { type EngineSession, EVENT, type EventKind } from "../quic/engine.ts";
 import { H3_CODE } from "./codes.ts";
 import { Malformed, readRequestHead, type RequestHead } from "./head.ts";
 import { RequestStream, type StreamHost } from "./stream.ts";
+import { readTrailers } from "./trailers.ts";
 
 /** Whoever answers requests. */
 export interface RequestHandler {
@@ -124,8 +125,11 @@ export class Http3Session implements SessionDriver, StreamHost {
   }
 
   #onFields(streamId: number): void {
-    // A second section on a stream is its trailers: nothing here passes them on yet, so they end here unread.
-    if (this.#streams.has(streamId)) return;
+    const known = this.#streams.get(streamId);
+    if (known !== undefined) {
+      this.#onTrailers(known);
+      return;
+    }
     this.#highestId = Math.max(this.#highestId, streamId);
     if (streamId >= this.#goawayId) {
       this.#host.counters.requestsRejectedDraining += 1;
@@ -134,6 +138,14 @@ export class Http3Session implements SessionDriver, StreamHost {
       return;
     }
     this.#begin(streamId, this.engine.section, this.engine.moreFrames);
+  }
+
+  /** A second section on a stream. Nothing passes trailers on yet, but what may not stand in them is refused all the same. */
+  #onTrailers(stream: RequestStream): void {
+    const section = this.engine.section === null ? null : FieldSection.from(this.engine.section);
+    if (section !== null && readTrailers(section) === null) return;
+    this.#host.counters.requestsMalformed += 1;
+    stream.onAborted("malformed");
   }
 
   #begin(streamId: number, flat: Uint8Array | null, hasBody: boolean): void {

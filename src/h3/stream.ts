@@ -168,11 +168,12 @@ export class RequestStream {
     this.onReadable?.();
   }
 
-  /** From the session: the client reset the stream, stopped reading, or is gone. */
+  /** From the session: the client reset the stream, stopped reading, broke the rules, or is gone. */
   onAborted(reason: AbortReason): void {
     if (this.#dead) return;
     const { owner } = this;
-    if (reason !== "closed") this.#host.engine.resetStream(this.id, H3_CODE.requestCancelled);
+    const code = reason === "malformed" ? H3_CODE.messageError : H3_CODE.requestCancelled;
+    if (reason !== "closed") this.#host.engine.resetStream(this.id, code);
     this.#die();
     owner?.onAborted(reason);
   }
@@ -247,11 +248,7 @@ export class RequestStream {
       return;
     }
     // RFC 9114 4.1.2: a body that differs from its Content-Length is malformed. Some resets also arrive looking like an end.
-    this.#bodyState = "broken";
-    this.#host.engine.resetStream(this.id, H3_CODE.messageError);
-    const { owner } = this;
-    this.#die();
-    owner?.onAborted("malformed");
+    this.onAborted("malformed");
   }
 
   #finish(): void {

@@ -1,0 +1,221 @@
+import { describe, expect, test } from "bun:test";
+import { backendWith, LEAST, poolOf, snapshotOf, withPool } from "./sample.ts";
+
+describe("the least file", () => {
+  test("has every default in its snapshot", () => {
+    expect(snapshotOf(LEAST)).toEqual({
+      listen: {
+        address: "0.0.0.0",
+        port: 9889,
+        certificates: [{ serverNames: [], certFile: "cert.pem", keyFile: "key.pem" }],
+      },
+      pools: [
+        {
+          name: "web",
+          route: { host: null, pathPrefix: "/", method: null },
+          balancing: "round-robin",
+          hashKey: { kind: "client_ip" },
+          backends: [
+            {
+              ...{ id: "a", address: "127.0.0.1:8080", scheme: "auto", host: "127.0.0.1", port: 8080 },
+              ...{ weight: 100, healthCheck: null },
+            },
+          ],
+          tls: { verifyCertificates: true, caFile: null, caDir: null },
+          backendConnectionsMax: 100,
+        },
+      ],
+      log: { level: "info", format: "plain", file: null },
+      connections: {
+        connectionsMax: 10_000,
+        streamsPerConnectionMax: 100,
+        connectionWindowBytes: 10_000_000,
+        streamWindowBytes: 1_000_000,
+        headerBytesMax: 32_768,
+        udpReceiveBufferBytes: 8_388_608,
+        udpSendBufferBytes: 8_388_608,
+      },
+      timeouts: {
+        quicIdleMs: 30_000,
+        backendConnectMs: 5000,
+        backendResponseHeadMs: 60_000,
+        backendBodyIdleMs: 60_000,
+        clientBodyIdleMs: 30_000,
+        drainMs: 30_000,
+      },
+    });
+  });
+
+  test("means the same with every optional section standing empty", () => {
+    const sections = ["load_balancing", "upstream_tls", "log", "performance"].map((key) => `${key}:\n`).join("");
+    expect(snapshotOf(`${LEAST}${sections}resilience:\n  protocol:\n`)).toEqual(snapshotOf(LEAST));
+  });
+
+  test("means the same with the pool's optional keys standing empty", () => {
+    const text = withPool(
+      ...["load_balancing:", "tls:", "route:", "  host:", "  method: ~", "  path_prefix: /"],
+      ...["backends:", "  - id: a", "    address: 127.0.0.1:8080", "    health_check:"],
+    );
+    expect(snapshotOf(text)).toEqual(snapshotOf(LEAST));
+  });
+});
+
+test("a health check that stands there without keys has the defaults", () => {
+  expect(backendWith("health_check: {}").healthCheck).toEqual({
+    ...{ path: "/health", intervalMs: 5000, timeoutMs: 1000 },
+    ...{ failureThreshold: 3, successThreshold: 2, cooldownMs: 5000 },
+  });
+});
+
+test("a health check left empty means no checks", () => {
+  expect(backendWith("health_check:").healthCheck).toBeNull();
+});
+
+test("every number reaches its own place in the snapshot", () => {
+  const text = `${LEAST}max_concurrent_connections: 1
+backend_connection_pool_size: 2
+performance:
+  backend_connect_timeout_ms: 3
+  backend_timeout_ms: 4
+  backend_body_idle_timeout_ms: 5
+  client_body_idle_timeout_ms: 6
+  shutdown_drain_timeout_ms: 7
+  udp_recv_buffer_bytes: 4098
+  udp_send_buffer_bytes: 4099
+  quic_max_idle_timeout_ms: 10
+  quic_initial_max_data: 20011
+  quic_initial_max_stream_data: 20010
+  quic_initial_max_streams_bidi: 13
+resilience:
+  protocol:
+    max_headers_bytes: 1024
+`;
+  const { connections, timeouts, pools } = snapshotOf(text);
+  expect(pools[0]?.backendConnectionsMax).toBe(2);
+  expect(connections).toEqual({
+    ...{ connectionsMax: 1, streamsPerConnectionMax: 13, connectionWindowBytes: 20_011, streamWindowBytes: 20_010 },
+    ...{ headerBytesMax: 1024, udpReceiveBufferBytes: 4098, udpSendBufferBytes: 4099 },
+  });
+  expect(timeouts).toEqual({
+    ...{ backendConnectMs: 3, backendResponseHeadMs: 4, backendBodyIdleMs: 5, clientBodyIdleMs: 6 },
+    ...{ drainMs: 7, quicIdleMs: 10 },
+  });
+});
+
+test("every number of a backend reaches its own place", () => {
+  const check =
+    "{ path: /up?x=1, interval: 11, timeout_ms: 12, failure_threshold: 13, success_threshold: 14, cooldown_ms: 15 }";
+  expect(backendWith(`health_check: ${check}`).healthCheck).toEqual({
+    ...{ path: "/up?x=1", intervalMs: 11, timeoutMs: 12, failureThreshold: 13, successThreshold: 14, cooldownMs: 15 },
+  });
+  expect(backendWith("weight: 7").weight).toBe(7);
+});
+
+describe("inheritance", () => {
+  const pool = withPool("route: { path_prefix: / }", "backends: [{ id: a, address: a:1 }]");
+
+  test("a pool without load_balancing takes the one at the top", () => {
+    const text = `${pool}load_balancing: { type: consistent-hash, key: path }\n`;
+    expect(poolOf(text).balancing).toBe("consistent-hash");
+    expect(poolOf(text).hashKey).toEqual({ kind: "path" });
+  });
+
+  test("a pool with load_balancing takes nothing from the top", () => {
+    const own = withPool(
+      "load_balancing: { type: ch }",
+      "route: { path_prefix: / }",
+      "backends: [{ id: a, address: a:1 }]",
+    );
+    const text = `${own}load_balancing: { type: consistent-hash, key: path }\n`;
+    expect(poolOf(text).hashKey).toEqual({ kind: "client_ip" });
+  });
+
+  test("a pool's tls replaces upstream_tls key by key", () => {
+    const own = withPool(
+      "tls: { ca_file: own.pem }",
+      "route: { path_prefix: / }",
+      "backends: [{ id: a, address: a:1 }]",
+    );
+    const text = `${own}upstream_tls: { verify_certificates: false, ca_file: all.pem, ca_dir: /certs }\n`;
+    expect(poolOf(text).tls).toEqual({ verifyCertificates: false, caFile: "own.pem", caDir: "/certs" });
+  });
+
+  test("a pool may verify where the top does not", () => {
+    const own = withPool(
+      "tls: { verify_certificates: true }",
+      "route: { path_prefix: / }",
+      "backends: [{ id: a, address: a:1 }]",
+    );
+    expect(poolOf(`${own}upstream_tls: { verify_certificates: false }\n`).tls.verifyCertificates).toBe(true);
+    expect(poolOf(`${pool}upstream_tls: { verify_certificates: false }\n`).tls.verifyCertificates).toBe(false);
+  });
+});
+
+describe("certificates", () => {
+  test("cert and key come first, then the list by its order", () => {
+    const text = LEAST.replace(
+      "    key: key.pem\n",
+      `    key: key.pem
+    certificates:
+      - { server_name: "*.Example.org.", cert: w.pem, key: w.key }
+      - { cert: n.pem, key: n.key }
+`,
+    );
+    expect(snapshotOf(text).listen.certificates).toEqual([
+      { serverNames: [], certFile: "cert.pem", keyFile: "key.pem" },
+      { serverNames: ["*.example.org"], certFile: "w.pem", keyFile: "w.key" },
+      { serverNames: [], certFile: "n.pem", keyFile: "n.key" },
+    ]);
+  });
+
+  test("the list alone is enough", () => {
+    const text = LEAST.replace(
+      "    cert: cert.pem\n    key: key.pem\n",
+      "    certificates: [{ cert: n.pem, key: n.key }]\n",
+    );
+    expect(snapshotOf(text).listen.certificates).toEqual([{ serverNames: [], certFile: "n.pem", keyFile: "n.key" }]);
+  });
+});
+
+describe("log.file", () => {
+  test("is a path", () => {
+    expect(snapshotOf(`${LEAST}log: { file: /var/log/x.log }\n`).log.file).toBe("/var/log/x.log");
+  });
+
+  test("takes the original's form", () => {
+    expect(snapshotOf(`${LEAST}log: { file: { enabled: true, path: /x.log } }\n`).log.file).toBe("/x.log");
+    expect(snapshotOf(`${LEAST}log: { file: { enabled: true } }\n`).log.file).toBe("/var/log/spooky/spooky.log");
+    expect(snapshotOf(`${LEAST}log: { file: { enabled: false, path: /x.log } }\n`).log.file).toBeNull();
+    expect(snapshotOf(`${LEAST}log: { file: { path: /x.log } }\n`).log.file).toBeNull();
+  });
+});
+
+describe("the snapshot", () => {
+  test("keeps the pools in the order of the file, names that look like numbers too", () => {
+    const names = ["zeta", "10", "2", "alpha", "__proto__", "constructor"];
+    const pools = names.map(
+      (name) => `  ${name}: { route: { host: h-${name}.x }, backends: [{ id: a, address: a:1 }] }\n`,
+    );
+    const text = LEAST.slice(0, LEAST.indexOf("upstream")) + "upstream:\n" + pools.join("");
+    expect(snapshotOf(text).pools.map((pool) => pool.name)).toEqual(names);
+    expect(snapshotOf(text).pools.map((pool) => pool.route.host)).toEqual(names.map((name) => `h-${name}.x`));
+  });
+
+  test("is frozen to its last part", () => {
+    const snapshot = snapshotOf(
+      `${LEAST}        health_check: {}\nload_balancing: { type: ch, key: "header:X-User" }\n`,
+    );
+    expect(unfrozenParts(snapshot, "snapshot")).toEqual([]);
+  });
+
+  test("of one file shares nothing changeable with that of another", () => {
+    expect(snapshotOf(LEAST)).not.toBe(snapshotOf(LEAST));
+    expect(snapshotOf(LEAST)).toEqual(snapshotOf(LEAST));
+  });
+});
+
+function unfrozenParts(value: unknown, path: string): readonly string[] {
+  if (typeof value !== "object" || value === null) return [];
+  const inner = Object.entries(value).flatMap(([key, part]) => unfrozenParts(part, `${path}.${key}`));
+  return Object.isFrozen(value) ? inner : [path, ...inner];
+}

@@ -1,0 +1,220 @@
+import { describe, expect, test } from "bun:test";
+import { LEAST, LISTEN, printed, UPSTREAM, withPool } from "./sample.ts";
+
+type Case = readonly [string, string, readonly string[]];
+
+function check(cases: readonly Case[]): void {
+  test.each(cases)("%s", (_name, text, lines) => {
+    expect(printed(text)).toEqual(lines);
+  });
+}
+
+function tls(...lines: readonly string[]): string {
+  return `listen:\n  tls:\n${lines.map((line) => `    ${line}\n`).join("")}${UPSTREAM}`;
+}
+
+describe("certificates", () => {
+  check([
+    [
+      "a cert without its key",
+      tls("cert: a"),
+      ["c.yaml:3:5: listen.tls.key: is missing beside cert; expected both or none"],
+    ],
+    [
+      "a key without its cert",
+      tls("key: a", "certificates: []"),
+      ["c.yaml:3:5: listen.tls.cert: is missing beside key; expected both or none"],
+    ],
+    [
+      "a key that stands empty",
+      tls("cert: a", "key:"),
+      ["c.yaml:3:5: listen.tls.key: is missing beside cert; expected both or none"],
+    ],
+    [
+      "none at all",
+      tls("certificates: []"),
+      ["c.yaml:2:3: listen.tls: has no certificate; expected cert with key, or certificates"],
+    ],
+    [
+      "a mistyped key is one mistake",
+      tls("cert: a", "kye: b"),
+      ['c.yaml:4:5: listen.tls.kye: unknown key; expected one of cert, key, certificates; did you mean "key"?'],
+    ],
+    [
+      "a server name twice, written differently",
+      tls(
+        "certificates:",
+        "  - { server_name: A.example., cert: a, key: a }",
+        "  - { server_name: a.example, cert: b, key: b }",
+      ),
+      [
+        'c.yaml:5:24: listen.tls.certificates[1].server_name: "a.example" is already at line 4, column 24; expected each only once in the list',
+      ],
+    ],
+    [
+      "a certificate without its key in the list",
+      tls("certificates:", "  - { server_name: a.example, cert: a }"),
+      ["c.yaml:4:9: listen.tls.certificates[0].key: is missing; expected the path of a file"],
+    ],
+    ["two without names in the list are allowed", tls("certificates: [{ cert: a, key: a }, { cert: b, key: b }]"), []],
+  ]);
+});
+
+describe("backends", () => {
+  check([
+    [
+      "an id twice in a pool",
+      withPool(
+        "route: { path_prefix: / }",
+        "backends:",
+        "  - { id: a, address: a:1 }",
+        "  - { id: b, address: b:1 }",
+        "  - { id: a, address: c:1 }",
+      ),
+      [
+        'c.yaml:11:15: upstream.web.backends[2].id: "a" is already at line 9, column 15; expected each only once in the pool',
+      ],
+    ],
+    [
+      "an id and an address in two pools are allowed",
+      `${LEAST}  other: { route: { path_prefix: /x }, backends: [{ id: a, address: "127.0.0.1:8080" }] }\n`,
+      [],
+    ],
+    [
+      "a timeout longer than the interval is allowed",
+      `${LEAST}        health_check: { interval: 100, timeout_ms: 5000 }\n`,
+      [],
+    ],
+    [
+      "too many of them",
+      withPool(
+        "route: { path_prefix: / }",
+        "backends:",
+        ...Array.from({ length: 1025 }, (_, index) => `  - { id: b${index}, address: a:1 }`),
+      ),
+      ["c.yaml:8:5: upstream.web.backends: has 1025 entries; expected at most 1024"],
+    ],
+  ]);
+});
+
+describe("a route", () => {
+  const backends = "backends: [{ id: a, address: a:1 }]";
+  const expected = 'expected at least one of them; path_prefix "/" takes every path';
+  check([
+    [
+      "without host and path_prefix",
+      withPool("route: { method: GET }", backends),
+      [`c.yaml:7:5: upstream.web.route: has neither host nor path_prefix; ${expected}`],
+    ],
+    [
+      "with nothing in it",
+      withPool("route: {}", backends),
+      [`c.yaml:7:5: upstream.web.route: has neither host nor path_prefix; ${expected}`],
+    ],
+    [
+      "with a mistyped path_prefix is one mistake",
+      withPool("route: { path_prefx: /a }", backends),
+      [
+        'c.yaml:7:14: upstream.web.route.path_prefx: unknown key; expected one of host, path_prefix, method; did you mean "path_prefix"?',
+      ],
+    ],
+    ["with only a host", withPool("route: { host: a.example }", backends), []],
+  ]);
+
+  function twoPools(first: string, second: string): string {
+    const pool = (name: string, route: string) =>
+      `  ${name}: { route: { ${route} }, backends: [{ id: a, address: a:1 }] }\n`;
+    return `${LISTEN}upstream:\n${pool("one", first)}${pool("two", second)}`;
+  }
+
+  const same: readonly (readonly [string, string, string])[] = [
+    ["path_prefix: /a", "path_prefix: /a/", "host any, path_prefix /a, method any"],
+    ["host: A.example", 'host: "a.example.:443", path_prefix: /', "host a.example, path_prefix /, method any"],
+    ["path_prefix: /, method: get", "path_prefix: /, method: GET", "host any, path_prefix /, method GET"],
+    ['host: "[::A]"', 'host: "[::a]:1"', "host [::a], path_prefix /, method any"],
+  ];
+  test.each(same)("with %s is the same as one with %s", (first, second, name) => {
+    expect(printed(twoPools(first, second))).toEqual([
+      `c.yaml:7:10: upstream.two.route: takes the same requests as upstream.one.route (line 6, column 10): ${name}; ` +
+        "expected another host, path_prefix or method",
+    ]);
+  });
+
+  const different: readonly (readonly [string, string])[] = [
+    ["path_prefix: /a", "path_prefix: /A"],
+    ["path_prefix: /", "path_prefix: /, method: GET"],
+    ["host: a.example", 'host: "*.a.example"'],
+    ["host: a.example", "path_prefix: /"],
+  ];
+  test.each(different)("with %s differs from one with %s", (first, second) => {
+    expect(printed(twoPools(first, second))).toEqual([]);
+  });
+
+  test("that is wrong is not compared", () => {
+    expect(printed(twoPools("path_prefix: a", "path_prefix: a"))).toHaveLength(2);
+  });
+});
+
+describe("load_balancing.key", () => {
+  const only = 'expected key only with type "consistent-hash"';
+  check([
+    [
+      "with another type",
+      `${LEAST}load_balancing: { type: random, key: path }\n`,
+      [`c.yaml:12:33: load_balancing.key: has no meaning with the type "random"; ${only}`],
+    ],
+    [
+      "with another type under another name",
+      `${LEAST}load_balancing: { type: rr, key: path }\n`,
+      [`c.yaml:12:29: load_balancing.key: has no meaning with the type "rr"; ${only}`],
+    ],
+    [
+      "without a type",
+      `${LEAST}load_balancing: { key: path }\n`,
+      [`c.yaml:12:19: load_balancing.key: has no meaning with the type "round-robin", the default; ${only}`],
+    ],
+    [
+      "with a mistyped type key is one mistake",
+      `${LEAST}load_balancing: { tpye: ch, key: path }\n`,
+      ['c.yaml:12:19: load_balancing.tpye: unknown key; expected one of type, key; did you mean "type"?'],
+    ],
+    [
+      "with a wrong type is one mistake",
+      `${LEAST}load_balancing: { type: consistent, key: path }\n`,
+      [
+        'c.yaml:12:25: load_balancing.type: is "consistent"; expected one of "round-robin", "random", "consistent-hash"; did you mean "consistent-hash"?',
+      ],
+    ],
+    ["with its own type is fine", `${LEAST}load_balancing: { type: ch, key: path }\n`, []],
+  ]);
+});
+
+describe("the windows of QUIC", () => {
+  const order = "expected quic_initial_max_stream_data <= quic_initial_max_data";
+  check([
+    [
+      "a stream's larger than its connection's",
+      `${LEAST}performance: { quic_initial_max_data: 100000, quic_initial_max_stream_data: 100001 }\n`,
+      [
+        `c.yaml:12:77: performance.quic_initial_max_stream_data: makes the window of a stream (100001) larger than that of its connection (100000); ${order}`,
+      ],
+    ],
+    [
+      "a connection's smaller than the default of a stream",
+      `${LEAST}performance: { quic_initial_max_data: 100000 }\n`,
+      [
+        `c.yaml:12:39: performance.quic_initial_max_data: makes the window of a stream (1000000) larger than that of its connection (100000); ${order}`,
+      ],
+    ],
+    [
+      "out of range is one mistake",
+      `${LEAST}performance: { quic_initial_max_data: 1 }\n`,
+      ["c.yaml:12:39: performance.quic_initial_max_data: is 1; expected an integer from 16384 to 1073741824 (bytes)"],
+    ],
+    [
+      "equal ones are fine",
+      `${LEAST}performance: { quic_initial_max_data: 100000, quic_initial_max_stream_data: 100000 }\n`,
+      [],
+    ],
+  ]);
+});
