@@ -4,10 +4,10 @@
  *
  *     bun bench/upstream/fetch.ts [requests]
  *
- * Bun 1.4.5, 2 cores shared with the backend and other work, three runs each: see `docs/decisions/fetch-transport.md`.
+ * Bun 1.4.5, 2 cores shared with the backend and other work, three runs each: see `docs/decisions/0006-fetch-transport.md`.
  */
 import { createServer } from "node:http";
-import { createSecureServer } from "node:http2";
+import { createSecureServer, type ServerHttp2Stream } from "node:http2";
 import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
 import type { ProxyError } from "../../src/core/error.ts";
@@ -78,7 +78,7 @@ async function serve(): Promise<void> {
   const fields = { "content-type": "text/plain", "content-length": String(ANSWER_BYTES), "cache-control": "no-cache" };
   const http1 = createServer((_request, response) => response.writeHead(200, fields).end(body));
   const http2 = createSecureServer({ cert: certPem, key: keyPem, settings: { maxConcurrentStreams: 1000 } });
-  http2.on("stream", (stream) => {
+  http2.on("stream", (stream: ServerHttp2Stream) => {
     stream.respond({ ":status": 200, ...fields });
     stream.end(body);
   });

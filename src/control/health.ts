@@ -28,7 +28,8 @@ interface Watched {
   readonly verdict: HealthVerdict;
   readonly schedule: ProbeSchedule;
   timer: TimerHandle | null;
-  asking: boolean;
+  /** `planned`: its time has not come. `waiting`: it has, and as many probes run as may. `asking`: its probe runs. */
+  state: "planned" | "waiting" | "asking";
 }
 
 /** Watches the backends of a snapshot. */
@@ -65,7 +66,7 @@ export class HealthMonitor {
     const nowMs = this.#parts.timers.nowMs();
     if (watched.verdict.onConnectFailure(nowMs)) this.#report(watched, error.message);
     watched.schedule.hurry(nowMs);
-    if (!watched.asking) this.#plan(watched);
+    if (watched.state === "planned") this.#plan(watched);
   }
 
   #watch(pool: PoolSettings, index: number, usable: Uint8Array | undefined): Watched | null {
@@ -82,11 +83,12 @@ export class HealthMonitor {
       verdict: new HealthVerdict(check),
       schedule,
       timer: null,
-      asking: false,
+      state: "planned",
     };
   }
 
   #plan(watched: Watched): void {
+    watched.state = "planned";
     watched.timer?.stop();
     const delayMs = Math.max(0, watched.schedule.nextProbeAtMs - this.#parts.timers.nowMs());
     watched.timer = this.#parts.timers.after(delayMs, () => this.#ask(watched));
@@ -95,11 +97,14 @@ export class HealthMonitor {
   #ask(watched: Watched): void {
     if (this.#stopped) return;
     if (this.#running >= LIMITS.probesAtOnceMax) {
+      // At most one entry for each backend: it is planned anew only after its probe.
+      watched.state = "waiting";
+      this.#parts.counters.probesDelayed += 1;
       this.#waiting.push(watched);
       return;
     }
     this.#running += 1;
-    watched.asking = true;
+    watched.state = "asking";
     watched.schedule.onStarted(this.#parts.timers.nowMs());
     this.#parts.counters.probesSent += 1;
     void this.#parts.probe(watched.pool, watched.backend).then((result) => this.#onResult(watched, result));
@@ -107,7 +112,6 @@ export class HealthMonitor {
 
   #onResult(watched: Watched, { ok, reason }: ProbeResult): void {
     this.#running -= 1;
-    watched.asking = false;
     const next = this.#waiting.shift();
     if (next !== undefined) this.#ask(next);
     if (this.#stopped) return;
@@ -123,7 +127,9 @@ export class HealthMonitor {
     const healthy = verdict.isHealthy;
     usable[index] = healthy ? 1 : 0;
     this.#parts.counters.healthTransitions += 1;
-    const fields = { upstream: pool.name, backend: backend.id, address: backend.address, path: check.path, reason };
+    const [from, to] = healthy ? ["unhealthy", "healthy"] : ["healthy", "unhealthy"];
+    const what = { upstream: pool.name, backend: backend.id, address: backend.address, path: check.path };
+    const fields = { ...what, from, to, reason };
     if (healthy) this.#parts.log.info("health check: backend is healthy again", fields);
     else this.#parts.log.warn("health check: backend is unhealthy", fields);
   }

@@ -53,14 +53,10 @@ export const LIMITS = {
   trustFileBytesMax: 4 * 1024 * 1024,
   /** Health probes under way at once in a process; those beyond it wait for one to end. */
   probesAtOnceMax: 64,
-  /** Bytes of a probe's answer that are read so that its connection can be used again; more is cut off. */
-  probeBodyBytesMax: 64 * 1024,
   /** Bytes of one log write: what collected while the write before it ran. */
   logWriteBytesMax: 256 * 1024,
   /** Characters of one value in a log line: a whole path of common length fits, an attacker's megabyte does not. */
   logValueCharactersMax: 8 * 1024,
-  /** How long a process that ends waits for a slow reader of its log, milliseconds. */
-  logFlushMsMax: 1000,
   /** Tries at backends for one request. */
   attemptsPerRequestMax: 2,
   /** Pools of one configuration: four times the largest route table that was measured (`bench/micro/route.ts`). */

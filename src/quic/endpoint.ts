@@ -129,7 +129,10 @@ export class Endpoint implements ConnectionHost {
   }
 
   onEstablished(connection: Connection, session: EngineSession): SessionDriver {
-    return this.#options.onEstablished(connection, session);
+    const driver = this.#options.onEstablished(connection, session);
+    // Its handshake was under way when all others were told.
+    if (!this.#accepting) driver.drain();
+    return driver;
   }
 
   onClosed(connection: Connection, reason: CloseReason | null): void {

@@ -58,19 +58,27 @@ export class Loop {
   onWake(): void {
     this.#armed = false;
     this.#counters.wakeUps += 1;
-    this.turn();
+    this.#run();
   }
 
   /** The timer fired. */
   onTimer(): void {
     this.#timerMs = Infinity;
-    this.turn();
+    this.#run();
   }
 
-  /** One turn. */
+  /** The turn that was requested. */
   turn(): void {
-    if (this.#stopped) return;
     this.#requested = false;
+    this.#run();
+  }
+
+  /**
+   * One turn. A requested one stays requested when a waker or a timer comes before it: to ask again would leave two behind, and
+   * then ever more, that run in a row and keep the runtime's own work waiting.
+   */
+  #run(): void {
+    if (this.#stopped) return;
     this.#inTurn = true;
     this.#counters.turns += 1;
     const nowMs = this.#host.nowMs();

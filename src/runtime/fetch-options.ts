@@ -57,12 +57,12 @@ export interface RuntimeFetch {
 export const HTTP2_UNSUPPORTED = "HTTP2Unsupported";
 
 /** What is used of the `Bun` namespace. */
-export interface BunFetchApi {
+interface BunFetchApi {
   readonly FetchSession: new (init: BunSessionInit) => BunFetchSession;
 }
 
 /** What is used of the `Deno` namespace, and its `fetch`. */
-export interface DenoFetchApi {
+interface DenoFetchApi {
   createHttpClient(options: DenoClientOptions): DenoHttpClient;
 }
 
@@ -79,7 +79,7 @@ export function runtimeFetch(scope: object): RuntimeFetch | null {
  * Bun (seen with 1.4.5). A session parses its TLS options once: given with each request, they cost 5 us for one certificate
  * authority and 50 to 90 us for 119 of them. A session also bounds its idle connections, which plain `fetch` cannot.
  */
-export function bunFetch(bun: BunFetchApi): RuntimeFetch {
+function bunFetch(bun: BunFetchApi): RuntimeFetch {
   return {
     negotiates: false,
     keepsContentLength: true,
@@ -130,7 +130,7 @@ class BunLane implements FetchLane {
  * unless `identity` was asked for. Certificate authorities are trusted beside the runtime's, not instead of them. Over
  * HTTP/2 `:authority` is always the URL's, the wanted one goes out as Host.
  */
-export function denoFetch(deno: DenoFetchApi, call: DenoFetchCall): RuntimeFetch {
+function denoFetch(deno: DenoFetchApi, call: DenoFetchCall): RuntimeFetch {
   return {
     negotiates: true,
     keepsContentLength: false,
@@ -201,7 +201,7 @@ interface DenoHttpClient {
 }
 
 /** Deno's `fetch`. */
-export type DenoFetchCall = (url: string, init: DenoRequestInit) => Promise<Response>;
+type DenoFetchCall = (url: string, init: DenoRequestInit) => Promise<Response>;
 
 interface DenoRequestInit extends FetchInit {
   readonly redirect: "manual";

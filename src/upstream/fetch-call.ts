@@ -184,7 +184,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     response.bytes().then(
       (bytes) => {
         if (bytes.length > 0 && this.#take(bytes)) this.#sink.onBody(bytes);
-        if (!this.#isOver()) this.#end();
+        this.#end();
       },
       (thrown: unknown) => this.#onBroken(thrown),
     );

@@ -63,11 +63,15 @@ export class FetchProbe {
     const init = { method: "GET", headers: [USER_AGENT], body: null, signal };
     try {
       const response = await lane.send(originOf(backend) + path, wire, init);
-      await response.body?.cancel();
+      // Not awaited: the head is the answer, and a body that hangs must not hold up the verdict.
+      response.body?.cancel().catch(() => undefined);
       return response.status;
     } catch (thrown) {
-      if (wire !== "http2" || fetchErrorCode(thrown) !== HTTP2_UNSUPPORTED) throw thrown;
-      this.#wires.set(backend, "http1");
+      const falls = wire === "http2" && fetchErrorCode(thrown) === HTTP2_UNSUPPORTED;
+      // What was learned is forgotten with a failure: another server may stand there when it comes back.
+      if (falls) this.#wires.set(backend, "http1");
+      else this.#wires.delete(backend);
+      if (!falls) throw thrown;
       return this.#ask(pool, backend, path, signal);
     }
   }

@@ -1,0 +1,522 @@
+/**
+ * The engine port by script: a socket, connections and sessions that do what a test tells them, keep the time it gives them, and
+ * write down what they were asked to do. A call that breaks the port's contract (use after free, a body before its head, anything
+ * after the end of a stream) throws at once, so every test that runs on it also tests those.
+ */
+import { assert, must } from "../../src/core/assert.ts";
+import { Counters } from "../../src/core/counters.ts";
+import { LIMITS } from "../../src/core/limits.ts";
+import {
+  type CloseReason,
+  type DatagramSocket,
+  type EngineConnection,
+  type EngineSession,
+  EVENT,
+  type EventKind,
+  type QuicEngine,
+  SECTION,
+  type SectionKind,
+  SEND_DONE,
+  SEND_FULL,
+  STREAM,
+} from "../../src/quic/engine.ts";
+import { type Field, fieldsOfFlat, flatOf } from "./sections.ts";
+
+/** What memory that may be written over is written over with, so that whoever kept a view of it is found out. */
+const STALE = 0xa5;
+const PACKET_BYTES = 1200;
+
+/** A packet on its way out. */
+export interface FakePacket {
+  readonly from: FakeConnection | null;
+}
+
+/** A socket without a kernel. */
+export class FakeSocket implements DatagramSocket {
+  readonly localText = "127.0.0.1:443";
+  readonly localPort = 443;
+  readonly received = new Uint8Array(LIMITS.datagramsPerTurnMax * LIMITS.datagramBytesMax);
+  /** What the kernel has taken. */
+  readonly sent: FakePacket[] = [];
+  /** While true the kernel takes nothing. */
+  full = false;
+  /** Packets that a batch holds. */
+  batchMax = 1024;
+  flushes = 0;
+  closed = false;
+  readonly #waiting: Uint8Array[] = [];
+  #lengths: number[] = [];
+  readonly #batch: FakePacket[] = [];
+
+  /** Puts a datagram where `receive` will find it. */
+  arrive(datagram: Uint8Array): void {
+    this.#waiting.push(datagram);
+  }
+
+  /** Datagrams not yet received. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Packets collected and not yet taken by the kernel. */
+  get collected(): number {
+    return this.#batch.length;
+  }
+
+  receive(): number {
+    this.#lengths.forEach((length, slot) => {
+      const at = this.offsetOf(slot);
+      this.received.fill(STALE, at, at + length);
+    });
+    const taken = this.#waiting.splice(0, LIMITS.datagramsPerTurnMax);
+    this.#lengths = taken.map((datagram) => datagram.length);
+    taken.forEach((datagram, slot) => this.received.set(datagram, this.offsetOf(slot)));
+    return taken.length;
+  }
+
+  offsetOf(slot: number): number {
+    assert(slot >= 0 && slot < this.#lengths.length, "a slot is one of the last batch");
+    return slot * LIMITS.datagramBytesMax;
+  }
+
+  lengthOf(slot: number): number {
+    return must(this.#lengths[slot], "a slot is one of the last batch");
+  }
+
+  peerText(_slot: number): string {
+    return "192.0.2.1:50000";
+  }
+
+  /** For connections: false when the batch is full. */
+  append(packet: FakePacket): boolean {
+    if (this.#batch.length >= this.batchMax) return false;
+    this.#batch.push(packet);
+    return true;
+  }
+
+  flush(): boolean {
+    this.flushes += 1;
+    if (this.full) return this.#batch.length === 0;
+    this.sent.push(...this.#batch.splice(0));
+    return true;
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+/** Makes connections of whatever comes. */
+export class FakeEngine implements QuicEngine {
+  readonly socket = new FakeSocket();
+  readonly counters = new Counters();
+  /** Every connection ever made, in order. */
+  readonly connections: FakeConnection[] = [];
+  /** Datagrams that were answered with Version Negotiation, by their two ids. */
+  readonly negotiated: { readonly dcid: Uint8Array; readonly scid: Uint8Array }[] = [];
+  /** While true nothing is accepted. */
+  refuses = false;
+  /** Called with each new connection before it is fed: where a test sets it up. */
+  onAccept: (connection: FakeConnection) => void = () => undefined;
+
+  accept(_slot: number, scid: Uint8Array, resetToken: Uint8Array): EngineConnection | null {
+    if (this.refuses) return null;
+    const connection = new FakeConnection(this.socket, scid, resetToken);
+    this.connections.push(connection);
+    this.onAccept(connection);
+    return connection;
+  }
+
+  sendVersionNegotiation(
+    _slot: number,
+    ids: { dcidAt: number; dcidLength: number; scidAt: number; scidLength: number },
+  ): void {
+    const { received } = this.socket;
+    this.negotiated.push({
+      dcid: received.slice(ids.dcidAt, ids.dcidAt + ids.dcidLength),
+      scid: received.slice(ids.scidAt, ids.scidAt + ids.scidLength),
+    });
+    this.socket.append({ from: null });
+  }
+
+  /** Connections that were not freed. */
+  get alive(): number {
+    return this.connections.filter((connection) => !connection.freed).length;
+  }
+
+  close(): void {
+    assert(this.alive === 0, "connections are freed before what they share");
+  }
+}
+
+/** A connection. It owes a packet for whatever it was fed and whatever was written, as if all of it fitted into one. */
+export class FakeConnection implements EngineConnection {
+  readonly peerIp = "192.0.2.1";
+  readonly peerPort = 50_000;
+  /** The id of the handshake, with its token. */
+  readonly scid: Uint8Array;
+  readonly resetToken: Uint8Array;
+  /** What was fed, in order. */
+  readonly fed: Uint8Array[] = [];
+  /** How often `onTimeout` came. */
+  timeouts = 0;
+  /** Packets it has to send. */
+  packets = 0;
+  established = false;
+  draining = false;
+  closed = false;
+  freed = false;
+  timeoutInMs = -1;
+  reason: CloseReason | null = null;
+  /** How many more ids the peer takes, and those it was offered. */
+  wanted = 0;
+  refusesIds = false;
+  readonly offered: Uint8Array[] = [];
+  /** Ids that the peer has retired since they were last asked for. */
+  readonly retired: Uint8Array[] = [];
+  /** How often the peer has moved since it was last asked. */
+  migrations = 0;
+  refusesSession = false;
+  session: FakeSession | null = null;
+  /** Each `close`, as it was called. */
+  readonly closes: { readonly app: boolean; readonly code: number; readonly reason: string }[] = [];
+  /** Called with each datagram that is fed: the peer's part of a script. */
+  onFeed: (datagram: Uint8Array) => void = () => undefined;
+  readonly #socket: FakeSocket;
+
+  constructor(socket: FakeSocket, scid: Uint8Array = new Uint8Array(18), resetToken: Uint8Array = new Uint8Array(16)) {
+    this.#socket = socket;
+    this.scid = scid;
+    this.resetToken = resetToken;
+  }
+
+  feed(slot: number): number {
+    this.#assertAlive();
+    const at = this.#socket.offsetOf(slot);
+    const datagram = this.#socket.received.slice(at, at + this.#socket.lengthOf(slot));
+    this.fed.push(datagram);
+    this.owe();
+    this.onFeed(datagram);
+    return datagram.length;
+  }
+
+  /** There is something to say to the peer. */
+  owe(): void {
+    this.packets = Math.max(this.packets, 1);
+  }
+
+  send(): number {
+    this.#assertAlive();
+    if (this.packets === 0) return SEND_DONE;
+    if (!this.#socket.append({ from: this })) return SEND_FULL;
+    this.packets -= 1;
+    return PACKET_BYTES;
+  }
+
+  timeoutMs(): number {
+    this.#assertAlive();
+    return this.timeoutInMs;
+  }
+
+  onTimeout(): void {
+    this.#assertAlive();
+    this.timeouts += 1;
+  }
+
+  isEstablished(): boolean {
+    this.#assertAlive();
+    return this.established;
+  }
+
+  isDraining(): boolean {
+    this.#assertAlive();
+    return this.draining;
+  }
+
+  isClosed(): boolean {
+    this.#assertAlive();
+    return this.closed;
+  }
+
+  closeReason(): CloseReason | null {
+    this.#assertAlive();
+    return this.reason;
+  }
+
+  close(app: boolean, code: number, reason: string): void {
+    this.#assertAlive();
+    this.closes.push({ app, code, reason });
+    this.reason ??= { by: "local", app, code, reason };
+    this.owe();
+  }
+
+  idsWanted(): number {
+    this.#assertAlive();
+    return this.wanted;
+  }
+
+  offerId(id: Uint8Array, resetToken: Uint8Array): boolean {
+    this.#assertAlive();
+    assert(resetToken.length === 16, "a reset token has 16 bytes");
+    if (this.refusesIds) return false;
+    assert(this.wanted > 0, "no more ids are offered than are wanted");
+    this.wanted -= 1;
+    this.offered.push(id.slice());
+    return true;
+  }
+
+  takeRetiredIds(onRetired: (id: Uint8Array) => void): void {
+    this.#assertAlive();
+    for (const id of this.retired.splice(0)) {
+      const view = id.slice();
+      onRetired(view);
+      view.fill(STALE);
+    }
+  }
+
+  takeMigrations(): number {
+    this.#assertAlive();
+    const { migrations } = this;
+    this.migrations = 0;
+    return migrations;
+  }
+
+  openSession(): EngineSession | null {
+    this.#assertAlive();
+    if (this.refusesSession) return null;
+    assert(this.session === null, "a connection has one session");
+    this.session = new FakeSession(() => this.owe());
+    return this.session;
+  }
+
+  serverName(): string {
+    return "localhost";
+  }
+
+  free(): void {
+    this.#assertAlive();
+    this.freed = true;
+    if (this.session !== null) this.session.freed = true;
+  }
+
+  #assertAlive(): void {
+    assert(!this.freed, "a connection is not used after it was freed");
+  }
+}
+
+/** One stream as the client sees it. */
+export class FakeStream {
+  readonly id: number;
+  /** Body pieces that the server has not read. */
+  readonly input: Uint8Array[] = [];
+  /** The client has ended its side behind `input`. */
+  inputEnded = false;
+  /** The client has reset its side. */
+  inputReset = false;
+  /** The client wants no answer. */
+  stopped = false;
+  /** The stream is unknown to the engine: all of it was sent and confirmed, or it never was. */
+  gone = false;
+  /** Body bytes the client has room for; sections pass while there is any, or always. */
+  room = Infinity;
+  sectionsPass = true;
+  /** What the client got. */
+  readonly sections: { readonly kind: SectionKind; readonly fields: Field[] }[] = [];
+  readonly body: number[] = [];
+  ended = false;
+  /** Codes of our resets, and of our wishes to be sent no more. */
+  readonly resets: number[] = [];
+  readonly stops: number[] = [];
+
+  constructor(id: number) {
+    this.id = id;
+  }
+
+  /** Of the last head: the value of `:status`. */
+  get status(): string {
+    const head = this.sections.findLast(({ kind }) => kind !== SECTION.trailers);
+    return head?.fields.find(([name]) => name === ":status")?.[1] ?? "";
+  }
+
+  /** The fields of the last head, as an object. */
+  get fields(): Readonly<Record<string, string>> {
+    const head = this.sections.findLast(({ kind }) => kind !== SECTION.trailers);
+    return Object.fromEntries(head?.fields ?? []);
+  }
+
+  get text(): string {
+    return String.fromCharCode(...this.body);
+  }
+}
+
+interface FakeEvent {
+  readonly kind: EventKind;
+  readonly streamId: number;
+  readonly section: Uint8Array | null;
+  readonly moreFrames: boolean;
+}
+
+/** HTTP/3 on a fake connection. */
+export class FakeSession implements EngineSession {
+  streamId = -1;
+  moreFrames = false;
+  section: Uint8Array | null = null;
+  readonly bodyBytes = new Uint8Array(LIMITS.bodyReadBytesMax);
+  freed = false;
+  /** GOAWAYs sent, by their ids. */
+  readonly goaways: number[] = [];
+  readonly #onWrite: () => void;
+  readonly #events: FakeEvent[] = [];
+  readonly #streams = new Map<number, FakeStream>();
+
+  /** `onWrite`: there is something to send. */
+  constructor(onWrite: () => void = () => undefined) {
+    this.#onWrite = onWrite;
+  }
+
+  /** The stream as the client sees it; made when it is not there. */
+  stream(id: number): FakeStream {
+    const known = this.#streams.get(id);
+    if (known !== undefined) return known;
+    const stream = new FakeStream(id);
+    this.#streams.set(id, stream);
+    return stream;
+  }
+
+  /** Puts an event where `poll` will find it. */
+  emit(kind: EventKind, streamId: number): void {
+    this.#events.push({ kind, streamId, section: null, moreFrames: false });
+  }
+
+  /** The client sends a section; a null one was too large. `more`: it is not the end of the message. */
+  emitFields(streamId: number, fields: readonly Field[] | null, more: boolean): FakeStream {
+    const section = fields === null ? null : flatOf(fields);
+    this.#events.push({ kind: EVENT.fields, streamId, section, moreFrames: more });
+    const stream = this.stream(streamId);
+    stream.inputEnded = !more;
+    return stream;
+  }
+
+  /** The client sends a piece of a body. */
+  emitBody(streamId: number, piece: Uint8Array | string): void {
+    this.stream(streamId).input.push(typeof piece === "string" ? new TextEncoder().encode(piece) : piece);
+    this.emit(EVENT.data, streamId);
+  }
+
+  /** The client ends its side. */
+  emitEnd(streamId: number): void {
+    this.stream(streamId).inputEnded = true;
+    this.emit(EVENT.finished, streamId);
+  }
+
+  /** The client resets its side. */
+  emitReset(streamId: number): void {
+    this.stream(streamId).inputReset = true;
+    this.emit(EVENT.reset, streamId);
+  }
+
+  poll(): EventKind {
+    this.#assertAlive();
+    this.section?.fill(STALE);
+    this.section = null;
+    const event = this.#events.shift();
+    if (event === undefined) return EVENT.none;
+    this.streamId = event.streamId;
+    this.section = event.section;
+    this.moreFrames = event.moreFrames;
+    return event.kind;
+  }
+
+  readBody(streamId: number): number {
+    this.#assertAlive();
+    this.bodyBytes.fill(STALE, 0, 64);
+    const stream = this.stream(streamId);
+    if (stream.inputReset || stream.gone) return STREAM.gone;
+    const piece = stream.input.shift();
+    if (piece === undefined) return STREAM.blocked;
+    const taken = piece.subarray(0, this.bodyBytes.length);
+    if (taken.length < piece.length) stream.input.unshift(piece.subarray(taken.length));
+    this.bodyBytes.set(taken);
+    return taken.length;
+  }
+
+  isFinished(streamId: number): boolean {
+    this.#assertAlive();
+    const stream = this.stream(streamId);
+    return stream.inputEnded && stream.input.length === 0;
+  }
+
+  sendSection(streamId: number, section: Uint8Array, kind: SectionKind, fin: boolean): number {
+    const stream = this.#writable(streamId);
+    if (stream.stopped) return STREAM.stopped;
+    if (stream.gone) return STREAM.gone;
+    assert((kind === SECTION.head) === (stream.sections.length === 0), "the first section is the head, and no other");
+    if (!stream.sectionsPass) return STREAM.blocked;
+    stream.sections.push({ kind, fields: fieldsOfFlat(section) });
+    stream.ended = fin;
+    this.#onWrite();
+    return 0;
+  }
+
+  sendBody(streamId: number, piece: Uint8Array, from: number, fin: boolean): number {
+    const stream = this.#writable(streamId);
+    if (stream.stopped) return STREAM.stopped;
+    if (stream.gone) return STREAM.gone;
+    assert(stream.sections.length > 0, "a body comes after its head");
+    const left = piece.length - from;
+    const taken = Math.min(left, stream.room);
+    if (taken === 0 && (left > 0 || stream.room === 0)) return STREAM.blocked;
+    stream.room -= taken;
+    for (const byte of piece.subarray(from, from + taken)) stream.body.push(byte);
+    stream.ended = fin && taken === left;
+    this.#onWrite();
+    return taken;
+  }
+
+  checkWritable(streamId: number): number {
+    this.#assertAlive();
+    const stream = this.stream(streamId);
+    if (stream.stopped) return STREAM.stopped;
+    return stream.gone ? STREAM.gone : 0;
+  }
+
+  isReset(streamId: number): boolean {
+    this.#assertAlive();
+    return this.stream(streamId).inputReset;
+  }
+
+  resetStream(streamId: number, code: number): void {
+    this.#assertAlive();
+    const stream = this.stream(streamId);
+    assert(stream.resets.length === 0, "a stream is reset once");
+    stream.resets.push(code);
+    this.#onWrite();
+  }
+
+  stopReading(streamId: number, code: number): void {
+    this.#assertAlive();
+    const stream = this.stream(streamId);
+    assert(stream.stops.length === 0, "a client is asked once to stop");
+    assert(stream.resets.length === 0, "a reset has asked the client to stop");
+    stream.stops.push(code);
+    this.#onWrite();
+  }
+
+  sendGoaway(streamId: number): void {
+    this.#assertAlive();
+    this.goaways.push(streamId);
+    this.#onWrite();
+  }
+
+  #writable(streamId: number): FakeStream {
+    this.#assertAlive();
+    const stream = this.stream(streamId);
+    assert(!stream.ended, "nothing is written after the end of a stream");
+    assert(stream.resets.length === 0, "nothing is written after a reset");
+    return stream;
+  }
+
+  #assertAlive(): void {
+    assert(!this.freed, "a session is not used after its connection was freed");
+  }
+}

@@ -1,0 +1,154 @@
+/** An endpoint over the fake engine, stepped by hand on a clock that stands still, and the datagrams that reach it. */
+import { must } from "../../src/core/assert.ts";
+import { Counters } from "../../src/core/counters.ts";
+import { Random } from "../../src/core/random.ts";
+import type { Connection, SessionDriver } from "../../src/quic/connection.ts";
+import { Endpoint } from "../../src/quic/endpoint.ts";
+import type { CloseReason, EngineSession } from "../../src/quic/engine.ts";
+import { FakeConnection, FakeEngine, type FakeSocket } from "./fake-engine.ts";
+
+/** What may differ. */
+export interface FakeServerOptions {
+  readonly connectionsMax?: number;
+  /** Makes the sessions; by default one that does nothing. */
+  readonly makeDriver?: (connection: Connection, session: EngineSession, endpoint: Endpoint) => SessionDriver;
+  /** Called when the endpoint wants a turn; by default it is only counted. */
+  readonly requestTurn?: () => void;
+}
+
+/** A session that does what the test says. */
+export class FakeDriver implements SessionDriver {
+  awaitsAnswer = false;
+  openStreams = 0;
+  processed = 0;
+  drains = 0;
+  abandoned = 0;
+  onProcess: () => void = () => undefined;
+
+  process(): void {
+    this.processed += 1;
+    this.onProcess();
+  }
+
+  drain(): void {
+    this.drains += 1;
+  }
+
+  abandon(): void {
+    this.abandoned += 1;
+  }
+}
+
+/** The server side, by hand. */
+export class FakeServer {
+  readonly counters = new Counters();
+  readonly engine = new FakeEngine();
+  readonly endpoint: Endpoint;
+  readonly drivers: FakeDriver[] = [];
+  readonly closed: (CloseReason | null)[] = [];
+  turnsRequested = 0;
+  nowMs = 1000;
+
+  constructor(options: FakeServerOptions = {}) {
+    const random = Random.fromEntropy([7]);
+    this.endpoint = new Endpoint(
+      {
+        engine: this.engine,
+        counters: this.counters,
+        idKey: { slot: 5, checkByte: 0x3c, mask: 0x0bad_cafe },
+        fillRandom: (bytes) => {
+          for (let i = 0; i < bytes.length; i++) bytes[i] = random.nextBelow(256);
+        },
+        connectionsMax: options.connectionsMax ?? 10,
+        resetTokenOf: (id) => id.slice(0, 16),
+        onEstablished: (connection, session) => this.#makeDriver(options, connection, session),
+        onClosed: (_, reason) => void this.closed.push(reason),
+        requestTurn: () => {
+          this.turnsRequested += 1;
+          options.requestTurn?.();
+        },
+      },
+      this.nowMs,
+    );
+  }
+
+  get socket(): FakeSocket {
+    return this.engine.socket;
+  }
+
+  /** Lets time pass, then one turn. True: the kernel took everything. */
+  turn(passedMs: number = 0): boolean {
+    this.nowMs += passedMs;
+    this.endpoint.receive(this.nowMs);
+    return this.endpoint.flush();
+  }
+
+  /** A client's first datagram, taken in one turn. `seed` tells clients apart. */
+  accept(seed: number = 1): { connection: Connection; engine: FakeConnection } {
+    this.socket.arrive(initial(seed));
+    this.turn();
+    const engine = must(this.engine.connections.at(-1), "the Initial made a connection");
+    const connection = must(
+      [...this.endpoint.connections].find((known) => known.engine === engine),
+      "the endpoint knows the connection",
+    );
+    return { connection, engine };
+  }
+
+  /** A client with its handshake done and its session open. */
+  connect(seed: number = 1): { connection: Connection; engine: FakeConnection } {
+    const accepted = this.accept(seed);
+    accepted.engine.established = true;
+    this.socket.arrive(short(accepted.engine.scid));
+    this.turn();
+    return accepted;
+  }
+
+  /** The driver of the connection made last. */
+  get driver(): FakeDriver {
+    return must(this.drivers.at(-1), "a session was opened");
+  }
+
+  #makeDriver(options: FakeServerOptions, connection: Connection, session: EngineSession): SessionDriver {
+    if (options.makeDriver !== undefined) return options.makeDriver(connection, session, this.endpoint);
+    const driver = new FakeDriver();
+    this.drivers.push(driver);
+    return driver;
+  }
+}
+
+/** A long header's first bytes: type Initial unless `first` says otherwise, version 1 unless told otherwise. */
+export function longHeader(
+  parts: { first?: number; version?: number; dcid?: Uint8Array; scid?: Uint8Array; size?: number } = {},
+): Uint8Array {
+  const { first = 0xc0, version = 1, dcid = new Uint8Array(8).fill(1), scid = new Uint8Array(0), size = 1200 } = parts;
+  const head = Uint8Array.from([
+    first,
+    ...[24, 16, 8, 0].map((shift) => (version >>> shift) & 0xff),
+    dcid.length,
+    ...dcid,
+    scid.length,
+    ...scid,
+  ]);
+  const datagram = new Uint8Array(Math.max(size, head.length));
+  datagram.set(head);
+  return datagram.subarray(0, size);
+}
+
+/** A client's first Initial, full size; `seed` is its id's value. */
+export function initial(seed: number): Uint8Array {
+  return longHeader({ dcid: clientId(seed) });
+}
+
+/** The id a client of this seed chooses. */
+export function clientId(seed: number): Uint8Array {
+  return Uint8Array.from({ length: 8 }, (_, i) => (seed >>> (8 * (i & 3))) & 0xff);
+}
+
+/** A short-header packet to an id. */
+export function short(id: Uint8Array, size: number = 40): Uint8Array {
+  const datagram = new Uint8Array(Math.max(size, 1 + id.length)).fill(0x77);
+  datagram[0] = 0x40;
+  datagram.set(id, 1);
+  return datagram;
+}

@@ -1,0 +1,190 @@
+import { describe, expect, test } from "bun:test";
+import type { BackendSettings, HealthCheckSettings } from "../../../src/config/snapshot.ts";
+import { must } from "../../../src/core/assert.ts";
+import { Counters } from "../../../src/core/counters.ts";
+import { ProxyError } from "../../../src/core/error.ts";
+import { LIMITS } from "../../../src/core/limits.ts";
+import { Random } from "../../../src/core/random.ts";
+import { HealthMonitor } from "../../../src/control/health.ts";
+import type { LogFields } from "../../../src/observe/line.ts";
+import type { Logger } from "../../../src/observe/log.ts";
+import type { ProbeResult } from "../../../src/upstream/probe.ts";
+import { ManualTimers } from "../../support/manual-timers.ts";
+import { backendOf, poolOf } from "../../support/upstream-calls.ts";
+
+const CHECK: HealthCheckSettings = {
+  path: "/health",
+  intervalMs: 1000,
+  timeoutMs: 500,
+  failureThreshold: 2,
+  successThreshold: 2,
+  cooldownMs: 0,
+};
+
+class Remembering implements Logger {
+  readonly lines: { readonly level: string; readonly msg: string; readonly fields: LogFields }[] = [];
+  error(msg: string, fields: LogFields = {}): void {
+    this.lines.push({ level: "error", msg, fields });
+  }
+  warn(msg: string, fields: LogFields = {}): void {
+    this.lines.push({ level: "warn", msg, fields });
+  }
+  info(msg: string, fields: LogFields = {}): void {
+    this.lines.push({ level: "info", msg, fields });
+  }
+  debug(): void {}
+  trace(): void {}
+  enabled(): boolean {
+    return true;
+  }
+}
+
+/** Probes whose answers the test gives. */
+class HeldProbes {
+  readonly asked: string[] = [];
+  readonly open: { readonly id: string; readonly resolve: (result: ProbeResult) => void }[] = [];
+  readonly probe = (_pool: unknown, backend: BackendSettings): Promise<ProbeResult> => {
+    this.asked.push(backend.id);
+    return new Promise((resolve) => this.open.push({ id: backend.id, resolve }));
+  };
+
+  /** Answers the oldest probe. */
+  async answer(ok: boolean, reason: string = ok ? "status 200" : "10.0.0.1:80: connection refused"): Promise<void> {
+    must(this.open.shift(), "a probe is under way").resolve({ ok, reason });
+    await Promise.resolve();
+    await Promise.resolve();
+  }
+}
+
+function make(backends: number = 1, check: Partial<HealthCheckSettings> = {}) {
+  const timers = new ManualTimers();
+  const log = new Remembering();
+  const counters = new Counters();
+  const probes = new HeldProbes();
+  const list = Array.from({ length: backends }, (_, i) => ({
+    ...backendOf("http://10.0.0.1:80", `b${i}`),
+    healthCheck: { ...CHECK, ...check },
+  }));
+  const pool = poolOf([...list, backendOf("http://10.0.0.2:80", "unchecked")]);
+  const monitor = new HealthMonitor([pool], {
+    timers,
+    random: Random.fromEntropy([1, 2]),
+    probe: probes.probe,
+    log,
+    counters,
+  });
+  const usable = must(monitor.usable[0], "the pool is watched");
+  return { timers, log, counters, probes, monitor, usable };
+}
+
+const refused = new ProxyError("UPSTREAM_REFUSED", "10.0.0.1:80: connection refused");
+
+describe("HealthMonitor", () => {
+  test("asks within the first interval and about once each after it, one probe at a time", async () => {
+    const { timers, probes, monitor } = make();
+    monitor.start();
+    timers.advance(1000);
+    expect(probes.asked).toEqual(["b0"]);
+    timers.advance(5000);
+    expect(probes.asked.length).toBe(1);
+    for (let round = 2; round < 12; round++) {
+      await probes.answer(true);
+      timers.advance(1100);
+      expect(probes.asked.length).toBe(round);
+    }
+  });
+
+  test("failures in a row take a backend out, successes bring it back, and both are told", async () => {
+    const { timers, probes, monitor, usable, log, counters } = make();
+    monitor.start();
+    for (const [ok, byte] of [
+      [false, 1],
+      [true, 1],
+      [false, 1],
+      [false, 0],
+      [true, 0],
+      [true, 1],
+    ] as const) {
+      timers.advance(1100);
+      await probes.answer(ok);
+      expect(usable[0]).toBe(byte);
+    }
+    const what = { upstream: "test", backend: "b0", address: "http://10.0.0.1:80", path: "/health" };
+    expect(log.lines).toEqual([
+      {
+        level: "warn",
+        msg: "health check: backend is unhealthy",
+        fields: { ...what, from: "healthy", to: "unhealthy", reason: "10.0.0.1:80: connection refused" },
+      },
+      {
+        level: "info",
+        msg: "health check: backend is healthy again",
+        fields: { ...what, from: "unhealthy", to: "healthy", reason: "status 200" },
+      },
+    ]);
+    expect([counters.probesSent, counters.probesFailed, counters.healthTransitions]).toEqual([6, 3, 2]);
+  });
+
+  test("a backend without a check is never asked and always usable", () => {
+    const { timers, probes, monitor, usable } = make();
+    monitor.start();
+    monitor.onUnreachable(0, 1, refused);
+    timers.advance(1100);
+    expect([probes.asked, usable[1]]).toEqual([["b0"], 1]);
+  });
+
+  test("a request that could not connect is evidence, and brings the next probe forward", async () => {
+    const { timers, probes, monitor, usable, log } = make(1, { intervalMs: 10_000 });
+    monitor.start();
+    timers.advance(10_000);
+    await probes.answer(true);
+    timers.advance(500);
+    monitor.onUnreachable(0, 0, refused);
+    monitor.onUnreachable(0, 0, refused);
+    expect([probes.asked.length, usable[0]]).toEqual([1, 1]);
+    timers.advance(1000);
+    expect(probes.asked.length).toBe(2);
+    await probes.answer(false);
+    expect(usable[0]).toBe(0);
+    expect(log.lines[0]?.fields["reason"]).toContain("connection refused");
+  });
+
+  test("requests that cannot connect while a probe runs or waits start no second one", async () => {
+    const { timers, probes, monitor } = make(LIMITS.probesAtOnceMax + 2);
+    monitor.start();
+    timers.advance(1100);
+    expect(probes.asked.length).toBe(LIMITS.probesAtOnceMax);
+    for (let i = 0; i < LIMITS.probesAtOnceMax + 2; i++) monitor.onUnreachable(0, i, refused);
+    timers.advance(100);
+    while (probes.open.length > 0) await probes.answer(true);
+    expect([...probes.asked].sort()).toEqual([...new Set(probes.asked)].sort());
+    expect(probes.asked.length).toBe(LIMITS.probesAtOnceMax + 2);
+  });
+
+  test("probes at once are bounded, and those beyond come when one has ended", async () => {
+    const { timers, probes, monitor, counters } = make(100);
+    monitor.start();
+    timers.advance(1100);
+    expect([probes.open.length, counters.probesDelayed]).toEqual([
+      LIMITS.probesAtOnceMax,
+      100 - LIMITS.probesAtOnceMax,
+    ]);
+    await probes.answer(true);
+    expect(probes.open.length).toBe(LIMITS.probesAtOnceMax);
+    while (probes.open.length > 0) await probes.answer(true);
+    expect(new Set(probes.asked).size).toBe(100);
+  });
+
+  test("stopped, it asks no more and believes no late answer", async () => {
+    const { timers, probes, monitor, usable, log } = make(2, { failureThreshold: 1 });
+    monitor.start();
+    timers.advance(1100);
+    monitor.stop();
+    await probes.answer(false);
+    await probes.answer(false);
+    monitor.onUnreachable(0, 0, refused);
+    timers.advance(10_000);
+    expect([probes.asked.length, timers.waiting]).toEqual([2, 0]);
+    expect([usable[0], log.lines.length]).toEqual([1, 0]);
+  });
+});

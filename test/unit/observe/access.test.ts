@@ -1,0 +1,139 @@
+import { describe, expect, test } from "bun:test";
+import { ProxyError } from "../../../src/core/error.ts";
+import { AccessLog, fieldsOf, jsonLine, type AccessLogTarget } from "../../../src/observe/access.ts";
+import { jsonFormat, plainFormat, timeText } from "../../../src/observe/line.ts";
+import type { LineSink } from "../../../src/observe/sink.ts";
+import type { ExchangeOutcome } from "../../../src/proxy/ports.ts";
+
+const EPOCH_MS = Date.UTC(2026, 0, 2, 3, 4, 5, 6);
+
+const GOOD: ExchangeOutcome = {
+  requestId: "0f1e2d3c",
+  method: "GET",
+  path: "/api/v1?x=1",
+  authority: "www.example.org",
+  status: 200,
+  pool: "api",
+  backend: "api-1",
+  durationMs: 3.2174,
+  bytesIn: 5,
+  bytesOut: 512,
+  clientIp: "203.0.113.7",
+  clientPort: 51_234,
+  attempts: 1,
+  error: null,
+};
+const REFUSED: ExchangeOutcome = {
+  ...GOOD,
+  status: 502,
+  error: new ProxyError("UPSTREAM_REFUSED", "10.0.0.1:80: connection refused"),
+};
+
+class Lines implements LineSink {
+  readonly lines: string[] = [];
+  write(line: string): void {
+    this.lines.push(line);
+  }
+  flush(): Promise<void> {
+    return Promise.resolve();
+  }
+  reopen(): void {}
+}
+
+function make(json: boolean = true, levels: readonly string[] = ["info", "warn"]) {
+  const out = new Lines();
+  const err = new Lines();
+  let asked = 0;
+  const target: AccessLogTarget = {
+    json,
+    format: json ? jsonFormat : plainFormat(false),
+    out,
+    err,
+    enabled: (level) => levels.includes(level),
+  };
+  const log = new AccessLog(target, () => EPOCH_MS + asked++);
+  return { log, out, err, clockReads: () => asked };
+}
+
+describe("access lines", () => {
+  test("hold what operators ask for, and the duration is a number of seconds", () => {
+    const { log, out } = make();
+    log.record(GOOD);
+    expect(JSON.parse(out.lines[0] ?? "")).toEqual({
+      time: "2026-01-02T03:04:05.006Z",
+      level: "info",
+      msg: "request",
+      request_id: "0f1e2d3c",
+      method: "GET",
+      path: "/api/v1?x=1",
+      status: 200,
+      upstream: "api",
+      backend: "api-1",
+      duration: 0.003217,
+      bytes_in: 5,
+      bytes_out: 512,
+      client: "203.0.113.7:51234",
+      authority: "www.example.org",
+      protocol: "h3",
+      attempts: 1,
+    });
+  });
+
+  test("the hand-made line is the general format's, for every kind of outcome", () => {
+    const odd = 'q"\\\n\u001b[31m\u0085é';
+    const outcomes = [
+      GOOD,
+      REFUSED,
+      { ...GOOD, path: odd, authority: odd, method: odd, requestId: odd, pool: odd, backend: odd },
+      { ...GOOD, error: new ProxyError("INTERNAL", odd) },
+      { ...GOOD, clientIp: "2001:db8::1", durationMs: 0 },
+      { ...GOOD, durationMs: 123_456.7891234, bytesOut: 2 ** 40 },
+    ];
+    for (const outcome of outcomes) {
+      expect(jsonLine(timeText(EPOCH_MS), "info", outcome)).toBe(
+        jsonFormat.line(EPOCH_MS, "info", "request", fieldsOf(outcome)),
+      );
+    }
+  });
+
+  test("failures are warnings on the error sink with code and reason; a client's fault is not", () => {
+    const { log, out, err } = make();
+    log.record(REFUSED);
+    log.record({ ...GOOD, status: 503, error: null });
+    log.record({ ...GOOD, status: 200, error: new ProxyError("UPSTREAM_RESET", "broke off") });
+    expect(err.lines.map((line) => JSON.parse(line).level)).toEqual(["warn", "warn", "warn"]);
+    expect(JSON.parse(err.lines[0] ?? "")).toMatchObject({
+      error: "UPSTREAM_REFUSED",
+      reason: "10.0.0.1:80: connection refused",
+    });
+    log.record({ ...GOOD, status: 499, error: new ProxyError("CLIENT_GONE", "gone") });
+    log.record({ ...GOOD, status: 404, error: new ProxyError("NO_ROUTE", "no route") });
+    expect(out.lines.map((line) => JSON.parse(line).level)).toEqual(["info", "info"]);
+  });
+
+  test("an IPv6 client stands in brackets", () => {
+    expect(fieldsOf({ ...GOOD, clientIp: "2001:db8::1" })["client"]).toBe("[2001:db8::1]:51234");
+  });
+
+  test("plain lines hold the same fields", () => {
+    const { log, out } = make(false);
+    log.record(GOOD);
+    expect(out.lines[0]).toContain("INFO  request request_id=0f1e2d3c method=GET");
+    expect(out.lines[0]).toContain("duration=0.003217");
+  });
+
+  test("where the level is off nothing is made, not even the time is read", () => {
+    const { log, out, err, clockReads } = make(true, ["warn"]);
+    log.record(GOOD);
+    expect([out.lines.length, clockReads()]).toEqual([0, 0]);
+    log.record(REFUSED);
+    expect(err.lines.length).toBe(1);
+  });
+
+  test("each line has its own time", () => {
+    const { log, out } = make();
+    for (let i = 0; i < 3; i++) log.record(GOOD);
+    const times = out.lines.map((line): unknown => JSON.parse(line).time);
+    expect(times).toEqual([6, 7, 8].map((ms) => timeText(EPOCH_MS - 6 + ms)));
+  });
+});
