@@ -8,13 +8,12 @@ import { messageOf, ProxyError } from "../core/error.ts";
 import { Log } from "../observe/log.ts";
 import { writeNow } from "../observe/sink.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { readTrust } from "../upstream/trust.ts";
 import { openLibrary } from "../../ffi/library.ts";
 import { buildInfo } from "./build-info.ts";
 import { readConfiguration } from "./configuration.ts";
 import { libraryPlaces } from "./places.ts";
 import { prepareProcess } from "./self.ts";
-import { Server } from "./server.ts";
+import { makeUpstream, Server } from "./server.ts";
 
 /** Exit codes; documented in `--help` and `docs/cli.md`. */
 export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;
@@ -48,7 +47,7 @@ export function runVersion({ runtime, embedded }: CommandContext): number {
 export function runCheck(configPath: string): number {
   const snapshot = readConfiguration(configPath);
   for (const certificate of snapshot.listen.certificates) loadIdentity(certificate);
-  for (const pool of snapshot.pools) readTrust(pool.tls);
+  makeUpstream(snapshot, new Counters()).close();
   const backends = snapshot.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
   writeNow(1, `${configPath}: valid (${snapshot.pools.length} pools, ${backends} backends)\n`);
   return EXIT.ok;

@@ -55,10 +55,10 @@ export class Server {
     this.#parts = parts;
     this.#snapshot = snapshot;
     const identities = snapshot.listen.certificates.map(loadIdentity);
-    const fetch = must(runtimeFetch(globalThis), "both runtimes have fetch");
+    const fetch = runtimeFetchHere();
     const random = Random.fromEntropy(new Uint32Array(Uint8Array.from(randomBytes(ENTROPY_BYTES)).buffer));
     const { counters, log } = parts;
-    this.#upstream = this.#makeUpstream(fetch);
+    this.#upstream = makeUpstream(snapshot, counters);
     this.#probe = new FetchProbe(fetch, readTrust);
     const { probe } = this.#probe;
     this.#health = new HealthMonitor(snapshot.pools, { timers: systemTimers, random, probe, log, counters });
@@ -127,17 +127,6 @@ export class Server {
     this.#upstream.close();
   }
 
-  #makeUpstream(fetch: RuntimeFetch): FetchUpstream {
-    return new FetchUpstream({
-      snapshot: this.#snapshot,
-      runtime: fetch,
-      timers: systemTimers,
-      readTrust,
-      dial: dialTcp,
-      counters: this.counters,
-    });
-  }
-
   #makeGeneration(random: Random): Generation {
     const { pools } = this.#snapshot;
     return {
@@ -182,6 +171,16 @@ export class Server {
     // The endpoint has already let go of the connection.
     if (this.#onIdle !== null && this.#listener.endpoint.connectionCount === 0) this.#onIdle();
   }
+}
+
+/** The transports of a snapshot. Throws `CONFIG_INVALID` or `CERTIFICATE` for backends that they cannot reach as configured. */
+export function makeUpstream(snapshot: Snapshot, counters: Counters): FetchUpstream {
+  const runtime = runtimeFetchHere();
+  return new FetchUpstream({ snapshot, runtime, timers: systemTimers, readTrust, dial: dialTcp, counters });
+}
+
+function runtimeFetchHere(): RuntimeFetch {
+  return must(runtimeFetch(globalThis), "both runtimes have fetch");
 }
 
 function makeServices({ log, counters }: ServerParts, random: Random): Services {

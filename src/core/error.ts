@@ -20,7 +20,7 @@ interface CodeMeaning {
 }
 
 /** The closed list of codes. */
-export const ERROR_CODES = {
+const ERROR_CODES = {
   NO_ROUTE: { source: "downstream", retry: "never", status: 404 },
   BAD_REQUEST: { source: "downstream", retry: "never", status: 400 },
   MISDIRECTED: { source: "downstream", retry: "never", status: 421 },

@@ -18,8 +18,8 @@ describe("symbol table", () => {
 
   test("every quiche function has the declaration of quiche.h, word for word", () => {
     for (const [name, { c }] of Object.entries(QUICHE_SYMBOLS)) {
-      const real = header.get(name);
-      expect(real, `${name} stands in quiche.h`).toBeDefined();
+      const real = header.get(name) ?? null;
+      expect(real, `${name} stands in quiche.h`).not.toBeNull();
       expect(parse(c)).toEqual(real);
     }
   });

@@ -1,5 +1,5 @@
 /** A real quiche server endpoint and real quiche clients in one process, stepped by hand: nothing happens that a test did not ask for. */
-import { randomFillSync } from "node:crypto";
+import { createHash, randomFillSync } from "node:crypto";
 import { Counters } from "../../src/core/counters.ts";
 import { Http3Session, type RequestHandler } from "../../src/h3/session.ts";
 import { Endpoint } from "../../src/quic/endpoint.ts";
@@ -55,7 +55,7 @@ export class TestServer {
         idKey: { slot: 0, checkByte: 0x5a, mask: 0x1234567 },
         fillRandom: (bytes) => void randomFillSync(bytes),
         connectionsMax: options.connectionsMax ?? 2000,
-        resetTokenOf: (id) => new Uint8Array(Bun.SHA256.hash(id).subarray(0, 16)),
+        resetTokenOf: (id) => new Uint8Array(createHash("sha256").update(id).digest().subarray(0, 16)),
         onEstablished: (connection: Connection, session) => {
           const host = {
             counters: this.counters,
