@@ -38,10 +38,11 @@ main() {
   ENTRY=$STORE/$HASH
   case $1 in
     --print-path) printf '%s\n' "$ENTRY/$LIBRARY" ;;
-    --check) is_complete ;;
+    --check) is_published || is_complete ;;
     --build)
-      is_complete || build_once
       touch -c -- "$ENTRY" 2>/dev/null || true # the newest entries survive pruning
+      is_published && return
+      is_complete || build_once
       publish
       ;;
   esac
@@ -70,6 +71,9 @@ input_hash() {
     printf '%s\n' "$COMPILER" "flags ${RUSTFLAGS:-} ${CARGO_ENCODED_RUSTFLAGS:-} ${CFLAGS:-} ${CXXFLAGS:-}"
   ) | sha256sum | cut -c 1-32
 }
+
+# True if dist/native holds the library of these inputs already, wherever it was built. It comes last, so all is there.
+is_published() { [ -f "$OUT/quiche.h" ] && [ -f "$OUT/quiche.layout.ts" ] && grep -qaF -- "$HASH" "$OUT/$LIBRARY" 2>/dev/null; }
 
 is_complete() {
   [ -f "$ENTRY/$LIBRARY" ] && [ -f "$ENTRY/quiche.h" ] &&
@@ -108,6 +112,7 @@ build_once() {
 compile() {
   local started=$SECONDS artifact
   say "native library: building quiche and BoringSSL (some 4 minutes on 2 cores, most of them in BoringSSL; once per version)"
+  touch -- "$WORK/started"
   start_progress
   if ! (cd -- "$CRATE" && SPOOKY_BUILD_HASH=$HASH CARGO_TARGET_DIR=$STORE/target CARGO_TERM_COLOR=never \
     cargo build --release --locked --message-format=json-render-diagnostics 9>&- >"$WORK/messages" 2>"$WORK/log"); then
@@ -135,9 +140,7 @@ start_progress() {
     while true; do
       read -r -t $PROGRESS_EVERY_S -u "$nothing" _ || true
       if [ "$total" = 0 ]; then total=$(crates_total); fi
-      ready=$(grep -F '"reason":"compiler-artifact"' "$WORK/messages" 2>/dev/null | grep -vF '"custom-build"' |
-        grep -o '"package_id":"[^"]*"' | sort -u | wc -l)
-      say "native library: $ready of $total crates compiled, $((SECONDS - started)) s"
+      say "native library: $(crates_ready) of $total crates, $(objects_ready) files of BoringSSL, $((SECONDS - started)) s"
     done
   ) &
   PROGRESS_PID=$!
@@ -152,6 +155,16 @@ stop_progress() {
 
 crates_total() {
   (cd -- "$CRATE" && cargo tree --locked --offline --edges normal,build --prefix none --format '{p}' 2>/dev/null) | sort -u | wc -l
+}
+
+crates_ready() {
+  grep -F '"reason":"compiler-artifact"' "$WORK/messages" 2>/dev/null | grep -vF '"custom-build"' |
+    grep -o '"package_id":"[^"]*"' | sort -u | wc -l
+}
+
+# BoringSSL is one crate of many and most of the work.
+objects_ready() {
+  find "$STORE/target/release/build" -path '*/boring-sys-*' -name '*.o' -newer "$WORK/started" 2>/dev/null | wc -l
 }
 
 # quiche.h comes from the very crate that was compiled: cargo's messages say where it is.
@@ -180,7 +193,7 @@ prune() {
 # under a running program crashes it.
 publish() {
   local file temporary
-  for file in "$LIBRARY" quiche.h quiche.layout.ts; do
+  for file in quiche.h quiche.layout.ts "$LIBRARY"; do
     [ -f "$ENTRY/$file" ] || continue
     ! cmp -s -- "$ENTRY/$file" "$OUT/$file" || continue
     mkdir -p -- "$OUT" && temporary=$(mktemp "$OUT/.$file.XXXXXX") || fail 1 "$OUT cannot be written to"
