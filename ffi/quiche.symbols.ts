@@ -72,6 +72,11 @@ const CONFIG = {
     args: ["pointer", "buffer"],
     returns: "i32",
   },
+  quiche_config_set_initial_congestion_window_packets: {
+    c: "void quiche_config_set_initial_congestion_window_packets(quiche_config *config, size_t packets)",
+    args: ["pointer", "usize"],
+    returns: "void",
+  },
   quiche_config_enable_pacing: {
     c: "void quiche_config_enable_pacing(quiche_config *config, bool v)",
     args: ["pointer", "bool"],
@@ -239,6 +244,11 @@ const STREAM = {
     c: "ssize_t quiche_conn_stream_recv(quiche_conn *conn, uint64_t stream_id, uint8_t *out, size_t buf_len, bool *fin, uint64_t *out_error_code)",
     args: ["pointer", "u64", "pointer", "usize", "pointer", "pointer"],
     returns: "isize",
+  },
+  quiche_conn_stream_readable: {
+    c: "bool quiche_conn_stream_readable(const quiche_conn *conn, uint64_t stream_id)",
+    args: ["pointer", "u64"],
+    returns: "bool",
   },
   quiche_conn_stream_finished: {
     c: "bool quiche_conn_stream_finished(const quiche_conn *conn, uint64_t stream_id)",

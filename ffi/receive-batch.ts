@@ -136,6 +136,11 @@ export class ReceiveBatch {
     }
     const family = view.getUint16(this.nameAt(slot), true);
     view.setUint32(this.#infos + slot * RECV_INFO.size + RECV_INFO.from_len, sockaddrLength(family), true);
+    if (view.getUint16(this.nameAt(slot) + SOCKADDR_IN.sin_port, false) === 0) {
+      // Nobody can be answered at port 0: such a datagram is forged.
+      this.#counters.datagramsFromPortZero += 1;
+      view.setUint32(header + MMSGHDR.msg_len, 0, true);
+    }
     const controlLength = view.getUint32(header + MMSGHDR.msg_controllen, true);
     if (controlLength > 0) this.#readControl(slot, controlLength);
   }

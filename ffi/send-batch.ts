@@ -205,14 +205,21 @@ export class SendBatch {
     const errno = this.#kernel.errno();
     if (errno === ERRNO.EINTR) return 0;
     if (errno === ERRNO.EAGAIN || errno === ERRNO.ENOBUFS) return this.#blocked();
-    if (this.#isSegmented(first) && isSegmentationRefusal(errno)) {
-      this.#segmentation = false;
-      this.#counters.gsoFallbacks += 1;
-      return 0;
-    }
+    if (this.#isSegmented(first) && isSegmentationRefusal(errno)) return this.#tryWithout(first);
     // This one message cannot be sent (no route, too large for the path ...). The peer will miss it and say so.
     this.#counters.sendErrors += 1;
     return 1;
+  }
+
+  /** The same message cut by us. Only when that goes out was it segmentation that was refused, and not this one address. */
+  #tryWithout(i: number): number {
+    const errorsBefore = this.#counters.sendErrors;
+    const sent = this.#sendPlain(i);
+    if (this.#counters.sendErrors === errorsBefore) {
+      this.#segmentation = false;
+      this.#counters.gsoFallbacks += 1;
+    }
+    return sent;
   }
 
   /** How many messages from `first` on may go in one call: all, unless segmentation was just refused. */

@@ -16,7 +16,11 @@ export interface SocketAddress {
 /** Writes an address at `at` and returns its length in bytes. The text must be an IP literal; a zone is refused before. */
 export function writeSockaddr(arena: Arena, at: number, address: SocketAddress): number {
   const family = isIP(address.ip);
-  assert(family !== 0, "an address is checked to be an IP literal before it becomes bytes");
+  // `isIP` takes a zone (`fe80::1%eth0`) for part of the literal.
+  assert(
+    family !== 0 && !address.ip.includes("%"),
+    "an address is checked to be an IP literal before it becomes bytes",
+  );
   arena.bytes.fill(0, at, at + SOCKADDR_BYTES);
   if (family === 4) {
     arena.view.setUint16(at + SOCKADDR_IN.sin_family, SOCKET.AF_INET, true);

@@ -77,6 +77,7 @@ export function applyTransport(library: Library, config: number, settings: Omit<
   native.quiche_config_set_active_connection_id_limit(config, PEER_IDS);
   // Bursts are bounded per turn instead: quiche's pacing only suggests send times, and waiting for them costs timers.
   native.quiche_config_enable_pacing(config, false);
+  native.quiche_config_set_initial_congestion_window_packets(config, LIMITS.initialWindowPackets);
 }
 
 /** HTTP/3 settings. */

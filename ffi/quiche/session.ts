@@ -7,6 +7,14 @@ import { H3_ERROR, H3_EVENT, QUICHE, QUICHE_ERROR } from "../layout.ts";
 import type { Library } from "../library.ts";
 import type { EngineParts } from "./engine.ts";
 
+/** An event that was come upon while a body was read. */
+interface PendingEvent {
+  readonly kind: EventKind;
+  readonly streamId: number;
+  readonly moreFrames: boolean;
+  readonly section: Uint8Array | null;
+}
+
 /** An HTTP/3 session. Freed by its connection. */
 export class QuicheSession implements EngineSession {
   streamId = -1;
@@ -16,6 +24,8 @@ export class QuicheSession implements EngineSession {
   readonly #library: Library;
   readonly #connection: Handle;
   readonly #handle: Handle;
+  #pending: PendingEvent[] = [];
+  #pendingAt = 0;
 
   constructor(parts: EngineParts, connection: Handle, handle: Handle) {
     this.#parts = parts;
@@ -42,33 +52,44 @@ export class QuicheSession implements EngineSession {
     return this.#handle.address;
   }
 
+  get hasPending(): boolean {
+    return this.#pending.length > this.#pendingAt;
+  }
+
   poll(): EventKind {
-    const { native } = this.#library;
-    const { arena, word } = this.#parts.scratch;
-    const streamId = native.quiche_h3_conn_poll(this.#handle.address, this.#connection.address, arena.address + word);
-    if (streamId < 0) return streamId === H3_ERROR.QUICHE_H3_ERR_DONE ? EVENT.none : EVENT.failed;
-    const event = arena.getWide(word);
-    this.streamId = streamId;
-    const kind = this.#read(event, native.quiche_h3_event_type(event));
-    native.quiche_h3_event_free(event);
-    return kind;
+    const waiting = this.#pending[this.#pendingAt];
+    if (waiting === undefined) return this.#poll();
+    this.#pendingAt += 1;
+    if (!this.hasPending) {
+      this.#pending = [];
+      this.#pendingAt = 0;
+    }
+    this.streamId = waiting.streamId;
+    this.moreFrames = waiting.moreFrames;
+    this.section = waiting.section;
+    return waiting.kind;
   }
 
   get bodyBytes(): Uint8Array {
     return this.#parts.body.bytes;
   }
 
+  /**
+   * quiche's `recv_body` stops at frames that are no DATA (trailers, unknown ones) and at empty DATA frames, and only a poll gets
+   * past them; for an empty DATA frame that poll may even find no event. So both are asked in turn while bytes lie unread.
+   */
   readBody(streamId: number): number {
     const { native } = this.#library;
-    const { body } = this.#parts;
-    const size = native.quiche_h3_recv_body(
-      this.#handle.address,
-      this.#connection.address,
-      streamId,
-      body.address,
-      LIMITS.bodyReadBytesMax,
-    );
-    return size >= 0 ? size : streamNumber(size);
+    for (let step = 0; step < LIMITS.bodyReadStepsMax; step++) {
+      const size = this.#recvBody(streamId);
+      if (size > 0) return size;
+      if (size < 0 && streamNumber(size) !== STREAM.blocked) return streamNumber(size);
+      if (!native.quiche_conn_stream_readable(this.#connection.address, streamId)) return STREAM.blocked;
+      const kind = this.#poll();
+      if (kind !== EVENT.none) this.#keep(kind);
+      if (kind === EVENT.failed) return STREAM.gone;
+    }
+    return STREAM.blocked;
   }
 
   isFinished(streamId: number): boolean {
@@ -129,6 +150,35 @@ export class QuicheSession implements EngineSession {
 
   sendGoaway(streamId: number): void {
     this.#library.native.quiche_h3_send_goaway(this.#handle.address, this.#connection.address, streamId);
+  }
+
+  #poll(): EventKind {
+    const { native } = this.#library;
+    const { arena, word } = this.#parts.scratch;
+    const streamId = native.quiche_h3_conn_poll(this.#handle.address, this.#connection.address, arena.address + word);
+    if (streamId < 0) return streamId === H3_ERROR.QUICHE_H3_ERR_DONE ? EVENT.none : EVENT.failed;
+    const event = arena.getWide(word);
+    this.streamId = streamId;
+    const kind = this.#read(event, native.quiche_h3_event_type(event));
+    native.quiche_h3_event_free(event);
+    return kind;
+  }
+
+  /** Keeps an event for `poll`; its section is copied, because the memory it lies in is used again. */
+  #keep(kind: EventKind): void {
+    const section = kind === EVENT.fields ? (this.section?.slice() ?? null) : null;
+    this.#pending.push({ kind, streamId: this.streamId, moreFrames: this.moreFrames, section });
+  }
+
+  #recvBody(streamId: number): number {
+    const { body } = this.#parts;
+    return this.#library.native.quiche_h3_recv_body(
+      this.#handle.address,
+      this.#connection.address,
+      streamId,
+      body.address,
+      LIMITS.bodyReadBytesMax,
+    );
   }
 
   #shutdown(streamId: number, side: number, code: number): void {

@@ -128,6 +128,7 @@ class ArgReader {
   }
 
   #takePort(inline: string | null): string | null {
+    if (this.#port !== null) return "--port is given twice";
     const value = inline ?? this.#next();
     const port = value !== null && /^\d{1,5}$/.test(value) ? Number(value) : -1;
     if (port < 0 || port > PORT_MAX) return `--port needs a number from 0 to ${PORT_MAX} (0: the system chooses)`;

@@ -1,5 +1,7 @@
 /** The commands, from their arguments to an exit code. */
 import { once } from "node:events";
+import { accessSync, constants, existsSync } from "node:fs";
+import { dirname } from "node:path";
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
 import { loadIdentity } from "../control/certificates.ts";
@@ -48,9 +50,22 @@ export function runCheck(configPath: string): number {
   const snapshot = readConfiguration(configPath);
   for (const certificate of snapshot.listen.certificates) loadIdentity(certificate);
   makeUpstream(snapshot, new Counters()).close();
+  if (snapshot.log.file !== null) checkWritable(snapshot.log.file);
   const backends = snapshot.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
   writeNow(1, `${configPath}: valid (${snapshot.pools.length} pools, ${backends} backends)\n`);
   return EXIT.ok;
+}
+
+/** Looks without making the file. Throws `CONFIG_UNREADABLE`. */
+function checkWritable(file: string): void {
+  try {
+    accessSync(existsSync(file) ? file : dirname(file), constants.W_OK);
+  } catch (thrown) {
+    throw new ProxyError("CONFIG_UNREADABLE", `log.file cannot be written: ${messageOf(thrown)}`, {
+      cause: thrown,
+      remedy: "make its folder writable for this user, or leave log.file out to log to standard output",
+    });
+  }
 }
 
 /** `spooky --config P`: validates, then serves until a signal. */

@@ -27,13 +27,20 @@ function namesOf(leaf: X509Certificate): string[] {
   return names.filter((name) => name.startsWith("DNS:")).map((name) => name.slice("DNS:".length).toLowerCase());
 }
 
+/** The first certificate of a file. All are read: the engine refuses a chain with one that it cannot read. */
 function parseLeaf(pem: Uint8Array, file: string): X509Certificate {
+  // One by one, since the parser stops after the first; and it takes DER as well, which the engine does not.
+  const [, ...blocks] = Buffer.from(pem).toString("latin1").split(PEM_BEGIN);
   try {
-    return new X509Certificate(pem);
+    const [leaf] = blocks.map((block) => new X509Certificate(PEM_BEGIN + block));
+    if (leaf !== undefined) return leaf;
   } catch (thrown) {
     throw new ProxyError("CERTIFICATE", `${file} holds no PEM certificate: ${messageOf(thrown)}`, { cause: thrown });
   }
+  throw new ProxyError("CERTIFICATE", `${file} holds no PEM certificate: there is no line ${PEM_BEGIN}`);
 }
+
+const PEM_BEGIN = "-----BEGIN CERTIFICATE-----";
 
 function parseKey(pem: Uint8Array, file: string): ReturnType<typeof createPrivateKey> {
   try {

@@ -35,6 +35,8 @@ const KEY_BYTES = 32;
 /** quiche closes the whole connection over its limit; ours answers 431 first, so quiche's must be above it. */
 const HARD_LIMIT_FACTOR = 4;
 const TIMER_MS_MAX = 60_000;
+/** RFC 9000 20.1. */
+const CONNECTION_REFUSED = 0x02;
 
 /** A listening address with its connections. */
 export class Listener {
@@ -76,9 +78,13 @@ export class Listener {
     this.#loop.start();
   }
 
-  /** GOAWAY to all, no new connections. */
+  /** GOAWAY to all, no new connections. Handshakes are refused: one whose client is gone would hold the drain for its idle time. */
   drain(): void {
     this.endpoint.drain();
+    const unfinished = [...this.endpoint.connections].filter(({ driver }) => driver === null);
+    for (const connection of unfinished) connection.close(false, CONNECTION_REFUSED, "");
+    this.endpoint.flush();
+    for (const connection of unfinished) connection.destroy();
     this.#loop.requestTurn();
   }
 

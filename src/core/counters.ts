@@ -15,7 +15,7 @@ export class Counters {
   datagramsTruncated = 0;
   datagramsMalformed = 0;
   datagramsUnknownId = 0;
-  datagramsRefused = 0;
+  datagramsFromPortZero = 0;
   kernelDrops = 0;
   gsoFallbacks = 0;
   sendErrors = 0;
@@ -48,6 +48,7 @@ export class Counters {
   upstreamFailures = 0;
   upstreamFallbacks = 0;
   upstreamDeadlines = 0;
+  clientDeadlines = 0;
   upstreamDials = 0;
   probesSent = 0;
   probesFailed = 0;

@@ -27,6 +27,7 @@ const ERROR_CODES = {
   REQUEST_HEAD_TOO_LARGE: { source: "downstream", retry: "never", status: 431 },
   REQUEST_BODY_TOO_LARGE: { source: "downstream", retry: "never", status: 413 },
   REQUEST_TIMEOUT: { source: "downstream", retry: "never", status: 408 },
+  CLIENT_STALLED: { source: "downstream", retry: "never", status: 408 },
   CLIENT_GONE: { source: "downstream", retry: "never", status: 0 },
   NO_HEALTHY_BACKEND: { source: "upstream", retry: "never", status: 503 },
   OVERLOADED: { source: "internal", retry: "never", status: 503 },

@@ -18,6 +18,8 @@ const INDEX_WORDS = 3;
 const WRITER_FIELDS_MAX = LIMITS.fieldsPerSectionMax + LIMITS.fieldsAddedMax;
 /** Where a writer's bytes begin: behind a table of full length, so that both can grow. */
 const WRITER_BYTES_AT = TABLE_AT + TABLE_ENTRY_BYTES * WRITER_FIELDS_MAX;
+/** What RFC 9114 4.2.2 adds for each field. */
+const FIELD_OVERHEAD_BYTES = 32;
 /** Up to this length a loop copies faster than a call (measured on Bun 1.4.5: even at about 60 bytes). */
 const LOOP_COPY_BYTES_MAX = 64;
 
@@ -174,6 +176,11 @@ export class FieldWriter {
 
   get count(): number {
     return this.#count;
+  }
+
+  /** Size of what was added, as RFC 9114 4.2.2 counts it: names, values and 32 for each field. */
+  get sectionBytes(): number {
+    return this.#end - WRITER_BYTES_AT + FIELD_OVERHEAD_BYTES * this.count;
   }
 
   /** Starts a new section; views given out before are no longer valid. */

@@ -35,10 +35,16 @@ export const LIMITS = {
   fieldWriterBytesMax: 2 * 256 * 1024 + 4096,
   /** Names that Connection fields may list: real ones list two or three, and each is compared with every field. */
   connectionOptionsMax: 32,
-  /** Response bytes waiting in our memory for one stream whose client does not read. */
-  responseBufferBytesMax: 256 * 1024,
   /** Bytes read from one request stream in one pull. */
   bodyReadBytesMax: 64 * 1024,
+  /** Frames without body bytes that one read of a body steps over: empty DATA frames, trailers, unknown ones. */
+  bodyReadStepsMax: 256,
+  /** How long a client may take nothing of a response that waits for it (nginx's `send_timeout`), milliseconds. */
+  clientStallMsMax: 60_000,
+  /** Initial congestion window, packets. quiche sends a response head whole or not at all, so the largest must fit. */
+  initialWindowPackets: 16,
+  /** Bytes of a response head, names and values and 32 for each field: what HAProxy takes by default. A larger one is answered 502. */
+  responseHeadBytesMax: 16 * 1024,
   /** Log bytes waiting for a slow reader; further lines are dropped and counted. */
   logBufferBytesMax: 4 * 1024 * 1024,
   /** A response of at most this Content-Length is read in one go, which spares fetch a stream: 4 of 30 us (Bun 1.4.5). */

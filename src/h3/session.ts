@@ -29,6 +29,8 @@ export interface SessionHost {
 
 /** Client-initiated bidirectional streams have ids 0, 4, 8 ... (RFC 9000 2.1). */
 const STREAM_ID_STEP = 4;
+/** Responses on their way after which those that have arrived are sorted out, at some 10 ns each. */
+const LEAVING_SORT = 64;
 
 /** The streams of one connection. */
 export class Http3Session implements SessionDriver, StreamHost {
@@ -40,6 +42,9 @@ export class Http3Session implements SessionDriver, StreamHost {
   #blocked: RequestStream[] = [];
   /** Streams whose response has not begun. */
   #unanswered = 0;
+  /** Streams whose response the engine has taken and the client, as far as is known, has not. The client's stream limit bounds it. */
+  #leaving: number[] = [];
+  #leavingSort = LEAVING_SORT;
   #draining = false;
   #highestId = -STREAM_ID_STEP;
   #goawayId = Infinity;
@@ -97,6 +102,10 @@ export class Http3Session implements SessionDriver, StreamHost {
     this.#host.wake();
   }
 
+  again(): void {
+    this.#host.again();
+  }
+
   block(stream: RequestStream): void {
     if (!this.#blocked.includes(stream)) this.#blocked.push(stream);
   }
@@ -108,6 +117,7 @@ export class Http3Session implements SessionDriver, StreamHost {
   forget(stream: RequestStream): void {
     if (!this.#streams.delete(stream.id)) return;
     if (!stream.headSent) this.#unanswered -= 1;
+    if (stream.sent && this.#leaving.push(stream.id) >= this.#leavingSort) this.#sortLeaving();
     if (this.#draining) this.#closeIfDrained();
   }
 
@@ -151,14 +161,21 @@ export class Http3Session implements SessionDriver, StreamHost {
   #begin(streamId: number, flat: Uint8Array | null, hasBody: boolean): void {
     this.#host.counters.requestsStarted += 1;
     const section = flat === null ? null : FieldSection.from(flat);
-    const tooLarge = section === null || sizeOf(section) > this.#headerBytesMax;
-    const head = tooLarge ? new Malformed("section-too-large") : readRequestHead(section);
+    const head = this.#readHead(section, hasBody);
     const expectedBytes = head instanceof Malformed ? -1 : head.contentLengthBytes;
     const stream = new RequestStream(this, streamId, { hasBody, expectedBytes });
     this.#streams.set(streamId, stream);
     this.#unanswered += 1;
     if (head instanceof Malformed) this.#handler.onMalformed(stream, head);
     else this.#handler.onRequest(stream, head);
+  }
+
+  #readHead(section: FieldSection | null, hasBody: boolean): RequestHead | Malformed {
+    if (section === null || sizeOf(section) > this.#headerBytesMax) return new Malformed("section-too-large");
+    const head = readRequestHead(section);
+    if (head instanceof Malformed || hasBody || head.contentLengthBytes <= 0) return head;
+    // RFC 9114 4.1.2: a body was promised and none follows.
+    return new Malformed("content-length");
   }
 
   /** Any datagram may have opened a window; each blocked stream tries once. There are at most as many as streams. */
@@ -183,8 +200,17 @@ export class Http3Session implements SessionDriver, StreamHost {
     for (const stream of this.#streams.values()) stream.checkAborted();
   }
 
+  /** A close cuts off whatever the engine has not sent or the network has lost: it comes when every response has arrived. */
   #closeIfDrained(): void {
-    if (this.#draining && !this.#gone && this.#streams.size === 0) this.#host.close(H3_CODE.noError);
+    if (!this.#draining || this.#gone || this.#streams.size > 0) return;
+    this.#sortLeaving();
+    if (this.#leaving.length === 0) this.#host.close(H3_CODE.noError);
+  }
+
+  /** The engine lets go of a stream when the client has confirmed its end; then, and when the client stops reading, it is over. */
+  #sortLeaving(): void {
+    this.#leaving = this.#leaving.filter((id) => this.engine.checkWritable(id) === 0);
+    this.#leavingSort = this.#leaving.length + LEAVING_SORT;
   }
 }
 

@@ -24,6 +24,8 @@ export interface StreamHost {
   readonly engine: EngineSession;
   /** Something was written or read: the connection has to say something. */
   wake(): void;
+  /** The engine has events that were not taken: the session has to work again soon. */
+  again(): void;
   /** The stream has output that the connection did not take. */
   block(stream: RequestStream): void;
   /** The final head was written: from now on the stream has something to send. */
@@ -83,24 +85,33 @@ export class RequestStream {
     return this.#headSent;
   }
 
+  /** True when all of the response was taken for the client. */
+  get sent(): boolean {
+    return this.#finished;
+  }
+
   /** The next piece of the request body, or null; see `BodySource`. */
   pull(): Uint8Array | null {
     if (this.#bodyState !== "open" || !this.#readable || this.#dead) return null;
     const { engine } = this.#host;
     const size = engine.readBody(this.id);
+    if (engine.hasPending) this.#host.again();
     if (size > 0) {
       this.receivedBytes += size;
       const piece = engine.bodyBytes.slice(0, size);
-      if (engine.isFinished(this.id)) this.#endBody();
+      const tooLong = this.#expectedBytes >= 0 && this.receivedBytes > this.#expectedBytes;
+      if (tooLong || engine.isFinished(this.id)) this.#endBody();
       // What was read opens the client's window again.
       this.#host.wake();
-      return piece;
+      // Where the length is wrong, whoever reads has just been told to stop.
+      return this.#dead ? null : piece;
     }
     this.#readable = false;
     if (size === STREAM.blocked || size === 0) {
       if (engine.isFinished(this.id)) this.#endBody();
     } else {
-      this.#bodyState = "broken";
+      // The engine tells of a reset once: whoever reads first hears of it.
+      this.onAborted("reset");
     }
     return null;
   }
@@ -123,6 +134,7 @@ export class RequestStream {
   /** Writes the final head. `section` is only read during the call. */
   sendHead(section: Uint8Array, fin: boolean): void {
     assert(!this.#headSent, "a response has one final head");
+    if (this.#dead) return;
     this.#headSent = true;
     this.#host.answered(this);
     this.#write(section, SECTION.head, fin);
@@ -130,9 +142,9 @@ export class RequestStream {
 
   /** Writes body bytes, which belong to the stream from here on. False: no more until `onRoom`. */
   sendBody(piece: Uint8Array): boolean {
-    assert(this.#headSent, "a body comes after its head");
+    assert(this.#headSent || this.#dead, "a body comes after its head");
     if (piece.length > 0) this.#write(piece, "body", false);
-    return !this.blocked;
+    return !this.blocked && !this.#dead;
   }
 
   /** Writes trailers and ends the response. */
@@ -165,7 +177,7 @@ export class RequestStream {
     if (this.#bodyState !== "open") return;
     if (this.#host.engine.isFinished(this.id)) this.#endBody();
     else this.#readable = true;
-    this.onReadable?.();
+    if (!this.#dead) this.onReadable?.();
   }
 
   /** From the session: the client reset the stream, stopped reading, broke the rules, or is gone. */

@@ -89,7 +89,7 @@ export function fieldsOf(outcome: ExchangeOutcome): LogFields {
 
 /** A client that asks wrongly or goes away is no trouble of ours. */
 function isBad({ status, error }: ExchangeOutcome): boolean {
-  return status >= SERVER_ERROR || (error !== null && error.source !== "downstream");
+  return error === null ? status >= SERVER_ERROR : error.source !== "downstream";
 }
 
 /** Whole microseconds as seconds. */

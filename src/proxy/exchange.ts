@@ -9,7 +9,7 @@
 import type { BackendSettings } from "../config/snapshot.ts";
 import type { HashKeyRequest } from "../balance/hash-key.ts";
 import { NO_BACKEND, NONE_EXCLUDED } from "../balance/policy.ts";
-import { ProxyError } from "../core/error.ts";
+import { type ErrorCode, ProxyError } from "../core/error.ts";
 import type { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
 import { H3_CODE } from "../h3/codes.ts";
@@ -56,8 +56,9 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
 
   run(): void {
     this.#admit();
-    if (this.#route()) this.#try(NONE_EXCLUDED);
-    else this.#fail(new ProxyError("NO_ROUTE", "no route takes this request"));
+    if (!this.#route()) this.#fail(new ProxyError("NO_ROUTE", "no route takes this request"));
+    else if (!this.#balance(NONE_EXCLUDED)) this.#fail(this.#noBackend());
+    else this.#attempt(this.#prepare());
   }
 
   /** Admit: the stream answers to this exchange from here on. */
@@ -73,21 +74,18 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     return this.#pool !== null;
   }
 
-  /** One try: balance, prepare, attempt. */
-  #try(excluded: number): void {
-    if (!this.#balance(excluded)) {
-      this.#fail(new ProxyError("NO_HEALTHY_BACKEND", `no healthy backend in pool ${this.#pool?.settings.name ?? ""}`));
-      return;
-    }
-    this.#attempt(this.#prepare());
+  /** Balance: which backend of the pool. False: none, and all stays as it was. */
+  #balance(excluded: number): boolean {
+    const index = this.#pool?.pick(this, excluded) ?? NO_BACKEND;
+    const backend = this.#pool?.backend(index) ?? null;
+    if (backend === null) return false;
+    this.#backendIndex = index;
+    this.#backend = backend;
+    return true;
   }
 
-  /** Balance: which backend of the pool. */
-  #balance(excluded: number): boolean {
-    this.#backendIndex = this.#pool?.pick(this, excluded) ?? NO_BACKEND;
-    const backend = this.#pool?.backend(this.#backendIndex) ?? null;
-    if (backend !== null) this.#backend = backend;
-    return backend !== null;
+  #noBackend(): ProxyError {
+    return new ProxyError("NO_HEALTHY_BACKEND", `no healthy backend in pool ${this.#pool?.settings.name ?? ""}`);
   }
 
   /** Prepare: the fields for this backend, made anew for each attempt. */
@@ -103,6 +101,7 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     const backend = this.#backend;
     if (pool === null || backend === null) return;
     this.#attempts += 1;
+    const attempt = this.#attempts;
     this.#services.counters.upstreamAttempts += 1;
     const hasBody = this.#stream.state !== "ended";
     const call = this.#generation.upstreamOf(pool.settings, backend).start(
@@ -118,26 +117,41 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
       },
       this,
     );
-    // The transport may have failed at once, and a retry may have begun since.
-    if (!this.#over && this.#call === null) this.#call = call;
+    // The transport may have failed before it returned, and then a retry or our own answer has begun since.
+    if (this.#attempts !== attempt || this.#error !== null) return;
+    // Or it has read from the client's stream and so found out that the client is gone.
+    if (this.#over) call.cancel();
+    else this.#call = call;
   }
 
   /** Judge: what a failed attempt means. */
   onFailure(error: ProxyError): void {
     if (this.#over) return;
     this.#call = null;
-    this.#services.counters.upstreamFailures += 1;
-    const untouched = !this.#stream.headSent && this.#stream.receivedBytes === 0;
-    if (error.retry === "safe") this.#generation.onUnreachable(this.#poolIndex, this.#backendIndex, error);
-    if (error.retry === "safe" && untouched && this.#attempts < LIMITS.attemptsPerRequestMax) {
-      const failed = this.#backendIndex;
-      if ((this.#pool?.pick(this, failed) ?? NO_BACKEND) !== NO_BACKEND) {
-        this.#services.counters.retries += 1;
-        this.#try(failed);
-        return;
-      }
+    // The head was the whole answer: what becomes of the attempt changes nothing for the client.
+    if (this.#bodyless) return;
+    if (error.code === "CLIENT_GONE") {
+      this.#error = error;
+      this.onAborted("reset");
+      this.#stream.reset(H3_CODE.requestCancelled);
+      return;
     }
-    this.#fail(error);
+    const { counters } = this.#services;
+    counters.upstreamFailures += 1;
+    if (error.retry === "safe" && UNREACHABLE.has(error.code))
+      this.#generation.onUnreachable(this.#poolIndex, this.#backendIndex, error);
+    if (!this.#mayRetry(error) || !this.#balance(this.#backendIndex)) {
+      this.#fail(error);
+      return;
+    }
+    counters.retries += 1;
+    this.#attempt(this.#prepare());
+  }
+
+  #mayRetry(error: ProxyError): boolean {
+    const { headSent, receivedBytes, state } = this.#stream;
+    const untouched = !headSent && receivedBytes === 0 && state !== "broken";
+    return error.retry === "safe" && untouched && this.#attempts < LIMITS.attemptsPerRequestMax;
   }
 
   /** Respond: the head. */
@@ -145,9 +159,10 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     if (this.#over) return;
     const { writer } = this.#services;
     const refused = writeResponseFields(status, fields, writer, this.#requestId);
-    if (refused !== null) {
+    const fault = refused ?? (writer.sectionBytes > LIMITS.responseHeadBytesMax ? "too large" : null);
+    if (fault !== null) {
       this.#call?.cancel();
-      this.#fail(new ProxyError("UPSTREAM_PROTOCOL", `the backend's response head is malformed: ${refused}`));
+      this.#fail(new ProxyError("UPSTREAM_PROTOCOL", `the backend's response head cannot be passed on: ${fault}`));
       return;
     }
     this.#status = status;
@@ -160,8 +175,9 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
   }
 
   onBody(piece: Uint8Array): boolean {
-    if (this.#over || this.#bodyless) return !this.#over;
-    return this.#stream.sendBody(piece);
+    // What does not belong to the answer is let pass and dropped, so that it does not hold the attempt up.
+    if (this.#bodyless) return true;
+    return !this.#over && this.#stream.sendBody(piece);
   }
 
   onTrailers(fields: FieldSection): void {
@@ -170,8 +186,8 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
   }
 
   onEnd(): void {
-    if (this.#over) return;
-    if (!this.#bodyless) this.#stream.end();
+    this.#call = null;
+    if (!this.#over && !this.#bodyless) this.#stream.end();
   }
 
   /** The client's connection has taken the whole answer. */
@@ -201,6 +217,7 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
   #fail(error: ProxyError): void {
     const { writer, counters } = this.#services;
     this.#error = error;
+    this.#call = null;
     if (this.#stream.headSent) {
       counters.responsesReset += 1;
       this.#record(error);
@@ -277,3 +294,12 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
 
 /** For logs and metrics only: the client went away first (nginx's number; no answer is sent). */
 const CLIENT_GONE_STATUS = 499;
+
+/** What counts as evidence against a backend's health: it could not be reached. One that refuses a stream was. */
+const UNREACHABLE: ReadonlySet<ErrorCode> = new Set([
+  "UPSTREAM_REFUSED",
+  "UPSTREAM_UNREACHABLE",
+  "UPSTREAM_NAME",
+  "UPSTREAM_TLS",
+  "UPSTREAM_CONNECT_TIMEOUT",
+]);

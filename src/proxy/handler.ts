@@ -8,6 +8,8 @@ import type { Client, Generation, Services } from "./context.ts";
 import { Exchange } from "./exchange.ts";
 import { encodeAscii, failureText, writeFailureHead } from "./failure.ts";
 
+const HEAD_TOO_LARGE = 431;
+
 /** Makes an exchange of each request of one connection. */
 export class ConnectionHandler implements RequestHandler {
   readonly #services: Services;
@@ -30,6 +32,7 @@ export class ConnectionHandler implements RequestHandler {
     counters.requestsMalformed += 1;
     const requestId = requestIds.next(clock.epochMs());
     const status = malformed.answer === "reset" ? 0 : malformed.answer;
+    if (status === HEAD_TOO_LARGE) counters.requestsHeadTooLarge += 1;
     if (status === 0) {
       stream.reset(H3_CODE.messageError);
     } else {

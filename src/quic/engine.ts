@@ -138,6 +138,8 @@ export interface EngineSession {
   readonly section: Uint8Array | null;
   /** Reads body bytes into `bodyBytes`: how many, or a `STREAM` number. */
   readBody(streamId: number): number;
+  /** Events that reading a body came upon wait for `poll`: let the session work soon. */
+  readonly hasPending: boolean;
   /** Where `readBody` puts them; overwritten by the next call on any session of the engine. */
   readonly bodyBytes: Uint8Array;
   /** True when the peer's side of the stream has ended and everything was read. */

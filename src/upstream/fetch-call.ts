@@ -83,8 +83,11 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   /** Looks at the deadlines. */
   onSweep(nowMs: number): void {
     const waitedMs = nowMs - this.#movedMs;
-    if (this.#phase === "sent") this.#checkHead(waitedMs);
-    else if (this.#phase === "reading" && waitedMs >= this.#owner.timeouts.backendBodyIdleMs) {
+    if (this.#phase === "unsent" || this.#body?.starved === true) this.#checkClient(waitedMs);
+    else if (this.#phase === "sent") this.#checkHead(waitedMs);
+    else if (this.#phase === "full" && waitedMs >= LIMITS.clientStallMsMax) {
+      this.#fail(new ProxyError("CLIENT_STALLED", "the client takes nothing of its answer"));
+    } else if (this.#phase === "reading" && waitedMs >= this.#owner.timeouts.backendBodyIdleMs) {
       this.#expire("UPSTREAM_BODY_TIMEOUT", "the body stopped coming");
     }
   }
@@ -231,10 +234,15 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     if (this.#phase !== "over") this.#fail(fetchError(thrown, this.#lane.backend.address));
   }
 
+  /** While the client is slow the backend is not late. */
+  #checkClient(waitedMs: number): void {
+    if (waitedMs < this.#owner.timeouts.clientBodyIdleMs) return;
+    this.#owner.counters.clientDeadlines += 1;
+    this.#fail(new ProxyError("REQUEST_TIMEOUT", "the client's request body stopped coming"));
+  }
+
   #checkHead(waitedMs: number): void {
     const { backendConnectMs, backendResponseHeadMs } = this.#owner.timeouts;
-    // While the client is slow the backend is not late.
-    if (this.#body?.starved === true) return;
     if (waitedMs >= backendResponseHeadMs) return this.#expire("UPSTREAM_HEAD_TIMEOUT", "no answer");
     if (this.#body !== null) {
       this.#checkConnection(this.#body, waitedMs >= backendConnectMs);

@@ -72,6 +72,8 @@ export class RequestBody implements UnderlyingDefaultSource<Piece> {
 
   #advance(): void {
     const piece = this.#next();
+    // Pulling may have ended the exchange, and this body with it.
+    if (this.#over) return;
     if (piece !== null) this.#send(piece);
     else if (this.#source.state === "ended") this.#end();
     else if (this.#source.state === "broken")

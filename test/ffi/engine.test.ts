@@ -4,7 +4,7 @@ import type { RequestHandler } from "../../src/h3/session.ts";
 import type { RequestStream } from "../../src/h3/stream.ts";
 import type { RequestHead } from "../../src/h3/head.ts";
 import { FieldWriter } from "../../src/core/fields.ts";
-import { EVENT } from "../../src/quic/engine.ts";
+import { EVENT, SECTION } from "../../src/quic/engine.ts";
 import type { Identity } from "../../ffi/quiche/config.ts";
 import { QuicheEngine } from "../../ffi/quiche/engine.ts";
 import { openTestLibrary } from "../support/native.ts";
@@ -170,6 +170,32 @@ describe("exchanges over the wall", () => {
       client.session.stopReading(second, 0x10c);
       drive(server, [client], () => echo.events.length === 2);
       expect(echo.events).toEqual(["aborted reset", "aborted stopped"]);
+      client.close();
+    });
+  });
+
+  test("a body that is read late ends behind trailers and behind empty DATA frames", () => {
+    withServer((server, echo) => {
+      echo.hold = true;
+      const client = server.client();
+      connect(server, client);
+      const id = client.request(
+        [...get("/late")].map(([n, v]) => (n === ":method" ? [n, "POST"] : [n, v])),
+        false,
+      );
+      client.session.sendBody(id, encoder.encode("body"), 0, false);
+      const trailers = new FieldWriter();
+      trailers.begin();
+      trailers.add("x-sum", "1");
+      client.session.sendSection(id, trailers.finish(), SECTION.trailers, true);
+      drive(server, [client], () => echo.streams.length === 1);
+      for (let i = 0; i < 3; i++) server.step();
+      const [stream] = echo.streams;
+      // Nobody polls between these two; before, the end was never heard of.
+      expect(new TextDecoder().decode(stream?.pull() ?? new Uint8Array(0))).toBe("body");
+      expect(stream?.pull() ?? null).toBeNull();
+      server.endpoint.flush();
+      drive(server, [client], () => stream?.state === "ended");
       client.close();
     });
   });

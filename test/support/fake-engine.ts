@@ -363,6 +363,8 @@ export class FakeSession implements EngineSession {
   section: Uint8Array | null = null;
   readonly bodyBytes = new Uint8Array(LIMITS.bodyReadBytesMax);
   freed = false;
+  /** Set by a test: reading has come upon other events. */
+  hasPending = false;
   /** GOAWAYs sent, by their ids. */
   readonly goaways: number[] = [];
   readonly #onWrite: () => void;

@@ -62,7 +62,11 @@ export class FakeServer {
         connectionsMax: options.connectionsMax ?? 10,
         resetTokenOf: (id) => id.slice(0, 16),
         onEstablished: (connection, session) => this.#makeDriver(options, connection, session),
-        onClosed: (_, reason) => void this.closed.push(reason),
+        onClosed: (connection, reason) => {
+          // Whoever is told may still ask the engine; the fake throws when it was freed before.
+          connection.engine.isDraining();
+          this.closed.push(reason);
+        },
         requestTurn: () => {
           this.turnsRequested += 1;
           options.requestTurn?.();

@@ -13,7 +13,7 @@ import { begin, exchange, PushBody, requestTo } from "../support/upstream-calls.
 const CONNECTING: FetchLane = { send: () => new Promise(() => {}), close() {} };
 
 describe("fetch and deadlines", () => {
-  const timeouts = { backendConnectMs: 1000, backendResponseHeadMs: 5000, backendBodyIdleMs: 3000 };
+  const timeouts = { backendConnectMs: 1000, backendResponseHeadMs: 5000, backendBodyIdleMs: 3000, clientBodyIdleMs: 4000 };
 
   test("a backend that does not answer is given up after the head's time", async () => {
     const timers = new ManualTimers();
@@ -56,13 +56,37 @@ describe("fetch and deadlines", () => {
     const held = begin(upstream, requestTo(pool, { path: "/hold-body?bytes=50" }));
     held.outcome.hasRoom = false;
     await held.outcome.received(50);
-    timers.advance(60_000);
+    timers.advance(59_900);
     expect(held.outcome.failure).toBeNull();
     held.call.resume();
     timers.advance(2900);
     expect(held.outcome.failure).toBeNull();
     timers.advance(200);
     expect(held.outcome.failure?.code).toBe("UPSTREAM_BODY_TIMEOUT");
+  });
+
+  test("a receiver that takes nothing for a minute is given up, and it is the client's fault", async () => {
+    const timers = new ManualTimers();
+    const backend = await startBackend({ protocol: "h2" });
+    const { upstream, pool } = await makeFetch(backend.address, { timers, timeouts });
+    const held = begin(upstream, requestTo(pool, { path: "/hold-body?bytes=50" }));
+    held.outcome.hasRoom = false;
+    await held.outcome.received(50);
+    timers.advance(60_100);
+    expect([held.outcome.failure?.code, held.outcome.failure?.source]).toEqual(["CLIENT_STALLED", "downstream"]);
+  });
+
+  test("a request body that stops coming is given up with 408 and not blamed on the backend", async () => {
+    const timers = new ManualTimers();
+    const backend = await startBackend({ protocol: "http1" });
+    const { upstream, pool, counters } = await makeFetch(backend.address, { timers, timeouts });
+    const body = new PushBody();
+    const slow = begin(upstream, requestTo(pool, { method: "GET", body }));
+    timers.advance(timeouts.clientBodyIdleMs - 1);
+    expect(slow.outcome.failure).toBeNull();
+    timers.advance(101);
+    expect([slow.outcome.failure?.code, slow.outcome.failure?.status]).toEqual(["REQUEST_TIMEOUT", 408]);
+    expect(counters.clientDeadlines).toBe(1);
   });
 
   test("a request with a body is given up after the connect time when no connection asks for the body", async () => {

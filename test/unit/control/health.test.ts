@@ -125,6 +125,49 @@ describe("HealthMonitor", () => {
     expect([counters.probesSent, counters.probesFailed, counters.healthTransitions]).toEqual([6, 3, 2]);
   });
 
+  test("a backend that is out stays out for its cooldown, however well it answers", async () => {
+    const { timers, probes, monitor, usable } = make(1, { failureThreshold: 1, successThreshold: 1, cooldownMs: 5000 });
+    monitor.start();
+    timers.advance(1100);
+    await probes.answer(false);
+    const outSinceMs = timers.nowMs();
+    let asked = 0;
+    while (usable[0] === 0) {
+      expect((asked += 1)).toBeLessThan(20);
+      timers.advance(1100);
+      await probes.answer(true);
+    }
+    expect(timers.nowMs() - outSinceMs).toBeGreaterThanOrEqual(5000);
+    expect(timers.nowMs() - outSinceMs).toBeLessThan(5000 + 1100);
+  });
+
+  test("each backend of each pool has its own verdict, in the byte that the pool's balancer reads", async () => {
+    const timers = new ManualTimers();
+    const probes = new HeldProbes();
+    const named = (...ids: string[]) =>
+      poolOf(
+        ids.map((id) => ({ ...backendOf("http://10.0.0.1:80", id), healthCheck: { ...CHECK, failureThreshold: 1 } })),
+      );
+    const monitor = new HealthMonitor([named("a0", "a1"), named("b0", "b1", "b2")], {
+      ...{ timers, random: Random.fromEntropy([3]), probe: probes.probe, log: new Remembering() },
+      counters: new Counters(),
+    });
+    monitor.start();
+    timers.advance(1100);
+    expect([...probes.asked].sort()).toEqual(["a0", "a1", "b0", "b1", "b2"]);
+    while (probes.open.length > 0) await probes.answer(!["a1", "b0"].includes(probes.open[0]?.id ?? ""));
+    expect(monitor.usable.map((bytes) => [...bytes])).toEqual([
+      [1, 0],
+      [0, 1, 1],
+    ]);
+    monitor.onUnreachable(1, 2, refused);
+    monitor.onUnreachable(7, 0, refused);
+    expect(monitor.usable.map((bytes) => [...bytes])).toEqual([
+      [1, 0],
+      [0, 1, 0],
+    ]);
+  });
+
   test("a backend without a check is never asked and always usable", () => {
     const { timers, probes, monitor, usable } = make();
     monitor.start();

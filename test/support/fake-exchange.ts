@@ -1,0 +1,175 @@
+/** One exchange between a scripted client stream and scripted backends: everything but the exchange itself is a fake. */
+import { must } from "../../src/core/assert.ts";
+import { Counters } from "../../src/core/counters.ts";
+import type { ProxyError } from "../../src/core/error.ts";
+import { FieldWriter } from "../../src/core/fields.ts";
+import { Random } from "../../src/core/random.ts";
+import { RequestIds } from "../../src/core/request-id.ts";
+import { createBalancer } from "../../src/balance/create.ts";
+import type { BackendSettings, PoolSettings } from "../../src/config/snapshot.ts";
+import { Malformed, readRequestHead, type RequestHead } from "../../src/h3/head.ts";
+import { RequestStream, type StreamHost } from "../../src/h3/stream.ts";
+import type { Client, Generation, Services } from "../../src/proxy/context.ts";
+import { ConnectionHandler } from "../../src/proxy/handler.ts";
+import { Pool } from "../../src/proxy/pool.ts";
+import type { ExchangeOutcome } from "../../src/proxy/ports.ts";
+import { compileRoutes } from "../../src/route/table.ts";
+import { FakeSession, type FakeStream } from "./fake-engine.ts";
+import { type FakeCall, FakeUpstream } from "./fake-upstream.ts";
+import { ManualTimers } from "./manual-timers.ts";
+import { type Field, sectionOf } from "./sections.ts";
+
+/** What may differ. */
+export interface FakeExchangeOptions {
+  readonly method?: string;
+  readonly path?: string;
+  /** After the pseudo-fields. */
+  readonly fields?: readonly Field[];
+  /** More follows the head. */
+  readonly hasBody?: boolean;
+  readonly backends?: number;
+  readonly balancing?: PoolSettings["balancing"];
+  readonly hashKey?: PoolSettings["hashKey"];
+  /** Backends that may not be used, by index. */
+  readonly down?: readonly number[];
+  /** Called before the request is handed over. */
+  readonly setUp?: (world: FakeExchange) => void;
+  /** Called with each attempt before it has begun. */
+  readonly onStart?: (call: FakeCall, world: FakeExchange) => void;
+}
+
+const STREAM_ID = 0;
+const CLIENT: Client = { ip: "192.0.2.7", port: 40_001, connectionIdHex: "0badc0de" };
+
+/** An exchange from its request on. */
+export class FakeExchange implements StreamHost {
+  readonly engine = new FakeSession();
+  readonly counters = new Counters();
+  readonly timers = new ManualTimers();
+  readonly upstream = new FakeUpstream();
+  readonly outcomes: ExchangeOutcome[] = [];
+  /** Evidence for health checks: indexes of backends that could not be reached. */
+  readonly unreachable: number[] = [];
+  readonly stream: RequestStream;
+  /** One byte for each backend: may it be used? */
+  readonly usable: Uint8Array;
+  wakes = 0;
+  readonly #options: FakeExchangeOptions;
+
+  constructor(options: FakeExchangeOptions = {}) {
+    this.#options = options;
+    const backends = options.backends ?? 2;
+    this.usable = new Uint8Array(backends).fill(1);
+    for (const index of options.down ?? []) this.usable[index] = 0;
+    const head = this.#head();
+    const expectedBytes = head instanceof Malformed ? -1 : head.contentLengthBytes;
+    this.stream = new RequestStream(this, STREAM_ID, { hasBody: options.hasBody ?? false, expectedBytes });
+    this.upstream.onStart = (call) => options.onStart?.(call, this);
+    options.setUp?.(this);
+    const handler = new ConnectionHandler(this.#services(), CLIENT, () => this.#generation(backends));
+    if (head instanceof Malformed) handler.onMalformed(this.stream, head);
+    else handler.onRequest(this.stream, head);
+  }
+
+  /** What the client has got so far. */
+  get client(): FakeStream {
+    return this.engine.stream(STREAM_ID);
+  }
+
+  /** The attempt begun last. */
+  get call(): FakeCall {
+    return must(this.upstream.calls.at(-1), "an attempt was made");
+  }
+
+  /** How it went; there is one. */
+  get outcome(): ExchangeOutcome {
+    return must(this.outcomes[0], "the exchange is over");
+  }
+
+  /** The client sends a piece of its body. */
+  sendBody(text: string): void {
+    this.engine.emitBody(STREAM_ID, text);
+    this.engine.poll();
+    this.stream.onData();
+  }
+
+  /** The client ends its request. */
+  sendEnd(): void {
+    this.engine.emitEnd(STREAM_ID);
+    this.engine.poll();
+    this.stream.onFinished();
+  }
+
+  /** What a session does after each batch of datagrams. */
+  process(): void {
+    if (this.stream.blocked) this.stream.retryOutput();
+    this.stream.checkAborted();
+  }
+
+  again(): void {
+    // The session of the real thing polls.
+  }
+
+  wake(): void {
+    this.wakes += 1;
+  }
+
+  block(): void {
+    // `process` looks at every stream.
+  }
+
+  answered(): void {
+    // Only sessions count.
+  }
+
+  forget(): void {
+    // Only sessions count.
+  }
+
+  #head(): RequestHead | Malformed {
+    const { method = "GET", path = "/", fields = [] } = this.#options;
+    return readRequestHead(
+      sectionOf([[":method", method], [":scheme", "https"], [":authority", "example.com"], [":path", path], ...fields]),
+    );
+  }
+
+  #services(): Services {
+    return {
+      counters: this.counters,
+      clock: this.timers,
+      recorder: { record: (outcome) => void this.outcomes.push(outcome) },
+      requestIds: new RequestIds(Random.fromEntropy([4])),
+      writer: new FieldWriter(),
+    };
+  }
+
+  #generation(backends: number): Generation {
+    const settings = poolSettings(backends, this.#options);
+    const balancer = createBalancer(settings, Random.fromEntropy([5]), this.counters);
+    return {
+      routes: compileRoutes([settings]),
+      pools: [new Pool({ settings, balancer, usable: this.usable })],
+      upstreamOf: () => this.upstream,
+      onUnreachable: (_pool: number, backend: number, _error: ProxyError) => void this.unreachable.push(backend),
+    };
+  }
+}
+
+function poolSettings(backends: number, options: FakeExchangeOptions): PoolSettings {
+  return {
+    name: "main",
+    route: { host: null, pathPrefix: options.path === "/elsewhere" ? "/here" : "/", method: null },
+    balancing: options.balancing ?? "round-robin",
+    hashKey: options.hashKey ?? { kind: "client_ip" },
+    backends: Array.from({ length: backends }, (_, index) => backendSettings(index)),
+    tls: { verifyCertificates: true, caFile: null, caDir: null },
+    backendConnectionsMax: 4,
+  };
+}
+
+function backendSettings(index: number): BackendSettings {
+  return {
+    ...{ id: `b${index}`, address: `127.0.0.1:${8000 + index}`, scheme: "http", host: "127.0.0.1" },
+    ...{ port: 8000 + index, weight: 100, healthCheck: null },
+  };
+}
