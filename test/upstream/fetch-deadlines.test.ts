@@ -13,7 +13,7 @@ import { begin, exchange, PushBody, requestTo } from "../support/upstream-calls.
 const CONNECTING: FetchLane = { send: () => new Promise(() => {}), close() {} };
 
 describe("fetch and deadlines", () => {
-  const timeouts = { backendConnectMs: 1000, backendResponseHeadMs: 5000, backendBodyIdleMs: 3000, clientBodyIdleMs: 4000 };
+  const timeouts = { backendConnectMs: 1000, backendResponseHeadMs: 5000, backendBodyIdleMs: 3000 };
 
   test("a backend that does not answer is given up after the head's time", async () => {
     const timers = new ManualTimers();
@@ -79,10 +79,11 @@ describe("fetch and deadlines", () => {
   test("a request body that stops coming is given up with 408 and not blamed on the backend", async () => {
     const timers = new ManualTimers();
     const backend = await startBackend({ protocol: "http1" });
-    const { upstream, pool, counters } = await makeFetch(backend.address, { timers, timeouts });
+    const patience = { ...timeouts, clientBodyIdleMs: 4000 };
+    const { upstream, pool, counters } = await makeFetch(backend.address, { timers, timeouts: patience });
     const body = new PushBody();
     const slow = begin(upstream, requestTo(pool, { method: "GET", body }));
-    timers.advance(timeouts.clientBodyIdleMs - 1);
+    timers.advance(patience.clientBodyIdleMs - 1);
     expect(slow.outcome.failure).toBeNull();
     timers.advance(101);
     expect([slow.outcome.failure?.code, slow.outcome.failure?.status]).toEqual(["REQUEST_TIMEOUT", 408]);
