@@ -213,6 +213,16 @@ describe("events", () => {
     expect(world.agains).toBe(1);
   });
 
+  test("that were come upon while a body was read are asked for in another turn", () => {
+    const world = new World();
+    const stream = world.request(0, true);
+    world.engine.emitBody(0, "abc");
+    world.session.process();
+    world.engine.hasPending = true;
+    stream.pull();
+    expect(world.agains).toBe(1);
+  });
+
   test("end with a failure of the connection, which is flushed", () => {
     const world = new World();
     world.engine.emit(EVENT.failed, 0);

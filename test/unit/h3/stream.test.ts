@@ -14,6 +14,7 @@ class World implements StreamHost {
   /** What the owner heard. */
   readonly heard: string[] = [];
   wakes = 0;
+  agains = 0;
   blocked = 0;
   answers = 0;
   forgotten = 0;
@@ -52,7 +53,7 @@ class World implements StreamHost {
   }
 
   again(): void {
-    // The session of the real thing polls.
+    this.agains += 1;
   }
 
   wake(): void {
@@ -134,6 +135,17 @@ describe("a request body", () => {
     world.end();
     expect(world.stream.state).toBe("ended");
     expect(world.heard).toEqual(["readable"]);
+  });
+
+  test("that comes upon other events while it is read lets the session work again", () => {
+    const world = new World();
+    world.deliver("one");
+    world.deliver("two");
+    world.stream.pull();
+    expect(world.agains).toBe(0);
+    world.engine.hasPending = true;
+    world.stream.pull();
+    expect(world.agains).toBe(1);
   });
 
   test("of a request that ended with its head is none", () => {

@@ -1,6 +1,8 @@
 /** The phases of one exchange, between a scripted client and scripted backends. */
 import { describe, expect, test } from "bun:test";
+import { LIMITS } from "../../../src/core/limits.ts";
 import { FakeExchange } from "../../support/fake-exchange.ts";
+import type { Field } from "../../support/sections.ts";
 
 /** Everything the client got, in short. */
 function got({ client }: FakeExchange): { status: string; text: string; ended: boolean } {
@@ -221,6 +223,13 @@ describe("a backend that cannot be reached", () => {
     expect(world.unreachable).toEqual([]);
   });
 
+  test("is another thing than one that refused a stream: that is tried elsewhere, and is no evidence", () => {
+    const world = new FakeExchange();
+    world.call.fail("UPSTREAM_RESET", "safe");
+    expect(world.upstream.calls.length).toBe(2);
+    expect(world.unreachable).toEqual([]);
+  });
+
   test("may say so before the attempt has begun; the second then runs as any other", () => {
     const world = new FakeExchange({
       onStart: (call) => {
@@ -323,6 +332,18 @@ describe("a response head that breaks HTTP", () => {
       expect(world.call.state).toBe("cancelled");
       expect(world.outcome.error?.code).toBe("UPSTREAM_PROTOCOL");
     }
+  });
+
+  test("is 502 as well when it is larger than the engine can be sure to send", () => {
+    const fieldsOf = (bytes: number): Field[] => [["x-large", "v".repeat(bytes)]];
+    const fits = new FakeExchange();
+    fits.call.head(200, fieldsOf(LIMITS.responseHeadBytesMax - 500));
+    expect(fits.client.status).toBe("200");
+    const large = new FakeExchange();
+    large.call.head(200, fieldsOf(LIMITS.responseHeadBytesMax));
+    expect(large.client.status).toBe("502");
+    expect(large.call.state).toBe("cancelled");
+    expect(large.outcome.error?.code).toBe("UPSTREAM_PROTOCOL");
   });
 
   test("and a client without room that then goes away: cancelled once, recorded once", () => {
