@@ -45,16 +45,41 @@ export class Counters {
 
   // Upstream and health.
   upstreamAttempts = 0;
+  upstreamConnections = 0;
+  upstreamWrites = 0;
+  upstreamOverflows = 0;
   upstreamFailures = 0;
   upstreamFallbacks = 0;
   upstreamDeadlines = 0;
   clientDeadlines = 0;
   upstreamDials = 0;
+  upstreamH1Refused = 0;
+  upstreamH1Limits = 0;
+  upstreamH1Surplus = 0;
   probesSent = 0;
   probesFailed = 0;
   probesDelayed = 0;
   healthTransitions = 0;
   ringWalksCut = 0;
+
+  // HTTP/2 towards backends.
+  h2Connections = 0;
+  h2StreamsOpened = 0;
+  h2StreamsRefused = 0;
+  h2StreamsReset = 0;
+  h2StreamsResetByPeer = 0;
+  h2SectionsTooLarge = 0;
+  h2InformationalCut = 0;
+  h2OpensRefused = 0;
+  h2SendsBlocked = 0;
+  h2PingsSent = 0;
+  h2PingTimeouts = 0;
+  h2SettingsTimeouts = 0;
+  h2GoawaysReceived = 0;
+  h2FloodsCut = 0;
+  h2BlocksCut = 0;
+  h2OutputOverfull = 0;
+  h2ConnectionFaults = 0;
 
   // Logging.
   logLinesDropped = 0;

@@ -53,10 +53,64 @@ export const LIMITS = {
   upstreamSweepMsMax: 50,
   /** How long an idle connection to a backend is kept, milliseconds: less than the 75 s after which common servers close theirs. */
   upstreamIdleMsMax: 60_000,
+  /** Bytes of the dynamic table that a backend's HPACK encoder may use: what RFC 7541 begins with. */
+  hpackDecoderTableBytesMax: 4096,
+  /** Bytes of the dynamic table of our own HPACK encoder, should a backend offer more: some 60 fields that requests repeat. */
+  hpackEncoderTableBytesMax: 4096,
+  /** Bytes of a field that our HPACK encoder still puts into its table, so that one field cannot displace most others. */
+  hpackIndexedFieldBytesMax: 1024,
+  /** Bytes of one HPACK string, decoded, that is looked at; a field list at its limit holds no longer one. */
+  hpackStringBytesMax: 64 * 1024,
+  /** Bytes of a field list from an HTTP/2 backend, as RFC 9113 6.5.2 counts them; common servers send at most 32 KiB. */
+  h2FieldListBytesMax: 64 * 1024,
+  /** Bytes of a field block over all its frames; coded fields are no longer than decoded ones. More fails the connection. */
+  h2FieldBlockBytesMax: 64 * 1024,
+  /** CONTINUATION frames of one field block: 4 full ones hold the largest block, the rest is for peers that cut finer. */
+  h2ContinuationFramesMax: 16,
+  /** Requests under way on one HTTP/2 connection, where the backend allows more: beyond it a second connection is no loss. */
+  h2StreamsMax: 256,
+  /** Requests under way before a backend has told its own maximum, which RFC 9113 asks to be 100 at least. */
+  h2StreamsBeforeSettingsMax: 100,
+  /** Response bytes of one HTTP/2 stream that a backend may send ahead of its consumer (the stream's window). */
+  h2StreamWindowBytesMax: 256 * 1024,
+  /** Bytes of heads and bodies that wait for a backend's socket before requests and bodies wait in their place. */
+  h2OutputBytesMax: 256 * 1024,
+  /** Bytes that wait for a backend's socket at all: one that demands answers and reads none loses its connection here. */
+  h2OutputControlBytesMax: 1024 * 1024,
+  /** Frames without progress (PING, SETTINGS, RST_STREAM, empty DATA ...) that a backend may send at once. */
+  h2FloodTokensMax: 1000,
+  /** Such frames that it may send each second beyond that: an answered request gives one back, too. */
+  h2FloodTokensPerSecond: 100,
+  /** Interim responses (1xx) of one request: servers send one or two. */
+  h2InformationalMax: 16,
+  /** How long a backend may take to acknowledge our SETTINGS, milliseconds. */
+  h2SettingsAckMsMax: 10_000,
+  /** First silence while requests are under way after which a PING asks whether the backend is still there, milliseconds. */
+  h2PingAfterMs: 5000,
+  /** How long the answer to that PING may take, milliseconds: with the silence before it, a dead peer is found in 8 s. */
+  h2PingAnswerMsMax: 3000,
   /** Files of an `upstream_tls.ca_dir`: the system's own folder holds about 300. */
   trustFilesMax: 4096,
   /** Bytes of one file with certificate authorities: the system's bundle has about 250 KiB. */
   trustFileBytesMax: 4 * 1024 * 1024,
+  /** Requests that wait for room on a backend's HTTP/2 connections; further ones are answered 503. */
+  h2WaitingMax: 4096,
+  /** Connections to one backend over HTTP/1.1: one for each request in flight; further requests are answered 503. */
+  h1ConnectionsPerBackendMax: 4096,
+  /** Bytes of one response head of a backend over HTTP/1.1, its status line included: four times what node and HAProxy take. */
+  h1HeadBytesMax: 64 * 1024,
+  /** Heads of 1xx before the final one of a response: a 100, some 103, and a 102 every 20 s for ten minutes. */
+  h1InformationalMax: 32,
+  /** Bytes of the trailers of one response over HTTP/1.1: checksums and gRPC's status need far less. */
+  h1TrailerBytesMax: 16 * 1024,
+  /** Digits of a chunk's size: 2^53 has 14, and some servers pad to 8 or 16. */
+  h1ChunkSizeDigitsMax: 16,
+  /** Bytes by which chunk extensions, which nobody reads, may outweigh the data that came with them. */
+  h1ChunkExtensionBytesMax: 4096,
+  /** Bytes of requests waiting for one HTTP/1.1 connection's socket; a body is asked for no more above this. */
+  h1OutputBytesMax: 64 * 1024,
+  /** Bytes of a probe's answer that are read so that its connection can be used again; more closes it. */
+  probeBodyBytesMax: 64 * 1024,
   /** Health probes under way at once in a process; those beyond it wait for one to end. */
   probesAtOnceMax: 64,
   /** Bytes of one log write: what collected while the write before it ran. */
