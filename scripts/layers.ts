@@ -35,7 +35,7 @@ export const RULES: LayerRules = {
   rows: [
     ["src/core/"],
     ["src/config/", "src/route/", "src/balance/", "src/health/", "src/guard/"],
-    ["src/quic/", "src/h3/"],
+    ["src/quic/", "src/h3/", "src/h1/", "src/h2/"],
     ["src/proxy/"],
     ["ffi/", "src/runtime/", "src/upstream/", "src/observe/"],
     ["src/control/"],

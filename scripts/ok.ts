@@ -48,8 +48,15 @@ const STEPS: readonly Step[] = [
   check("native", [join(ROOT, "quiche.build.sh")]),
   { name: "binary", run: buildBinary },
   { name: "python", run: findPython },
-  { name: "tests", run: runTests },
+  { name: "tests", run: (settings) => runTests(settings, [], {}) },
+  { name: "native-e2e", run: (settings) => runTests(settings, TRANSPORT_TESTS, { SPOOKY_TEST_TRANSPORT: "native" }) },
 ];
+
+/** What every transport must do alike; run once with `fetch` among all tests, and once more with the clients of our own. */
+const TRANSPORT_TESTS = [
+  ...["backpressure", "balancing", "bodies", "broken-responses", "concurrency", "fields", "routing", "streaming"],
+  "unreachable-backends",
+].map((name) => join("test", "e2e", `${name}.test.ts`));
 
 async function main(names: readonly string[]): Promise<number> {
   const unknown = names.find((name) => !STEPS.some((step) => step.name === name));
@@ -118,26 +125,32 @@ async function findPython(settings: TestSettings): Promise<Outcome> {
   return outcomeOf("python", { code, output: "" });
 }
 
-async function runTests(settings: TestSettings): Promise<Outcome> {
+async function runTests(
+  settings: TestSettings,
+  files: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<Outcome> {
   mkdirSync(dirname(REPORT), { recursive: true });
   rmSync(REPORT, { force: true });
   const options = ["--reporter=junit", `--reporter-outfile=${REPORT}`, `--timeout=${TEST_HANGS_AFTER_MS}`];
-  const child = Bun.spawn([process.execPath, "test", ...options], {
+  const child = Bun.spawn([process.execPath, "test", ...options, ...files], {
     cwd: ROOT,
     env: {
       ...process.env,
       BUN_CONFIG_MAX_HTTP_REQUESTS: "65336",
       SPOOKY_TEST_BINARY: settings.binary,
       SPOOKY_TEST_PYTHON: settings.python,
+      ...env,
     },
     stdio: ["ignore", "inherit", "inherit"],
   });
   const code = await child.exited;
   if (!existsSync(REPORT))
     return { passed: 0, failed: [`tests: bun test wrote no report (exit code ${code})`], skipped: [] };
-  const { passed, failed, skipped, files } = countTests(readFileSync(REPORT, "utf8"));
+  const { passed, failed, skipped, files: reported } = countTests(readFileSync(REPORT, "utf8"));
   // A file that fails while it is loaded, or that holds no test, is missing in the report.
-  const silent = listFiles(ROOT, ["test"]).filter((path) => path.endsWith(".test.ts") && !files.has(path));
+  const expected = files.length > 0 ? files : listFiles(ROOT, ["test"]).filter((path) => path.endsWith(".test.ts"));
+  const silent = expected.filter((path) => !reported.has(path));
   const problems = [...failed, ...silent.map((path) => `${path}: ran no test`)];
   if (code !== 0 && problems.length === 0) problems.push(`tests: bun test ended with exit code ${code}`);
   return { passed, failed: problems, skipped };

@@ -34,7 +34,7 @@ async function run(context: CommandContext): Promise<number> {
     case "version":
       return runVersion(context);
     case "check":
-      return runCheck(command.configPath);
+      return runCheck(command.configPath, context);
     case "serve":
       return runServe(command.configPath, context);
     case "demo":

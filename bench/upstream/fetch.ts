@@ -179,6 +179,7 @@ function poolOf(scheme: BackendScheme, port: number): PoolSettings {
     hashKey: { kind: "path" },
     backends: [backend],
     tls: { verifyCertificates: true, caFile: null, caDir: null },
+    transport: null,
     backendConnectionsMax: IN_FLIGHT,
   };
 }

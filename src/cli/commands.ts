@@ -15,7 +15,7 @@ import { buildInfo } from "./build-info.ts";
 import { readConfiguration } from "./configuration.ts";
 import { libraryPlaces } from "./places.ts";
 import { prepareProcess } from "./self.ts";
-import { makeUpstream, Server } from "./server.ts";
+import { makeTransports, Server } from "./server.ts";
 
 /** Exit codes; documented in `--help` and `docs/cli.md`. */
 export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;
@@ -46,10 +46,10 @@ export function runVersion({ runtime, embedded }: CommandContext): number {
 }
 
 /** `spooky check`. */
-export function runCheck(configPath: string): number {
+export function runCheck(configPath: string, { runtime }: CommandContext): number {
   const snapshot = readConfiguration(configPath);
   for (const certificate of snapshot.listen.certificates) loadIdentity(certificate);
-  makeUpstream(snapshot, new Counters()).close();
+  makeTransports(snapshot, runtime, new Counters()).close();
   if (snapshot.log.file !== null) checkWritable(snapshot.log.file);
   const backends = snapshot.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
   writeNow(1, `${configPath}: valid (${snapshot.pools.length} pools, ${backends} backends)\n`);

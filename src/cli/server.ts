@@ -22,10 +22,7 @@ import { compileRoutes } from "../route/table.ts";
 import { type RuntimeFetch, runtimeFetch } from "../runtime/fetch-options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { systemTimers } from "../runtime/timers.ts";
-import { dialTcp } from "../upstream/dial.ts";
-import { FetchUpstream } from "../upstream/fetch.ts";
-import { FetchProbe } from "../upstream/probe.ts";
-import { readTrust } from "../upstream/trust.ts";
+import { Transports } from "../upstream/transports.ts";
 import type { Library } from "../../ffi/library.ts";
 
 /** What a server stands on. */
@@ -45,8 +42,7 @@ export class Server {
   readonly #snapshot: Snapshot;
   readonly #listener: Listener;
   readonly #health: HealthMonitor;
-  readonly #probe: FetchProbe;
-  readonly #upstream: FetchUpstream;
+  readonly #transports: Transports;
   #onIdle: (() => void) | null = null;
 
   /** Binds the address. Throws `ProxyError` with nothing left open. */
@@ -55,12 +51,10 @@ export class Server {
     this.#parts = parts;
     this.#snapshot = snapshot;
     const identities = snapshot.listen.certificates.map(loadIdentity);
-    const fetch = runtimeFetchHere();
     const random = Random.fromEntropy(new Uint32Array(Uint8Array.from(randomBytes(ENTROPY_BYTES)).buffer));
     const { counters, log } = parts;
-    this.#upstream = makeUpstream(snapshot, counters);
-    this.#probe = new FetchProbe(fetch, readTrust);
-    const { probe } = this.#probe;
+    this.#transports = makeTransports(snapshot, parts.runtime, counters);
+    const { probe } = this.#transports;
     this.#health = new HealthMonitor(snapshot.pools, { timers: systemTimers, random, probe, log, counters });
     const generation = this.#makeGeneration(random);
     const services = makeServices(parts, random);
@@ -122,9 +116,8 @@ export class Server {
   /** Ends everything now. Idempotent. */
   close(): void {
     this.#health.stop();
-    this.#probe.close();
     this.#listener.close(H3_CODE.noError);
-    this.#upstream.close();
+    this.#transports.close();
   }
 
   #makeGeneration(random: Random): Generation {
@@ -139,7 +132,7 @@ export class Server {
             usable: must(this.#health.usable[i], "every pool is watched"),
           }),
       ),
-      upstreamOf: () => this.#upstream,
+      upstreamOf: (pool, backend) => this.#transports.of(pool, backend),
       onUnreachable: (pool, backend, error) => this.#health.onUnreachable(pool, backend, error),
     };
   }
@@ -174,9 +167,9 @@ export class Server {
 }
 
 /** The transports of a snapshot. Throws `CONFIG_INVALID` or `CERTIFICATE` for backends that they cannot reach as configured. */
-export function makeUpstream(snapshot: Snapshot, counters: Counters): FetchUpstream {
-  const runtime = runtimeFetchHere();
-  return new FetchUpstream({ snapshot, runtime, timers: systemTimers, readTrust, dial: dialTcp, counters });
+export function makeTransports(snapshot: Snapshot, runtime: Runtime, counters: Counters): Transports {
+  const { connectStream: connect } = runtime;
+  return new Transports({ snapshot, fetch: runtimeFetchHere(), connect, timers: systemTimers, counters });
 }
 
 function runtimeFetchHere(): RuntimeFetch {

@@ -57,6 +57,7 @@ function poolOf(name: string, pool: PoolValue, config: ConfigValue): PoolSetting
     route: routeOf(pool.route),
     balancing: balancing.type,
     hashKey: checked(parseHashKey(balancing.key)),
+    transport: pool.transport,
     backends: pool.backends.map(backendOf),
     tls: tlsOf(pool.tls, config.upstream_tls),
     backendConnectionsMax: config.backend_connection_pool_size,

@@ -8,7 +8,7 @@
 import { must } from "../core/assert.ts";
 import { childOf, isGiven, nodeAt, pathText, positionText, stringOf } from "./document.ts";
 import type { ConfigNode } from "./document.ts";
-import { parseRouteHost, parseServerName } from "./address.ts";
+import { parseBackendAddress, parseRouteHost, parseServerName } from "./address.ts";
 import { parseMethod, parsePathPrefix } from "./forms.ts";
 import type { ProblemList } from "./problem.ts";
 import { quoted } from "./problem.ts";
@@ -21,6 +21,7 @@ export function checkRules(root: ConfigNode, problems: ProblemList): void {
   checkWindows(root, problems);
   for (const pool of poolsOf(root)) {
     checkBackendIds(pool, problems);
+    checkTransport(pool, problems);
     checkBalancing(pool, problems);
     checkRouteSaysSomething(pool, problems);
   }
@@ -87,6 +88,22 @@ function reportRepeated(
 }
 
 const CONSISTENT_HASH_NAMES = ["consistent-hash", "consistent_hash", "ch"];
+
+/** A scheme that only one of the transports speaks contradicts the other. */
+function checkTransport(pool: ConfigNode, problems: ProblemList): void {
+  const transport = childOf(pool, "transport");
+  const named = transport === null ? null : stringOf(transport);
+  const impossible = named === "native" ? "h3" : named === "fetch" ? "h2c" : null;
+  if (impossible === null) return;
+  for (const backend of itemsOf(childOf(pool, "backends"))) {
+    const address = childOf(backend, "address");
+    const text = stringOf(address);
+    if (address === null || text === null || parseBackendAddress(text).value?.scheme !== impossible) continue;
+    const wrong = `${quoted(text)} cannot be reached with the transport ${quoted(named ?? "")} of its pool`;
+    const expected = `transport "${named === "native" ? "fetch" : "native"}" for ${impossible}:// backends`;
+    problems.add(address.valueAt, address.path, { wrong, expected });
+  }
+}
 
 /** A key to hash means nothing to a policy that does not hash. */
 function checkBalancing(parent: ConfigNode, problems: ProblemList): void {

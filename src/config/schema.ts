@@ -1,11 +1,9 @@
 /**
  * The keys of a configuration: types, ranges, defaults, units, meanings, other names. The only file that knows TypeBox. Checker,
  * snapshot, reference and the JSON Schema for editors all follow from this one value.
- *
  * A key with a `default` may be left out; one without must be there. A section with the default `{}` may also stand empty.
  */
-import { Type } from "@sinclair/typebox";
-import type { Static } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { LIMITS } from "../core/limits.ts";
 import type { FormName } from "./forms.ts";
@@ -154,6 +152,9 @@ const PoolSchema = Type.Object(
       description: "How requests are spread over the pool. Left out: as the `load_balancing` at the top.",
     }),
     route: RouteSchema,
+    transport: Type.Union([Type.Literal("fetch"), Type.Literal("native"), Type.Null()], {
+      ...{ default: null, description: "`native`: our own HTTP/2 and HTTP/1.1. Left out: `fetch` unless `h2c://`." },
+    }),
     backends: Type.Array(BackendSchema, {
       minItems: 1,
       maxItems: LIMITS.backendsPerPoolMax,
@@ -162,7 +163,7 @@ const PoolSchema = Type.Object(
     }),
     tls: PoolTlsSchema,
   },
-  { ...STRICT, expected: "a map with load_balancing, route, backends, tls" },
+  { ...STRICT, expected: "a map with load_balancing, route, transport, backends, tls" },
 );
 
 const CertificateSchema = Type.Object(
@@ -216,12 +217,10 @@ const LogFileSchema = Type.Object(
   STRICT,
 );
 
-const LEVELS = ["off", "error", "warn", "info", "debug", "trace"] as const;
-
 const LogSchema = Type.Object(
   {
     level: Type.Union(
-      LEVELS.map((level) => Type.Literal(level)),
+      (["off", "error", "warn", "info", "debug", "trace"] as const).map((level) => Type.Literal(level)),
       { default: "info", description: "Least level that is written." },
     ),
     format: Type.Union([Type.Literal("plain"), Type.Literal("json")], {

@@ -44,6 +44,8 @@ export interface PoolSettings {
   readonly route: RouteSettings;
   readonly balancing: BalancingType;
   readonly hashKey: HashKey;
+  /** Null: as the scheme of a backend's address has it. */
+  readonly transport: "fetch" | "native" | null;
   readonly backends: readonly BackendSettings[];
   readonly tls: UpstreamTlsSettings;
   /** Idle connections kept to one backend at most. */

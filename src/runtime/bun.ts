@@ -5,6 +5,7 @@ import { Handle } from "../../ffi/handle.ts";
 import { SOCKET } from "../../ffi/layout.ts";
 import type { Library } from "../../ffi/library.ts";
 import { Arena } from "../../ffi/memory.ts";
+import { connectBunStream } from "./bun-streams.ts";
 import type { Runtime, Waker } from "./runtime.ts";
 
 const ARM_READABLE = 1;
@@ -15,6 +16,7 @@ export const bunRuntime: Runtime = {
   name: "bun",
   version: Bun.version,
   foreign: bunForeign,
+  connectStream: connectBunStream,
   createWaker: createBunWaker,
 };
 

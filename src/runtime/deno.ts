@@ -3,6 +3,7 @@ import { denoForeign, denoPoll } from "../../ffi/open.deno.ts";
 import { SOCKET } from "../../ffi/layout.ts";
 import type { Library } from "../../ffi/library.ts";
 import { Arena } from "../../ffi/memory.ts";
+import { connectNodeStream } from "./node-streams.ts";
 import type { Runtime, Waker } from "./runtime.ts";
 
 /** A poll that is not answered ends after this, so that a closed waker leaves no thread behind for longer. */
@@ -15,6 +16,7 @@ export const denoRuntime: Runtime = {
   name: "deno",
   version: readVersion(),
   foreign: denoForeign,
+  connectStream: connectNodeStream,
   createWaker: createDenoWaker,
 };
 

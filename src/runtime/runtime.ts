@@ -1,6 +1,7 @@
 /** The few things that differ between runtimes, as one interface; `bun.ts` and `deno.ts` implement it, `select.ts` chooses. */
 import type { ForeignInterface } from "../../ffi/abi.ts";
 import type { Library } from "../../ffi/library.ts";
+import type { ConnectStream } from "./streams.ts";
 
 /** Wakes the loop when a socket is ready. */
 export interface Waker {
@@ -14,6 +15,7 @@ export interface Runtime {
   readonly name: "bun" | "deno";
   readonly version: string;
   readonly foreign: ForeignInterface;
+  readonly connectStream: ConnectStream;
   /** A waker over UDP sockets, which stay the caller's and must outlive it. */
   createWaker(library: Library, fds: readonly number[], onWake: () => void): Promise<Waker>;
 }

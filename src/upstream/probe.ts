@@ -20,6 +20,8 @@ export interface ProbeResult {
 /** Asks one backend. Never rejects. */
 export type Probe = (pool: PoolSettings, backend: BackendSettings) => Promise<ProbeResult>;
 
+/** What backends see in their logs. */
+export const PROBE_USER_AGENT = "spooky-health-check";
 /** Answers from 200 to 399 are healthy, as load balancers commonly have it. */
 const STATUS_MIN = 200;
 const STATUS_END = 400;
@@ -44,7 +46,7 @@ export class FetchProbe {
     const signal = AbortSignal.timeout(check.timeoutMs);
     try {
       const status = await this.#ask(pool, backend, check.path, signal);
-      return { ok: status >= STATUS_MIN && status < STATUS_END, reason: `status ${status}` };
+      return { ok: isHealthyStatus(status), reason: `status ${status}` };
     } catch (thrown) {
       if (signal.aborted) return { ok: false, reason: `no answer within ${check.timeoutMs} ms` };
       const { message } = thrown instanceof ProxyError ? thrown : fetchError(thrown, backend.address);
@@ -60,7 +62,12 @@ export class FetchProbe {
   async #ask(pool: PoolSettings, backend: BackendSettings, path: string, signal: AbortSignal): Promise<number> {
     const wire = this.#wires.get(backend) ?? firstWire(backend);
     const lane = this.#laneOf(pool);
-    const init = { method: "GET", headers: [USER_AGENT], body: null, signal };
+    const init = {
+      method: "GET",
+      headers: [["user-agent", PROBE_USER_AGENT] satisfies [string, string]],
+      body: null,
+      signal,
+    };
     try {
       const response = await lane.send(originOf(backend) + path, wire, init);
       // Not awaited: the head is the answer, and a body that hangs must not hold up the verdict.
@@ -86,4 +93,7 @@ export class FetchProbe {
   }
 }
 
-const USER_AGENT: [string, string] = ["user-agent", "spooky-health-check"];
+/** Whether a status counts as healthy. */
+export function isHealthyStatus(status: number): boolean {
+  return status >= STATUS_MIN && status < STATUS_END;
+}

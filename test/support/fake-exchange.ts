@@ -163,6 +163,7 @@ function poolSettings(backends: number, options: FakeExchangeOptions): PoolSetti
     hashKey: options.hashKey ?? { kind: "client_ip" },
     backends: Array.from({ length: backends }, (_, index) => backendSettings(index)),
     tls: { verifyCertificates: true, caFile: null, caDir: null },
+    transport: null,
     backendConnectionsMax: 4,
   };
 }

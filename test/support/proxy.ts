@@ -111,6 +111,7 @@ export function proxyConfig(options: ProxyOptions, certificate: CertificateFiles
 function poolConfig(pool: ProxyPool): object {
   return {
     load_balancing: { type: pool.balancing ?? "round-robin" },
+    ...(wantsNative(pool) ? { transport: "native" } : {}),
     route: {
       path_prefix: pool.prefix,
       ...(pool.host === undefined ? {} : { host: pool.host }),
@@ -122,6 +123,12 @@ function poolConfig(pool: ProxyPool): object {
     })),
     ...pool.extra,
   };
+}
+
+/** With SPOOKY_TEST_TRANSPORT=native every pool that can is spoken to by the clients of our own. */
+function wantsNative({ backends }: ProxyPool): boolean {
+  if (process.env["SPOOKY_TEST_TRANSPORT"] !== "native") return false;
+  return backends.every((backend) => !(typeof backend === "string" ? backend : backend.address).startsWith("h3:"));
 }
 
 /** The command that runs the proxy, to which arguments are added. */

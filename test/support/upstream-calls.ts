@@ -31,6 +31,7 @@ export function poolOf(backends: readonly BackendSettings[], tls: Partial<Upstre
     hashKey: { kind: "path" },
     backends,
     tls: { verifyCertificates: true, caFile: null, caDir: null, ...tls },
+    transport: null,
     backendConnectionsMax: 64,
   };
 }

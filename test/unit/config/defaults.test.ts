@@ -22,6 +22,7 @@ describe("the least file", () => {
             },
           ],
           tls: { verifyCertificates: true, caFile: null, caDir: null },
+          transport: null,
           backendConnectionsMax: 100,
         },
       ],

@@ -18,7 +18,7 @@ function backend(id: string, address: string, path: string, intervalMs: number, 
 function pool(name: string, pathPrefix: string, balancing: string, backends: readonly unknown[]) {
   return {
     ...{ name, route: { host: null, pathPrefix, method: null }, balancing, hashKey: { kind: "client_ip" } },
-    ...{ backends, tls: UNSET_TLS, backendConnectionsMax: 100 },
+    ...{ transport: null, backends, tls: UNSET_TLS, backendConnectionsMax: 100 },
   };
 }
 

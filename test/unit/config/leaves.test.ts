@@ -23,6 +23,7 @@ const WHOLE: Value = {
     "<pool>": {
       load_balancing: { type: "consistent-hash", key: "path" },
       route: { host: "a.example", path_prefix: "/a", method: "GET" },
+      transport: "native",
       backends: [
         {
           ...{ id: "a", address: "a:1", weight: 5 },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { formatProblem, loadConfig } from "../../../src/config/load.ts";
 import { LEAST, LISTEN, printed, UPSTREAM, withPool } from "./sample.ts";
 
 type Case = readonly [string, string, readonly string[]];
@@ -218,3 +219,30 @@ describe("the windows of QUIC", () => {
     ],
   ]);
 });
+
+describe("upstream.<pool>.transport", () => {
+  const written = (transport: string, address: string): string =>
+    `${LEAST_WITHOUT_POOLS}upstream:\n  a:\n    route: {path_prefix: /}\n    transport: ${transport}\n    backends: [{id: x, address: "${address}"}]\n`;
+
+  test.each([
+    ["native", "h3://a.test", 'transport "fetch" for h3:// backends'],
+    ["fetch", "h2c://a.test", 'transport "native" for h2c:// backends'],
+  ])("%s with %s is a contradiction", (transport, address, remedy) => {
+    const result = loadConfig(written(transport, address), "c.yaml");
+    const problems = "problems" in result ? result.problems.map(formatProblem) : [];
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(`upstream.a.backends[0].address: "${address}" cannot be reached with the transport`);
+    expect(problems[0]).toContain(remedy);
+  });
+
+  test.each([
+    ["native", "https://a.test"],
+    ["native", "h2c://a.test"],
+    ["native", "a.test:80"],
+    ["fetch", "h3://a.test"],
+  ])("%s with %s is fine", (transport, address) => {
+    expect("snapshot" in loadConfig(written(transport, address), "c.yaml")).toBe(true);
+  });
+});
+
+const LEAST_WITHOUT_POOLS = "version: 1\nlisten: {tls: {cert: c, key: k}}\n";

@@ -14,6 +14,7 @@ const SETTINGS: PoolSettings = {
     ...{ id, address: id, scheme: "http", host: id, port: 80, weight: 1, healthCheck: null },
   })),
   tls: { verifyCertificates: true, caFile: null, caDir: null },
+  transport: null,
   backendConnectionsMax: 1,
 };
 

@@ -1,0 +1,189 @@
+/** One request over a native HTTP/1.1 connection, from its head to the last byte of its answer. */
+import { ProxyError } from "../../core/error.ts";
+import { copyOf } from "../../core/bytes.ts";
+import type { FieldSection } from "../../core/fields.ts";
+import type { ExchangeSink } from "../../h1/connection.ts";
+import { type H1Fault, H1_FAULTS } from "../../h1/faults.ts";
+import type { ResponseSink, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";
+import type { H1Link } from "./h1-link.ts";
+
+/** What calls report to. */
+export interface H1CallOwner {
+  nowMs(): number;
+  /** The call needs a connection that was never used before. */
+  startFresh(call: H1Call): void;
+  /** The call is over. */
+  forget(call: H1Call): void;
+}
+
+/** Methods that may be sent again when nobody knows whether the first was processed (RFC 9110 9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
+
+/** A call. */
+export class H1Call implements UpstreamCall, ExchangeSink {
+  readonly request: UpstreamRequest;
+  /** When something last moved. */
+  movedMs: number;
+  /** The head has come: from here on the idle time counts. */
+  answered = false;
+  readonly #sink: ResponseSink;
+  readonly #owner: H1CallOwner;
+  #link: H1Link | null = null;
+  #broken: ProxyError | null = null;
+  #retried = false;
+  #full = false;
+  #over = false;
+
+  constructor(request: UpstreamRequest, sink: ResponseSink, owner: H1CallOwner) {
+    this.request = request;
+    this.#sink = sink;
+    this.#owner = owner;
+    this.movedMs = owner.nowMs();
+  }
+
+  /** True while the receiver has no room: the backend is not the one who is slow. */
+  get waitsForReceiver(): boolean {
+    return this.#full;
+  }
+
+  /** The link is open and this call's. */
+  begin(link: H1Link): void {
+    this.#link = link;
+    this.onMoved();
+    const { body } = this.request;
+    link.machine.start(this.request, body !== null, this);
+    if (body === null) return;
+    body.onReadable = () => this.#pump();
+    this.#pump();
+  }
+
+  resume(): void {
+    if (!this.#full || this.#over) return;
+    this.#full = false;
+    this.onMoved();
+    this.#link?.resume();
+  }
+
+  cancel(): void {
+    if (this.#over) return;
+    this.#finish();
+    this.#link?.machine.cancel();
+    this.#link?.close();
+  }
+
+  /** The deadline is over. */
+  expire(error: ProxyError): void {
+    if (this.#over) return;
+    this.cancel();
+    this.#sink.onFailure(error);
+  }
+
+  onMoved(): void {
+    this.movedMs = this.#owner.nowMs();
+  }
+
+  /** The connection could not be made. */
+  onConnectFailed(error: ProxyError): void {
+    this.#fail(error);
+  }
+
+  /** Why the connection is about to be reported as closed. */
+  noteBreak(error: ProxyError | null): void {
+    this.#broken = error;
+  }
+
+  onInformational(status: number, section: FieldSection): void {
+    if (!this.#over) this.#sink.onInformational(status, section);
+  }
+
+  onHead(status: number, section: FieldSection): void {
+    this.answered = true;
+    if (!this.#over) this.#sink.onHead(status, section);
+  }
+
+  onData(bytes: Uint8Array, at: number, end: number): void {
+    if (this.#over) return;
+    // The socket's memory is reused after the call; the receiver keeps what it is given.
+    if (this.#sink.onBody(copyOf(bytes, at, end)) || this.#full) return;
+    this.#full = true;
+    this.#link?.pause();
+  }
+
+  onTrailers(section: FieldSection): void {
+    if (!this.#over) this.#sink.onTrailers(section);
+  }
+
+  onWritable(): void {
+    this.#pump();
+  }
+
+  onEnd(): void {
+    const over = this.#over;
+    this.#finish();
+    this.#link?.resume();
+    this.#link?.release();
+    if (!over) this.#sink.onEnd();
+  }
+
+  onError(fault: H1Fault, bytesReceived: boolean): void {
+    if (this.#over) return;
+    const link = this.#link;
+    link?.close();
+    if (!bytesReceived && H1_FAULTS[fault] === "closed" && this.#mayRepeat(link)) {
+      this.#retried = true;
+      this.#link = null;
+      this.#broken = null;
+      this.#owner.startFresh(this);
+      return;
+    }
+    this.#fail(this.#broken ?? faultError(fault, this.request.backend.address));
+  }
+
+  /** A connection that had idled may have been closed by the backend while the request was on its way. */
+  #mayRepeat(link: H1Link | null): boolean {
+    if (this.#retried || link === null || link.machine.exchanges < 2 || link.machine.bodyBytes > 0) return false;
+    return link.machine.sentBytes === 0 || IDEMPOTENT.has(this.request.method);
+  }
+
+  #pump(): void {
+    const { body } = this.request;
+    const machine = this.#link?.machine;
+    if (this.#over || body === null || machine === undefined || machine.state !== "busy") return;
+    let room = !machine.isFull;
+    while (room) {
+      const piece = body.pull();
+      if (piece === null) break;
+      this.onMoved();
+      room = machine.sendBody(piece);
+    }
+    if (room && body.state === "ended") {
+      body.onReadable = null;
+      machine.endBody();
+    } else if (body.state === "broken") {
+      body.onReadable = null;
+    }
+    this.#link?.flush();
+  }
+
+  #fail(error: ProxyError): void {
+    if (this.#over) return;
+    this.#finish();
+    this.#sink.onFailure(error);
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    this.#over = true;
+    const { body } = this.request;
+    if (body !== null) body.onReadable = null;
+    this.#owner.forget(this);
+  }
+}
+
+/** A fault of the machine as an error of ours. */
+function faultError(fault: H1Fault, where: string): ProxyError {
+  const closed = H1_FAULTS[fault] === "closed";
+  return closed
+    ? new ProxyError("UPSTREAM_RESET", `${where} closed the connection (${fault})`)
+    : new ProxyError("UPSTREAM_PROTOCOL", `${where} broke HTTP/1.1 (${fault})`);
+}

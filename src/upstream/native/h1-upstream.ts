@@ -1,0 +1,142 @@
+/** The native HTTP/1.1 transport: a pool of connections for each backend, one exchange at a time on each. */
+import type { BackendSettings, TimeoutSettings } from "../../config/snapshot.ts";
+import type { Counters } from "../../core/counters.ts";
+import { ProxyError } from "../../core/error.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { ResponseSink, TransportAbilities, Upstream, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";
+import type { ConnectStream, StreamTarget } from "../../runtime/streams.ts";
+import type { TimerHandle, Timers } from "../../runtime/timers.ts";
+import { H1Call, type H1CallOwner } from "./h1-call.ts";
+import { H1Link, type LinkOwner } from "./h1-link.ts";
+
+/** What the transport is made of. */
+export interface H1UpstreamParts {
+  readonly connect: ConnectStream;
+  readonly timers: Timers;
+  readonly timeouts: TimeoutSettings;
+  readonly counters: Counters;
+  /** Where and how a backend is reached. */
+  readonly targetOf: (backend: BackendSettings) => StreamTarget;
+}
+
+/** Calls that never began. */
+const OVER: UpstreamCall = { resume() {}, cancel() {} };
+
+/** HTTP/1.1 over sockets of our own. */
+export class H1Upstream implements Upstream {
+  readonly abilities: TransportAbilities = { trailers: true, informational: true, fullDuplex: true };
+  readonly #parts: H1UpstreamParts;
+  readonly #pools = new Map<BackendSettings, H1Pool>();
+  readonly #sweep: TimerHandle;
+  #closed = false;
+
+  constructor(parts: H1UpstreamParts) {
+    this.#parts = parts;
+    this.#sweep = parts.timers.every(LIMITS.upstreamSweepMsMax, () => this.#onSweep());
+  }
+
+  start(request: UpstreamRequest, sink: ResponseSink): UpstreamCall {
+    if (this.#closed) {
+      sink.onFailure(new ProxyError("DRAINING", "the transport is closed"));
+      return OVER;
+    }
+    let pool = this.#pools.get(request.backend);
+    if (pool === undefined) {
+      pool = new H1Pool(this.#parts, this.#parts.targetOf(request.backend), request.pool.backendConnectionsMax);
+      this.#pools.set(request.backend, pool);
+    }
+    return pool.start(request, sink);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const pool of this.#pools.values()) pool.closeIdle(Infinity);
+    this.#sweep.stop();
+  }
+
+  #onSweep(): void {
+    const nowMs = this.#parts.timers.nowMs();
+    for (const pool of this.#pools.values()) pool.sweep(nowMs);
+  }
+}
+
+/** The connections of one backend. */
+class H1Pool implements LinkOwner, H1CallOwner {
+  readonly counters: Counters;
+  readonly #parts: H1UpstreamParts;
+  readonly #target: StreamTarget;
+  readonly #idleMax: number;
+  /** The one used last is used next, so that the others can age. */
+  readonly #idle: H1Link[] = [];
+  readonly #links = new Set<H1Link>();
+  readonly #calls = new Set<H1Call>();
+
+  constructor(parts: H1UpstreamParts, target: StreamTarget, idleMax: number) {
+    this.counters = parts.counters;
+    this.#parts = parts;
+    this.#target = target;
+    this.#idleMax = idleMax;
+  }
+
+  nowMs(): number {
+    return this.#parts.timers.nowMs();
+  }
+
+  start(request: UpstreamRequest, sink: ResponseSink): UpstreamCall {
+    const link = this.#idle.pop();
+    if (link === undefined && this.#links.size >= LIMITS.h1ConnectionsPerBackendMax) {
+      this.counters.upstreamOverflows += 1;
+      sink.onFailure(new ProxyError("OVERLOADED", `${request.backend.address} has as many connections as are allowed`));
+      return OVER;
+    }
+    const call = new H1Call(request, sink, this);
+    this.#calls.add(call);
+    if (link === undefined) this.startFresh(call);
+    else link.serve(call);
+    return call;
+  }
+
+  startFresh(call: H1Call): void {
+    this.#links.add(new H1Link(this.#parts.connect, this.#target, this, call));
+  }
+
+  forget(call: H1Call): void {
+    this.#calls.delete(call);
+  }
+
+  onIdle(link: H1Link): void {
+    if (this.#idle.length >= this.#idleMax) {
+      link.close();
+      return;
+    }
+    link.idleSinceMs = this.nowMs();
+    this.#idle.push(link);
+  }
+
+  onGone(link: H1Link): void {
+    this.#links.delete(link);
+    const at = this.#idle.indexOf(link);
+    if (at >= 0) this.#idle.splice(at, 1);
+  }
+
+  /** Closes connections that have idled since before `sinceMs`. */
+  closeIdle(sinceMs: number): void {
+    for (const link of this.#idle.filter((idle) => idle.idleSinceMs < sinceMs)) link.close();
+  }
+
+  sweep(nowMs: number): void {
+    this.closeIdle(nowMs - LIMITS.upstreamIdleMsMax);
+    const { backendResponseHeadMs, backendBodyIdleMs } = this.#parts.timeouts;
+    for (const call of this.#calls) {
+      const waitedMs = nowMs - call.movedMs;
+      if (call.waitsForReceiver) continue;
+      const { address } = call.request.backend;
+      if (!call.answered && waitedMs > backendResponseHeadMs)
+        call.expire(
+          new ProxyError("UPSTREAM_HEAD_TIMEOUT", `no answer from ${address} within ${backendResponseHeadMs} ms`),
+        );
+      else if (call.answered && waitedMs > backendBodyIdleMs)
+        call.expire(new ProxyError("UPSTREAM_BODY_TIMEOUT", `nothing from ${address} for ${backendBodyIdleMs} ms`));
+    }
+  }
+}

@@ -1,0 +1,220 @@
+/** One request over a native HTTP/2 connection, from its head to the last byte of its answer. */
+import { ProxyError } from "../../core/error.ts";
+import { copyOf } from "../../core/bytes.ts";
+import type { FieldSection } from "../../core/fields.ts";
+import type { H2Stream, H2StreamSink } from "../../h2/stream.ts";
+import type { ResponseSink, Upstream, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";
+import type { H2Link } from "./h2-link.ts";
+
+/** What calls report to. */
+export interface H2CallOwner {
+  nowMs(): number;
+  /** Surely nothing of the call was processed: it may go on another connection. False: there is none to be had. */
+  repeat(call: H2Call): boolean;
+  /** The call is over. */
+  forget(call: H2Call): void;
+}
+
+/** Other connections a call is moved to at most, when the one it was on refused it. */
+const MOVES_MAX = 1;
+
+/** A call. */
+export class H2Call implements UpstreamCall, H2StreamSink {
+  readonly request: UpstreamRequest;
+  /** When something last moved. */
+  movedMs: number;
+  answered = false;
+  readonly #sink: ResponseSink;
+  readonly #owner: H2CallOwner;
+  #link: H2Link | null = null;
+  #stream: H2Stream | null = null;
+  /** A piece of the request body that the connection took in part. */
+  #piece: Uint8Array | null = null;
+  #pieceAt = 0;
+  #pulled = false;
+  #bodyEnded = false;
+  /** Bytes given to the receiver for which the backend has no credit yet. */
+  #owedBytes = 0;
+  #full = false;
+  #moves = 0;
+  #over = false;
+  /** Another transport has taken the call over. */
+  #heir: UpstreamCall | null = null;
+
+  constructor(request: UpstreamRequest, sink: ResponseSink, owner: H2CallOwner) {
+    this.request = request;
+    this.#sink = sink;
+    this.#owner = owner;
+    this.movedMs = owner.nowMs();
+  }
+
+  /** True while the receiver has no room: the backend is not the one who is slow. */
+  get waitsForReceiver(): boolean {
+    return this.#full;
+  }
+
+  /** Opens the stream on a connection. False: it takes none now. */
+  begin(link: H2Link): boolean {
+    const { body, backend } = this.request;
+    const scheme = backend.scheme === "https" ? "https" : "http";
+    const { method, path, authority, fields } = this.request;
+    this.movedMs = this.#owner.nowMs();
+    const line = { method, scheme, authority, path };
+    const stream = link.connection.openLine(line, fields, body !== null, this, this.movedMs);
+    if (stream === null) return false;
+    this.#link = link;
+    this.#stream = stream;
+    if (body !== null) {
+      body.onReadable = () => this.#pump();
+      this.#pump();
+    }
+    link.wake();
+    return true;
+  }
+
+  /** The backend turned out not to speak HTTP/2 before anything was sent: another transport takes over. */
+  handOver(upstream: Upstream): void {
+    if (this.#over) return;
+    this.#finish();
+    this.#heir = upstream.start(this.request, this.#sink);
+  }
+
+  resume(): void {
+    this.#heir?.resume();
+    if (!this.#full || this.#over) return;
+    this.#full = false;
+    this.movedMs = this.#owner.nowMs();
+    this.#giveCredit();
+  }
+
+  cancel(): void {
+    this.#heir?.cancel();
+    if (this.#over) return;
+    this.#finish();
+    if (this.#stream !== null) this.#link?.connection.reset(this.#stream);
+    this.#link?.wake();
+  }
+
+  /** The deadline is over. */
+  expire(error: ProxyError): void {
+    if (this.#over) return;
+    this.cancel();
+    this.#sink.onFailure(error);
+  }
+
+  /** No connection could be made, or none was free. */
+  onUnplaced(error: ProxyError): void {
+    this.#fail(error);
+  }
+
+  onInformational(status: number, section: FieldSection): void {
+    this.movedMs = this.#owner.nowMs();
+    if (!this.#over) this.#sink.onInformational(status, section);
+  }
+
+  onHead(status: number, section: FieldSection): void {
+    this.movedMs = this.#owner.nowMs();
+    this.answered = true;
+    if (!this.#over) this.#sink.onHead(status, section);
+  }
+
+  onData(bytes: Uint8Array, at: number, end: number): void {
+    if (this.#over) {
+      if (this.#stream !== null) this.#link?.connection.consumed(this.#stream, end - at);
+      return;
+    }
+    this.movedMs = this.#owner.nowMs();
+    this.#owedBytes += end - at;
+    // The socket's memory is reused after the call; the receiver keeps what it is given.
+    this.#full = !this.#sink.onBody(copyOf(bytes, at, end));
+    if (!this.#full) this.#giveCredit();
+  }
+
+  onTrailers(section: FieldSection): void {
+    if (!this.#over) this.#sink.onTrailers(section);
+  }
+
+  onEnd(): void {
+    if (this.#over) return;
+    this.#giveCredit();
+    const link = this.#link;
+    const stream = this.#stream;
+    const unfinished = this.request.body !== null && !this.#bodyEnded;
+    this.#finish();
+    // RFC 9113 8.1: an answer may end before its request; the rest of the request is not wanted then.
+    if (unfinished && stream !== null) link?.connection.reset(stream);
+    this.#sink.onEnd();
+  }
+
+  onReset(code: number, surelyNotProcessed: boolean): void {
+    if (this.#over) return;
+    const { address } = this.request.backend;
+    const untouched = surelyNotProcessed && !this.#pulled && !this.answered;
+    if (untouched && this.#moves < MOVES_MAX) {
+      this.#moves += 1;
+      this.#link = null;
+      this.#stream = null;
+      if (this.#owner.repeat(this)) return;
+    }
+    const failure = this.#link?.failureError ?? null;
+    const reset = failure ?? new ProxyError("UPSTREAM_RESET", `${address} reset the stream (code ${code})`);
+    this.#fail(untouched ? new ProxyError("UPSTREAM_REFUSED", reset.message, { cause: reset }) : reset);
+  }
+
+  onWritable(): void {
+    this.#pump();
+    this.#link?.wake();
+  }
+
+  #giveCredit(): void {
+    if (this.#owedBytes === 0 || this.#stream === null || this.#link === null) return;
+    this.#link.connection.consumed(this.#stream, this.#owedBytes);
+    this.#owedBytes = 0;
+    this.#link.wake();
+  }
+
+  #pump(): void {
+    const { body } = this.request;
+    const stream = this.#stream;
+    const connection = this.#link?.connection;
+    if (this.#over || this.#bodyEnded || body === null || stream === null || connection === undefined) return;
+    while (!stream.isReset) {
+      this.#piece ??= body.pull();
+      if (this.#piece === null) break;
+      this.#pulled = true;
+      this.movedMs = this.#owner.nowMs();
+      const last = body.state === "ended";
+      this.#pieceAt += connection.send(stream, this.#piece, this.#pieceAt, this.#piece.length, last);
+      if (this.#pieceAt < this.#piece.length) break;
+      this.#piece = null;
+      this.#pieceAt = 0;
+      if (last) return this.#endBody();
+    }
+    if (this.#piece === null && body.state === "ended" && !stream.isReset) {
+      connection.send(stream, NOTHING, 0, 0, true);
+      this.#endBody();
+    }
+    this.#link?.wake();
+  }
+
+  #endBody(): void {
+    this.#bodyEnded = true;
+    if (this.request.body !== null) this.request.body.onReadable = null;
+    this.#link?.wake();
+  }
+
+  #fail(error: ProxyError): void {
+    if (this.#over) return;
+    this.#finish();
+    this.#sink.onFailure(error);
+  }
+
+  #finish(): void {
+    this.#over = true;
+    this.#piece = null;
+    if (this.request.body !== null) this.request.body.onReadable = null;
+    this.#owner.forget(this);
+  }
+}
+
+const NOTHING = new Uint8Array(0);

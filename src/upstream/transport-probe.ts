@@ -1,0 +1,79 @@
+/** A health probe through a transport: what requests can reach is what is healthy. */
+import type { BackendSettings, PoolSettings } from "../config/snapshot.ts";
+import type { ProxyError } from "../core/error.ts";
+import { FieldWriter } from "../core/fields.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { ResponseSink, Upstream, UpstreamCall } from "../proxy/ports.ts";
+import type { Timers } from "../runtime/timers.ts";
+import { isHealthyStatus, type Probe, PROBE_USER_AGENT, type ProbeResult } from "./probe.ts";
+
+/** Probes over whatever transport a backend has. */
+export function transportProbe(
+  upstreamOf: (pool: PoolSettings, backend: BackendSettings) => Upstream,
+  timers: Timers,
+): Probe {
+  return (pool, backend) =>
+    new Promise((resolve) => {
+      const check = backend.healthCheck;
+      if (check === null) return resolve({ ok: true, reason: "not checked" });
+      const writer = new FieldWriter();
+      writer.begin();
+      writer.add("user-agent", PROBE_USER_AGENT);
+      const listener = new ProbeListener(resolve);
+      const authority = backend.host.includes(":")
+        ? `[${backend.host}]:${backend.port}`
+        : `${backend.host}:${backend.port}`;
+      const request = { pool, backend, method: "GET", path: check.path, authority, fields: writer.toSection() };
+      listener.call = upstreamOf(pool, backend).start({ ...request, body: null, contentLengthBytes: -1 }, listener);
+      const timer = timers.after(check.timeoutMs, () => listener.onLate(check.timeoutMs));
+      listener.onDecided = () => timer.stop();
+    });
+}
+
+/** Decides at the head; a short body is read to its end, so that the connection can be used again. */
+class ProbeListener implements ResponseSink {
+  call: UpstreamCall | null = null;
+  onDecided: (() => void) | null = null;
+  readonly #resolve: (result: ProbeResult) => void;
+  #bodyBytes = 0;
+
+  constructor(resolve: (result: ProbeResult) => void) {
+    this.#resolve = resolve;
+  }
+
+  onInformational(): void {
+    // Not an answer yet.
+  }
+
+  onHead(status: number): void {
+    this.#decide({ ok: isHealthyStatus(status), reason: `status ${status}` });
+  }
+
+  onBody(piece: Uint8Array): boolean {
+    this.#bodyBytes += piece.length;
+    if (this.#bodyBytes > LIMITS.probeBodyBytesMax) this.call?.cancel();
+    return true;
+  }
+
+  onTrailers(): void {
+    // Of no interest.
+  }
+
+  onEnd(): void {
+    // Decided at the head.
+  }
+
+  onFailure(error: ProxyError): void {
+    this.#decide({ ok: false, reason: error.message });
+  }
+
+  onLate(timeoutMs: number): void {
+    this.#decide({ ok: false, reason: `no answer within ${timeoutMs} ms` });
+    this.call?.cancel();
+  }
+
+  #decide(result: ProbeResult): void {
+    this.onDecided?.();
+    this.#resolve(result);
+  }
+}
