@@ -18,9 +18,12 @@ import { fetchHttp3 } from "../interop/bun-fetch.ts";
 import { trustOf } from "./pairs.ts";
 
 const MEBIBYTE = 1024 * 1024;
-const STUCK_BYTES = 64 * MEBIBYTE;
-/** The kernel's buffers of two connections, two HTTP/2 windows of 16 MiB and the client's own of 6; seen: 5 to 32. */
-const HELD_BYTES_MAX = 48 * MEBIBYTE;
+const STUCK_BYTES = 96 * MEBIBYTE;
+/**
+ * Over HTTP/2 Bun's fetch has a window of 16 MiB and hands over what has come in one piece: one piece waits with us, one in fetch,
+ * one on its way. The kernel's buffers and the client's window are a few MiB each. Seen: 5 to 48 MiB.
+ */
+const HELD_BYTES_MAX = 64 * MEBIBYTE;
 const OTHER_BYTES = MEBIBYTE;
 /** So many other bodies in a row without a byte of the stuck one. */
 const STILL_ROUNDS = 10;

@@ -97,11 +97,12 @@ describe.skipIf(aioquicPython === null)(
     });
 
     test("does not wait for idle connections", async () => {
-      const proxy = await startProxy({ pools: [{ prefix: "/", backends: ["127.0.0.1:9"] }] });
+      const proxy = await startProxy({ pools: [{ prefix: "/nowhere", backends: ["127.0.0.1:9"] }] });
       const run = startAioquic({
         port: proxy.port,
         connections: 20,
-        steps: [{ do: "say", text: "here" }, { do: "wait_closed" }],
+        // A client holds its connection for made before the proxy does; an answer makes both sure.
+        steps: [{ do: "request", path: "/x" }, { do: "say", text: "here" }, { do: "wait_closed" }],
       });
       for (let connection = 0; connection < 20; connection++) await run.event("said", { connection });
       expect(await stoppedLine(proxy.process)).toMatchObject({ code: 0, native_handles: 0 });
