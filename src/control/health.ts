@@ -37,6 +37,9 @@ export class HealthMonitor {
   /** One byte per backend of each pool, by pool index: 1 may be used. Backends without a check are always 1. */
   readonly usable: readonly Uint8Array[];
   readonly #parts: HealthParts;
+  readonly #pools: readonly PoolSettings[];
+  /** When each backend was last said to be out of reach. */
+  readonly #toldMs = new Map<BackendSettings, number>();
   readonly #watched: readonly (Watched | null)[][];
   readonly #waiting: Watched[] = [];
   #running = 0;
@@ -44,6 +47,7 @@ export class HealthMonitor {
 
   constructor(pools: readonly PoolSettings[], parts: HealthParts) {
     this.#parts = parts;
+    this.#pools = pools;
     this.usable = pools.map((pool) => new Uint8Array(pool.backends.length).fill(1));
     this.#watched = pools.map((pool, i) => pool.backends.map((_, index) => this.#watch(pool, index, this.usable[i])));
   }
@@ -61,12 +65,25 @@ export class HealthMonitor {
 
   /** A request could not reach a backend: evidence, and a reason to ask soon. */
   onUnreachable(poolIndex: number, backendIndex: number, error: ProxyError): void {
+    this.#tell(poolIndex, backendIndex, error);
     const watched = this.#watched[poolIndex]?.[backendIndex] ?? null;
     if (watched === null || this.#stopped) return;
     const nowMs = this.#parts.timers.nowMs();
     if (watched.verdict.onConnectFailure(nowMs)) this.#report(watched, error.message);
     watched.schedule.hurry(nowMs);
     if (watched.state === "planned") this.#plan(watched);
+  }
+
+  /** A request may still have been served by another backend, and then nothing else would say that this one is down. */
+  #tell(poolIndex: number, backendIndex: number, error: ProxyError): void {
+    const pool = this.#pools[poolIndex];
+    const backend = pool?.backends[backendIndex];
+    if (pool === undefined || backend === undefined || this.#stopped) return;
+    const nowMs = this.#parts.timers.nowMs();
+    if (nowMs - (this.#toldMs.get(backend) ?? -Infinity) < LIMITS.unreachableLineMsMin) return;
+    this.#toldMs.set(backend, nowMs);
+    const fields = { upstream: pool.name, backend: backend.id, address: backend.address, error: error.code };
+    this.#parts.log.warn(`backend cannot be reached: ${error.message}`, fields);
   }
 
   #watch(pool: PoolSettings, index: number, usable: Uint8Array | undefined): Watched | null {

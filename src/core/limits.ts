@@ -111,6 +111,8 @@ export const LIMITS = {
   h1OutputBytesMax: 64 * 1024,
   /** Bytes of a probe's answer that are read so that its connection can be used again; more closes it. */
   probeBodyBytesMax: 64 * 1024,
+  /** Least time between two log lines that say one backend cannot be reached by requests. */
+  unreachableLineMsMin: 1000,
   /** Health probes under way at once in a process; those beyond it wait for one to end. */
   probesAtOnceMax: 64,
   /** Bytes of one log write: what collected while the write before it ran. */

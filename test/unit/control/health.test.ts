@@ -189,7 +189,18 @@ describe("HealthMonitor", () => {
     expect(probes.asked.length).toBe(2);
     await probes.answer(false);
     expect(usable[0]).toBe(0);
-    expect(log.lines[0]?.fields["reason"]).toContain("connection refused");
+    expect(log.lines.at(-1)?.fields["reason"]).toContain("connection refused");
+  });
+
+  test("a backend out of reach is told of at once, whether it is checked or not, and once a second at most", () => {
+    const { timers, monitor, log } = make(1);
+    const told = (): number => log.lines.filter(({ msg }) => msg.includes("connection refused")).length;
+    monitor.onUnreachable(0, 1, refused);
+    monitor.onUnreachable(0, 1, refused);
+    expect([told(), log.lines[0]?.level, log.lines[0]?.fields["backend"]]).toEqual([1, "warn", "unchecked"]);
+    timers.advance(LIMITS.unreachableLineMsMin);
+    monitor.onUnreachable(0, 1, refused);
+    expect(told()).toBe(2);
   });
 
   test("requests that cannot connect while a probe runs or waits start no second one", async () => {
