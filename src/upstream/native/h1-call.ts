@@ -5,6 +5,7 @@ import type { FieldSection } from "../../core/fields.ts";
 import type { ExchangeSink } from "../../h1/connection.ts";
 import { type H1Fault, H1_FAULTS } from "../../h1/faults.ts";
 import type { ResponseSink, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";
+import type { TimedCall } from "./deadlines.ts";
 import type { H1Link } from "./h1-link.ts";
 
 /** What calls report to. */
@@ -20,7 +21,7 @@ export interface H1CallOwner {
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
 /** A call. */
-export class H1Call implements UpstreamCall, ExchangeSink {
+export class H1Call implements UpstreamCall, TimedCall, ExchangeSink {
   readonly request: UpstreamRequest;
   /** When something last moved. */
   movedMs: number;
@@ -44,6 +45,11 @@ export class H1Call implements UpstreamCall, ExchangeSink {
   /** True while the receiver has no room: the backend is not the one who is slow. */
   get waitsForReceiver(): boolean {
     return this.#full;
+  }
+
+  /** The connection has room for a body that the client does not send. */
+  get waitsForClient(): boolean {
+    return this.#link !== null && this.request.body?.state === "open" && !this.#link.machine.isFull;
   }
 
   /** The link is open and this call's. */

@@ -6,6 +6,7 @@ import { LIMITS } from "../../core/limits.ts";
 import type { ResponseSink, TransportAbilities, Upstream, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";
 import type { ConnectStream, StreamTarget } from "../../runtime/streams.ts";
 import type { TimerHandle, Timers } from "../../runtime/timers.ts";
+import { expireLate } from "./deadlines.ts";
 import { H1Call, type H1CallOwner } from "./h1-call.ts";
 import { H1Link, type LinkOwner } from "./h1-link.ts";
 
@@ -126,17 +127,6 @@ class H1Pool implements LinkOwner, H1CallOwner {
 
   sweep(nowMs: number): void {
     this.closeIdle(nowMs - LIMITS.upstreamIdleMsMax);
-    const { backendResponseHeadMs, backendBodyIdleMs } = this.#parts.timeouts;
-    for (const call of this.#calls) {
-      const waitedMs = nowMs - call.movedMs;
-      if (call.waitsForReceiver) continue;
-      const { address } = call.request.backend;
-      if (!call.answered && waitedMs > backendResponseHeadMs)
-        call.expire(
-          new ProxyError("UPSTREAM_HEAD_TIMEOUT", `no answer from ${address} within ${backendResponseHeadMs} ms`),
-        );
-      else if (call.answered && waitedMs > backendBodyIdleMs)
-        call.expire(new ProxyError("UPSTREAM_BODY_TIMEOUT", `nothing from ${address} for ${backendBodyIdleMs} ms`));
-    }
+    expireLate(this.#calls, nowMs, this.#parts.timeouts, this.counters);
   }
 }

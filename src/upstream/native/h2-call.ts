@@ -4,6 +4,7 @@ import { copyOf } from "../../core/bytes.ts";
 import type { FieldSection } from "../../core/fields.ts";
 import type { H2Stream, H2StreamSink } from "../../h2/stream.ts";
 import type { ResponseSink, Upstream, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";
+import type { TimedCall } from "./deadlines.ts";
 import type { H2Link } from "./h2-link.ts";
 
 /** What calls report to. */
@@ -19,7 +20,7 @@ export interface H2CallOwner {
 const MOVES_MAX = 1;
 
 /** A call. */
-export class H2Call implements UpstreamCall, H2StreamSink {
+export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
   readonly request: UpstreamRequest;
   /** When something last moved. */
   movedMs: number;
@@ -51,6 +52,11 @@ export class H2Call implements UpstreamCall, H2StreamSink {
   /** True while the receiver has no room: the backend is not the one who is slow. */
   get waitsForReceiver(): boolean {
     return this.#full;
+  }
+
+  /** The connection has room for a body that the client does not send. */
+  get waitsForClient(): boolean {
+    return this.#stream !== null && this.request.body?.state === "open" && this.#piece === null;
   }
 
   /** Opens the stream on a connection. False: it takes none now. */

@@ -7,6 +7,7 @@ import { LIMITS } from "../../core/limits.ts";
 import type { ResponseSink, TransportAbilities, Upstream, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";
 import type { ConnectStream, StreamTarget } from "../../runtime/streams.ts";
 import type { TimerHandle, Timers } from "../../runtime/timers.ts";
+import { expireLate } from "./deadlines.ts";
 import { H2Call, type H2CallOwner } from "./h2-call.ts";
 import { H2Link, type H2LinkOwner } from "./h2-link.ts";
 
@@ -153,17 +154,7 @@ class H2Pool implements H2LinkOwner, H2CallOwner {
       if (link.isUsable && link.connection.streams.count === 0 && nowMs - link.idleSinceMs > LIMITS.upstreamIdleMsMax)
         link.drain();
     }
-    const { backendResponseHeadMs, backendBodyIdleMs } = this.#parts.timeouts;
-    for (const call of this.#calls) {
-      if (call.waitsForReceiver) continue;
-      const waitedMs = nowMs - call.movedMs;
-      if (!call.answered && waitedMs > backendResponseHeadMs)
-        call.expire(
-          new ProxyError("UPSTREAM_HEAD_TIMEOUT", `no answer from ${this.where} within ${backendResponseHeadMs} ms`),
-        );
-      else if (call.answered && waitedMs > backendBodyIdleMs)
-        call.expire(new ProxyError("UPSTREAM_BODY_TIMEOUT", `nothing from ${this.where} for ${backendBodyIdleMs} ms`));
-    }
+    expireLate(this.#calls, nowMs, this.#parts.timeouts, this.counters);
   }
 
   /** Few connections are cheapest: the first with room takes the call; another is made only when all are full. */
