@@ -49,7 +49,7 @@ const RESPONSE: readonly (readonly [string, string])[] = [
   ["cache-control", "max-age=60"],
 ];
 
-const CONTEXT = { clientIp: "192.0.2.17", requestId: "01931b2f-6c1e-7c3a-9d52-0f6f3f7a1c11" };
+const CONTEXT = { clientIp: "192.0.2.17", requestId: "01931b2f-6c1e-7c3a-9d52-0f6f3f7a1c11", takesTrailers: false };
 
 /** Flat as the native side writes it: the bytes follow the table at once. */
 function flatOf(fields: readonly (readonly [string, string])[]): Uint8Array {

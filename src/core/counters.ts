@@ -42,6 +42,7 @@ export class Counters {
   requestsAborted = 0;
   retries = 0;
   responsesReset = 0;
+  informationalDropped = 0;
 
   // Upstream and health.
   upstreamAttempts = 0;

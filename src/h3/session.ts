@@ -150,10 +150,13 @@ export class Http3Session implements SessionDriver, StreamHost {
     this.#begin(streamId, this.engine.section, this.engine.moreFrames);
   }
 
-  /** A second section on a stream. Nothing passes trailers on yet, but what may not stand in them is refused all the same. */
+  /** A second section on a stream; its end follows. */
   #onTrailers(stream: RequestStream): void {
     const section = this.engine.section === null ? null : FieldSection.from(this.engine.section);
-    if (section !== null && readTrailers(section) === null) return;
+    if (section !== null && readTrailers(section) === null) {
+      stream.onTrailers(section);
+      return;
+    }
     this.#host.counters.requestsMalformed += 1;
     stream.onAborted("malformed");
   }

@@ -3,6 +3,7 @@
  * the client that nobody asked for, and what the client does not take is kept here, bounded by the writer who is told to stop.
  */
 import { assert } from "../core/assert.ts";
+import type { FieldSection } from "../core/fields.ts";
 import { type EngineSession, SECTION, type SectionKind, STREAM } from "../quic/engine.ts";
 import { H3_CODE } from "./codes.ts";
 
@@ -48,6 +49,8 @@ export class RequestStream {
   /** Called when `pull` may have something new to say. */
   onReadable: (() => void) | null = null;
   owner: StreamOwner | null = null;
+  /** What followed the request's body; see `BodySource`. */
+  trailers: FieldSection | null = null;
   /** Body bytes read from the client. */
   receivedBytes = 0;
   /** Body bytes taken for the client. */
@@ -128,6 +131,7 @@ export class RequestStream {
   /** Writes an informational head. `section` is only read during the call. */
   sendInformational(section: Uint8Array): void {
     assert(!this.#headSent, "informational heads come before the final one");
+    if (this.#dead) return;
     this.#write(section, SECTION.head, false);
   }
 
@@ -170,6 +174,11 @@ export class RequestStream {
     if (this.#bodyState !== "open") return;
     this.#readable = true;
     this.onReadable?.();
+  }
+
+  /** From the session: fields after the body, checked. The stream's end is told after them. */
+  onTrailers(section: FieldSection): void {
+    this.trailers = section;
   }
 
   /** From the session: the client has ended its side. Bytes that were not pulled yet still come first. */

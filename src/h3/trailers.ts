@@ -12,10 +12,15 @@ import { Malformed, type MalformedReason } from "./head.ts";
 export function readTrailers(section: FieldSection): Malformed | null {
   if (section.count > LIMITS.fieldsPerSectionMax) return new Malformed("too-many-fields");
   for (let i = 0; i < section.count; i++) {
-    const fault = trailerNameFault(section, i) ?? valueFault(section.bytes, section.valueAt(i), section.valueEnd(i));
+    const fault = trailerFaultAt(section, i);
     if (fault !== null) return new Malformed(fault);
   }
   return null;
+}
+
+/** What is wrong with field `i` of trailers; null when it may stand there. */
+export function trailerFaultAt(section: FieldSection, i: number): MalformedReason | null {
+  return trailerNameFault(section, i) ?? valueFault(section.bytes, section.valueAt(i), section.valueEnd(i));
 }
 
 const COLON = 0x3a;

@@ -9,7 +9,7 @@
 import type { BackendSettings } from "../config/snapshot.ts";
 import type { HashKeyRequest } from "../balance/hash-key.ts";
 import { NO_BACKEND, NONE_EXCLUDED } from "../balance/policy.ts";
-import { type ErrorCode, ProxyError } from "../core/error.ts";
+import { ProxyError } from "../core/error.ts";
 import type { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
 import { H3_CODE } from "../h3/codes.ts";
@@ -19,8 +19,16 @@ import { matchRoute, NO_ROUTE } from "../route/match.ts";
 import type { Client, Generation, Services } from "./context.ts";
 import { encodeAscii, failureText, writeFailureHead } from "./failure.ts";
 import type { Pool } from "./pool.ts";
-import type { ResponseSink, UpstreamCall } from "./ports.ts";
-import { requestIdOf, writeRequestFields, writeResponseFields } from "./rewrite.ts";
+import type { ResponseSink, Upstream, UpstreamCall } from "./ports.ts";
+import { mayTryAgain, showsUnreachable } from "./retry.ts";
+import {
+  requestIdOf,
+  writeInformationalFields,
+  writeRequestFields,
+  writeResponseFields,
+  writeResponseTrailers,
+} from "./rewrite.ts";
+import type { UpstreamFailure } from "./upstream-failure.ts";
 
 /** One request with its answer. */
 export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
@@ -42,6 +50,8 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
   #error: ProxyError | null = null;
   /** The head has ended the response already: no body belongs to it. */
   #bodyless = false;
+  /** The response was ended by its trailers. */
+  #ended = false;
   #over = false;
 
   constructor(services: Services, generation: Generation, client: Client, stream: RequestStream, head: RequestHead) {
@@ -58,7 +68,7 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     this.#admit();
     if (!this.#route()) this.#fail(new ProxyError("NO_ROUTE", "no route takes this request"));
     else if (!this.#balance(NONE_EXCLUDED)) this.#fail(this.#noBackend());
-    else this.#attempt(this.#prepare());
+    else this.#attempt();
   }
 
   /** Admit: the stream answers to this exchange from here on. */
@@ -89,14 +99,15 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
   }
 
   /** Prepare: the fields for this backend, made anew for each attempt. */
-  #prepare(): FieldSection {
+  #prepare(upstream: Upstream): FieldSection {
     const { writer } = this.#services;
-    writeRequestFields(this.#head, writer, { clientIp: this.#client.ip, requestId: this.#requestId });
+    const takesTrailers = upstream.abilities.trailers;
+    writeRequestFields(this.#head, writer, { clientIp: this.#client.ip, requestId: this.#requestId, takesTrailers });
     return writer.toSection();
   }
 
   /** Attempt: hands the request to the transport, which answers by the sink's calls below. */
-  #attempt(fields: FieldSection): void {
+  #attempt(): void {
     const pool = this.#pool;
     const backend = this.#backend;
     if (pool === null || backend === null) return;
@@ -104,14 +115,15 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     const attempt = this.#attempts;
     this.#services.counters.upstreamAttempts += 1;
     const hasBody = this.#stream.state !== "ended";
-    const call = this.#generation.upstreamOf(pool.settings, backend).start(
+    const upstream = this.#generation.upstreamOf(pool.settings, backend);
+    const call = upstream.start(
       {
         pool: pool.settings,
         backend,
         method: this.#head.method,
         path: this.#head.path,
         authority: this.#head.authority,
-        fields,
+        fields: this.#prepare(upstream),
         body: hasBody ? this.#stream : null,
         contentLengthBytes: this.#head.contentLengthBytes,
       },
@@ -125,7 +137,7 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
   }
 
   /** Judge: what a failed attempt means. */
-  onFailure(error: ProxyError): void {
+  onFailure(error: UpstreamFailure): void {
     if (this.#over) return;
     this.#call = null;
     // The head was the whole answer: what becomes of the attempt changes nothing for the client.
@@ -138,20 +150,14 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     }
     const { counters } = this.#services;
     counters.upstreamFailures += 1;
-    if (error.retry === "safe" && UNREACHABLE.has(error.code))
-      this.#generation.onUnreachable(this.#poolIndex, this.#backendIndex, error);
-    if (!this.#mayRetry(error) || !this.#balance(this.#backendIndex)) {
+    if (showsUnreachable(error)) this.#generation.onUnreachable(this.#poolIndex, this.#backendIndex, error);
+    const mayRetry = mayTryAgain(error, this.#head.method, this.#stream, this.#attempts);
+    if (!mayRetry || !this.#balance(this.#backendIndex)) {
       this.#fail(error);
       return;
     }
     counters.retries += 1;
-    this.#attempt(this.#prepare());
-  }
-
-  #mayRetry(error: ProxyError): boolean {
-    const { headSent, receivedBytes, state } = this.#stream;
-    const untouched = !headSent && receivedBytes === 0 && state !== "broken";
-    return error.retry === "safe" && untouched && this.#attempts < LIMITS.attemptsPerRequestMax;
+    this.#attempt();
   }
 
   /** Respond: the head. */
@@ -170,8 +176,12 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     this.#stream.sendHead(writer.finish(), this.#bodyless);
   }
 
-  onInformational(): void {
-    // Passed on by a later version; a transport that can see them declares it.
+  /** A 1xx that cannot be passed on is left out: the final head is still to come, and is what the client waits for. */
+  onInformational(status: number, fields: FieldSection): void {
+    if (this.#over || this.#stream.headSent) return;
+    const { writer, counters } = this.#services;
+    if (writeInformationalFields(status, fields, writer)) this.#stream.sendInformational(writer.finish());
+    else counters.informationalDropped += 1;
   }
 
   onBody(piece: Uint8Array): boolean {
@@ -180,14 +190,23 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     return !this.#over && this.#stream.sendBody(piece);
   }
 
+  /** Trailers end the response with them; `onEnd` follows and finds it ended. */
   onTrailers(fields: FieldSection): void {
-    // Passed on by a later version.
-    void fields;
+    if (this.#over || this.#bodyless) return;
+    const { writer } = this.#services;
+    const fault = writeResponseTrailers(fields, writer);
+    if (fault !== null) {
+      this.#call?.cancel();
+      this.#fail(new ProxyError("UPSTREAM_PROTOCOL", `the backend's trailers cannot be passed on: ${fault}`));
+    } else if (writer.count > 0) {
+      this.#ended = true;
+      this.#stream.sendTrailers(writer.finish());
+    }
   }
 
   onEnd(): void {
     this.#call = null;
-    if (!this.#over && !this.#bodyless) this.#stream.end();
+    if (!this.#over && !this.#bodyless && !this.#ended) this.#stream.end();
   }
 
   /** The client's connection has taken the whole answer. */
@@ -294,12 +313,3 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
 
 /** For logs and metrics only: the client went away first (nginx's number; no answer is sent). */
 const CLIENT_GONE_STATUS = 499;
-
-/** What counts as evidence against a backend's health: it could not be reached. One that refuses a stream was. */
-const UNREACHABLE: ReadonlySet<ErrorCode> = new Set([
-  "UPSTREAM_REFUSED",
-  "UPSTREAM_UNREACHABLE",
-  "UPSTREAM_NAME",
-  "UPSTREAM_TLS",
-  "UPSTREAM_CONNECT_TIMEOUT",
-]);

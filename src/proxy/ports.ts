@@ -5,6 +5,7 @@
 import type { FieldSection } from "../core/fields.ts";
 import type { ProxyError } from "../core/error.ts";
 import type { BackendSettings, PoolSettings } from "../config/snapshot.ts";
+import type { UpstreamFailure } from "./upstream-failure.ts";
 
 /** A request body, pulled. The reader sets `onReadable` and calls `pull` until it says `null`. */
 export interface BodySource {
@@ -12,6 +13,8 @@ export interface BodySource {
   pull(): Uint8Array | null;
   /** `open`: more may come. `ended`: all was pulled. `broken`: the client reset the stream or went away. */
   readonly state: "open" | "ended" | "broken";
+  /** Fields that followed the body; null before its end and when there were none. A transport that cannot send them leaves them. */
+  readonly trailers: FieldSection | null;
   /** Called when `pull` may have something new to say: a piece, the end or a break. */
   onReadable: (() => void) | null;
   /** The reader wants no more: the client is asked to stop sending. */
@@ -37,7 +40,7 @@ export interface UpstreamRequest {
 
 /** Where a transport delivers the answer. Exactly one of `onEnd` and `onFailure` is called last, unless the call was cancelled. */
 export interface ResponseSink {
-  /** 1xx other than 101. A transport that cannot see them never calls it. */
+  /** 1xx other than 101, before the head, any number. `fields` has no pseudo-fields and is valid only during the call. */
   onInformational(status: number, fields: FieldSection): void;
   /** The final head, once. `fields` has no pseudo-fields and is valid only during the call. */
   onHead(status: number, fields: FieldSection): void;
@@ -46,9 +49,10 @@ export interface ResponseSink {
    * A transport may deliver one more piece after a false.
    */
   onBody(piece: Uint8Array): boolean;
+  /** At most once, right before `onEnd`; `fields` as with `onHead`. */
   onTrailers(fields: FieldSection): void;
   onEnd(): void;
-  onFailure(error: ProxyError): void;
+  onFailure(failure: UpstreamFailure): void;
 }
 
 /** A request under way. */
@@ -61,8 +65,11 @@ export interface UpstreamCall {
 
 /** What a transport can do beyond the least; the contract suite reads it, so that a gap is declared and not discovered. */
 export interface TransportAbilities {
+  /** Passes trailers on, both ways. */
   readonly trailers: boolean;
+  /** Hears of 1xx. */
   readonly informational: boolean;
+  /** The response may begin and flow while the request's body still does. */
   readonly fullDuplex: boolean;
 }
 

@@ -4,9 +4,11 @@
  */
 import { FIELD, type FieldName, fieldSet, UNKNOWN_FIELD } from "../core/field-names.ts";
 import type { FieldSection, FieldWriter } from "../core/fields.ts";
-import type { RequestHead } from "../h3/head.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { MalformedReason, RequestHead } from "../h3/head.ts";
 import { connectionOptions, HOP_BY_HOP, isListed } from "../h3/hop-by-hop.ts";
 import { readResponseFields, type ResponseFault } from "../h3/response-head.ts";
+import { trailerFaultAt } from "../h3/trailers.ts";
 
 /** What a backend is told beside the client's own fields. */
 export interface ForwardContext {
@@ -14,13 +16,15 @@ export interface ForwardContext {
   readonly clientIp: string;
   /** Goes along when the client sent no usable id of its own. */
   readonly requestId: string;
+  /** The way to the backend and back takes trailers, so the client's word that it wants them goes along (`te: trailers`). */
+  readonly takesTrailers: boolean;
 }
 
 /** The protocol a response came by, as Via wants it (RFC 9110 7.6.3). */
 export type ReceivedProtocol = "1.0" | "1.1" | "2" | "3";
 
 /**
- * Writes the fields for a backend: those of the request but for pseudo-fields, Host, hop-by-hop fields and TE, with cookie crumbs
+ * Writes the fields for a backend: those of the request but for pseudo-fields, Host and hop-by-hop fields, with cookie crumbs
  * joined (RFC 9114 4.2.1), one Content-Length in plain digits if there is one, and our Via, X-Forwarded-For, -Proto, -Host and
  * X-Request-Id in place of the client's. False when it lists too many connection options or does not fit; of an HTTP/3 head that
  * passed the validator neither is true.
@@ -49,6 +53,7 @@ export function writeRequestFields(head: RequestHead, into: FieldWriter, context
   into.add("x-forwarded-proto", "https");
   into.add("x-forwarded-host", head.authority);
   if (idAt < 0) into.add("x-request-id", context.requestId);
+  if (context.takesTrailers && wantsTrailers(fields)) into.add("te", "trailers");
   return !into.full;
 }
 
@@ -68,6 +73,28 @@ export function writeResponseFields(
   into.add("via", RESPONSE_VIA[received]);
   into.add("x-request-id", requestId);
   return into.full ? "section-too-large" : null;
+}
+
+/** Writes an interim head (1xx) for a client. False: it is none, or cannot be passed on. */
+export function writeInformationalFields(status: number, section: FieldSection, into: FieldWriter): boolean {
+  if (status < 100 || status > 199) return false;
+  const result = readResponseFields(status, section, into, NOT_FOR_CLIENTS);
+  return typeof result === "number" && into.sectionBytes <= LIMITS.responseHeadBytesMax;
+}
+
+/**
+ * Writes a backend's trailers for a client, without those that may not stand there (RFC 9110 6.5.1: they are discarded). Null
+ * when all is well, and nothing may be left; else why the message is malformed.
+ */
+export function writeResponseTrailers(section: FieldSection, into: FieldWriter): MalformedReason | null {
+  if (section.count > LIMITS.fieldsPerSectionMax) return "too-many-fields";
+  into.begin();
+  for (let i = 0; i < section.count; i++) {
+    const fault = trailerFaultAt(section, i);
+    if (fault === null) into.addFrom(section, i);
+    else if (fault !== "trailer-forbidden" && fault !== "connection-specific") return fault;
+  }
+  return into.full || into.sectionBytes > LIMITS.responseHeadBytesMax ? "section-too-large" : null;
 }
 
 /** The client's X-Request-Id if it is fit for logs and for others: the first one, 1 to 128 visible ASCII characters. Else null. */
@@ -109,6 +136,12 @@ const OURS_TO_TELL: readonly FieldName[] = [
 const NOT_FOR_BACKENDS = fieldSet([...OURS_TO_TELL, "host", "content-length", "proxy-authorization"]);
 
 const NOT_FOR_CLIENTS = fieldSet(["alt-svc", "x-request-id", "proxy-authenticate", "proxy-authentication-info"]);
+
+/** In HTTP/3 TE may say nothing but `trailers` (RFC 9114 4.2), which the validator has seen to. */
+function wantsTrailers(fields: FieldSection): boolean {
+  const at = fields.find(FIELD.te);
+  return at >= 0 && fields.valueIs(at, "trailers");
+}
 
 function goesToBackend(fields: FieldSection, i: number, crumbled: boolean): boolean {
   const id = fields.nameId(i);

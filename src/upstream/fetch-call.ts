@@ -5,9 +5,10 @@ import { ProxyError } from "../core/error.ts";
 import type { FieldWriter } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ResponseSink, UpstreamCall, UpstreamRequest } from "../proxy/ports.ts";
+import { type AttemptProgress, CUT_OFF, NOT_SENT, UNANSWERED, UpstreamFailure } from "../proxy/upstream-failure.ts";
 import { HTTP2_UNSUPPORTED, type RuntimeFetch } from "../runtime/fetch-options.ts";
 import type { Timers } from "../runtime/timers.ts";
-import { fetchError, fetchErrorCode } from "./fetch-errors.ts";
+import { fetchBreak, fetchErrorCode, fetchFailure } from "./fetch-errors.ts";
 import { requestPairs, writeFetched } from "./fetch-fields.ts";
 import { FETCH_METHODS, fetchTarget } from "./fetch-target.ts";
 import { firstWire, type Lane } from "./lane.ts";
@@ -96,10 +97,9 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   onUnreachable(lane: Lane, error: ProxyError, beganMs: number): void {
     if (lane !== this.#lane || this.#phase !== "sent" || this.#body !== null) return;
     if (this.#movedMs > beganMs || lane.reachedMs >= this.#movedMs) return;
-    // The request may have left on a connection that died since: only what may be repeated anyway is repeated.
-    const retry = SAFE_METHODS.has(this.#request.method) ? "safe" : "never";
     this.#stop();
-    this.#sink.onFailure(new ProxyError(error.code, error.message, { cause: error, retry }));
+    // The request may have left on a connection that died since.
+    this.#sink.onFailure(UpstreamFailure.of(error, UNANSWERED));
   }
 
   onBodyProgress(): void {
@@ -155,10 +155,10 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
       this.#send(target);
       return;
     }
-    const error = fetchError(thrown, this.#lane.backend.address);
+    const failure = fetchFailure(thrown, this.#lane.backend.address);
     // Another server may stand there when it comes back.
-    if (error.retry === "safe") this.#lane.wire = firstWire(this.#lane.backend);
-    this.#fail(error);
+    if (failure.processed === "no") this.#lane.wire = firstWire(this.#lane.backend);
+    this.#failWith(failure);
   }
 
   #onResponse(response: Response): void {
@@ -219,9 +219,8 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   #end(): void {
     if (this.#phase === "over") return;
     if (this.#expectedBytes > this.#receivedBytes) {
-      this.#fail(
-        this.#error("UPSTREAM_RESET", `body ended after ${this.#receivedBytes} of ${this.#expectedBytes} bytes`),
-      );
+      const what = `body ended after ${this.#receivedBytes} of ${this.#expectedBytes} bytes`;
+      this.#fail(this.#error("UPSTREAM_RESET", what));
       return;
     }
     // Fetch sends no more of a request whose answer is complete.
@@ -231,7 +230,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   }
 
   #onBroken(thrown: unknown): void {
-    if (this.#phase !== "over") this.#fail(fetchError(thrown, this.#lane.backend.address));
+    if (this.#phase !== "over") this.#failWith(fetchBreak(thrown, this.#lane.backend.address));
   }
 
   /** While the client is slow the backend is not late. */
@@ -271,9 +270,18 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   }
 
   #fail(error: ProxyError): void {
+    this.#failWith(UpstreamFailure.of(error, this.#progressAt(error)));
+  }
+
+  #failWith(failure: UpstreamFailure): void {
     if (this.#phase === "over") return;
     this.#stop();
-    this.#sink.onFailure(error);
+    this.#sink.onFailure(failure);
+  }
+
+  #progressAt({ code }: ProxyError): AttemptProgress {
+    if (this.#phase === "unsent" || code === "UPSTREAM_CONNECT_TIMEOUT") return NOT_SENT;
+    return this.#phase === "sent" ? UNANSWERED : CUT_OFF;
   }
 
   #error(code: "UPSTREAM_PROTOCOL" | "UPSTREAM_RESET" | TimeoutCode, what: string): ProxyError {
@@ -307,7 +315,6 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
 
 type TimeoutCode = "UPSTREAM_CONNECT_TIMEOUT" | "UPSTREAM_HEAD_TIMEOUT" | "UPSTREAM_BODY_TIMEOUT";
 
-const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 function isBodyless(method: string): boolean {
   return method === "GET" || method === "HEAD";
 }

@@ -2,15 +2,23 @@
  * What fetch throws, as our errors. Each line of the tables was provoked (`test/upstream/fetch-errors.test.ts`) or stands in
  * the runtime's list of error codes; `docs/errors.md` shows the same table to people.
  */
-import { ProxyError, type ErrorCode, type RetryAdvice } from "../core/error.ts";
+import { ProxyError, type ErrorCode } from "../core/error.ts";
 import { messageOf } from "../core/error.ts";
+import {
+  type AttemptProgress,
+  CUT_OFF,
+  NOT_SENT,
+  REFUSED,
+  UNANSWERED,
+  UpstreamFailure,
+} from "../proxy/upstream-failure.ts";
 
 /** What a code of the runtime means. */
 export interface FetchErrorMeaning {
   readonly code: ErrorCode;
   readonly text: string;
-  /** In place of the code's own advice. */
-  readonly retry?: RetryAdvice;
+  /** The backend said that it has not processed the request. */
+  readonly processed?: "no";
 }
 
 /** Codes of Bun 1.4.5. */
@@ -29,7 +37,7 @@ export const BUN_ERRORS: ReadonlyMap<string, FetchErrorMeaning> = new Map<string
   ["TLSHandshakeFailed", { code: "UPSTREAM_TLS", text: "TLS handshake failed" }],
   ["HTTP3HandshakeFailed", { code: "UPSTREAM_TLS", text: "QUIC handshake failed" }],
   ["ERR_TLS_CERT_ALTNAME_INVALID", { code: "UPSTREAM_TLS", text: "certificate is for another name" }],
-  ["HTTP2RefusedStream", { code: "UPSTREAM_RESET", text: "stream refused, not processed", retry: "safe" }],
+  ["HTTP2RefusedStream", { code: "UPSTREAM_RESET", text: "stream refused, not processed", processed: "no" }],
   // The backend may have begun its work.
   ["ECONNRESET", { code: "UPSTREAM_RESET", text: "connection closed before the answer was complete" }],
   ["EPIPE", { code: "UPSTREAM_RESET", text: "connection closed while sending" }],
@@ -53,9 +61,12 @@ export const BUN_ERRORS: ReadonlyMap<string, FetchErrorMeaning> = new Map<string
   ["HTTP2FlowControlError", { code: "UPSTREAM_PROTOCOL", text: "HTTP/2 flow control error" }],
   ["HTTP2EnhanceYourCalm", { code: "UPSTREAM_PROTOCOL", text: "HTTP/2 headers without end" }],
   ["HTTP2HeaderListTooLarge", { code: "UPSTREAM_PROTOCOL", text: "response head too large" }],
-  ["HTTP2Unsupported", { code: "UPSTREAM_PROTOCOL", text: "backend does not speak HTTP/2", retry: "safe" }],
+  ["HTTP2Unsupported", { code: "UPSTREAM_PROTOCOL", text: "backend does not speak HTTP/2", processed: "no" }],
   ["HTTP3ProtocolError", { code: "UPSTREAM_PROTOCOL", text: "HTTP/3 protocol error" }],
-  ["HTTP3Unsupported", { code: "UPSTREAM_PROTOCOL", text: "HTTP/3 cannot be used with these settings", retry: "safe" }],
+  [
+    "HTTP3Unsupported",
+    { code: "UPSTREAM_PROTOCOL", text: "HTTP/3 cannot be used with these settings", processed: "no" },
+  ],
 ]);
 
 /** Deno 2.9.6 gives no codes, only texts of the libraries below it. The first part that is found decides. */
@@ -85,9 +96,34 @@ export function fetchErrorCode(thrown: unknown): string {
 /** Our error for what fetch threw. `where` names the backend. An error of ours comes back as it is. */
 export function fetchError(thrown: unknown, where: string): ProxyError {
   if (thrown instanceof ProxyError) return thrown;
-  const { code, text, retry } = meaningOf(thrown);
-  return new ProxyError(code, `${where}: ${text}`, retry === undefined ? { cause: thrown } : { cause: thrown, retry });
+  const { code, text } = meaningOf(thrown);
+  return new ProxyError(code, `${where}: ${text}`, { cause: thrown });
 }
+
+/** The same as the failure of an attempt whose response has not begun. */
+export function fetchFailure(thrown: unknown, where: string): UpstreamFailure {
+  return UpstreamFailure.of(fetchError(thrown, where), progressOf(thrown));
+}
+
+/** The same once the response has begun. */
+export function fetchBreak(thrown: unknown, where: string): UpstreamFailure {
+  return UpstreamFailure.of(fetchError(thrown, where), CUT_OFF);
+}
+
+function progressOf(thrown: unknown): AttemptProgress {
+  if (thrown instanceof ProxyError) return UNANSWERED;
+  const { code, processed } = meaningOf(thrown);
+  if (CONNECTING.has(code)) return NOT_SENT;
+  return processed === "no" ? REFUSED : UNANSWERED;
+}
+
+/** What happens before a request can be sent. */
+const CONNECTING: ReadonlySet<ErrorCode> = new Set([
+  "UPSTREAM_REFUSED",
+  "UPSTREAM_UNREACHABLE",
+  "UPSTREAM_NAME",
+  "UPSTREAM_TLS",
+]);
 
 /** What is unknown may have come after the request was sent. */
 function meaningOf(thrown: unknown): FetchErrorMeaning {

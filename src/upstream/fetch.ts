@@ -15,6 +15,7 @@ import { ProxyError } from "../core/error.ts";
 import { FieldWriter } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ResponseSink, TransportAbilities, Upstream, UpstreamCall, UpstreamRequest } from "../proxy/ports.ts";
+import { NOT_SENT, UpstreamFailure } from "../proxy/upstream-failure.ts";
 import type { RuntimeFetch, TrustMaterial } from "../runtime/fetch-options.ts";
 import type { TimerHandle, Timers } from "../runtime/timers.ts";
 import type { Dial } from "./dial.ts";
@@ -68,7 +69,7 @@ export class FetchUpstream implements Upstream, CallOwner {
       const why = this.#closed
         ? "the transport is closed"
         : `backend ${request.backend.id} is not of this configuration`;
-      sink.onFailure(new ProxyError(this.#closed ? "DRAINING" : "INTERNAL", why));
+      sink.onFailure(new UpstreamFailure(this.#closed ? "DRAINING" : "INTERNAL", why, NOT_SENT));
       return OVER;
     }
     const call = new FetchCall(this, lane, request, sink);

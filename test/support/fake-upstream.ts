@@ -1,7 +1,14 @@
 /** A transport towards backends by script. What breaks the port's rules, on either side, throws at once. */
 import { assert } from "../../src/core/assert.ts";
-import { type ErrorCode, ProxyError, type RetryAdvice } from "../../src/core/error.ts";
+import type { ErrorCode } from "../../src/core/error.ts";
 import type { ResponseSink, Upstream, UpstreamCall, UpstreamRequest } from "../../src/proxy/ports.ts";
+import {
+  type AttemptProgress,
+  CUT_OFF,
+  NOT_SENT,
+  UNANSWERED,
+  UpstreamFailure,
+} from "../../src/proxy/upstream-failure.ts";
 import { type Field, fieldsOf, sectionOf } from "./sections.ts";
 
 /** One attempt, as the backend sees it. */
@@ -26,9 +33,9 @@ export class FakeCall implements UpstreamCall {
     return this.state !== "sent" && this.state !== "answering";
   }
 
-  inform(status: number): void {
+  inform(status: number, fields: readonly Field[] = []): void {
     assert(this.state === "sent", "informational heads come before the final one");
-    this.#sink.onInformational(status, sectionOf([]));
+    this.#sink.onInformational(status, sectionOf(fields));
   }
 
   head(status: number, fields: readonly Field[] = []): void {
@@ -56,10 +63,12 @@ export class FakeCall implements UpstreamCall {
     this.#sink.onEnd();
   }
 
-  fail(code: ErrorCode, retry?: RetryAdvice): void {
+  /** Without `progress`: what goes with the code at this point. */
+  fail(code: ErrorCode, progress?: AttemptProgress): void {
     assert(!this.over, "an attempt fails once");
+    const usual = this.state === "answering" ? CUT_OFF : UNSENT.has(code) ? NOT_SENT : UNANSWERED;
     this.state = "failed";
-    this.#sink.onFailure(new ProxyError(code, `scripted ${code}`, retry === undefined ? {} : { retry }));
+    this.#sink.onFailure(new UpstreamFailure(code, `scripted ${code}`, progress ?? usual));
   }
 
   resume(): void {
@@ -73,6 +82,14 @@ export class FakeCall implements UpstreamCall {
     this.state = "cancelled";
   }
 }
+
+const UNSENT: ReadonlySet<ErrorCode> = new Set([
+  "UPSTREAM_REFUSED",
+  "UPSTREAM_UNREACHABLE",
+  "UPSTREAM_NAME",
+  "UPSTREAM_TLS",
+  "UPSTREAM_CONNECT_TIMEOUT",
+]);
 
 /** Hands every attempt to the test. */
 export class FakeUpstream implements Upstream {

@@ -1,8 +1,8 @@
 /** What tests of a transport need: settings, requests, bodies that are pushed by hand, and a sink that remembers. */
 import type { BackendSettings, PoolSettings, TimeoutSettings, UpstreamTlsSettings } from "../../src/config/snapshot.ts";
-import type { ProxyError } from "../../src/core/error.ts";
 import type { FieldSection } from "../../src/core/fields.ts";
 import type { BodySource, ResponseSink, Upstream, UpstreamCall, UpstreamRequest } from "../../src/proxy/ports.ts";
+import type { UpstreamFailure } from "../../src/proxy/upstream-failure.ts";
 import { fieldsOf, sectionOf, type Field } from "./sections.ts";
 
 /** Time-outs long enough never to fire by themselves. */
@@ -65,6 +65,7 @@ export function requestTo(pool: PoolSettings, parts: RequestParts = {}): Upstrea
 /** A body that a test pushes piece by piece. */
 export class PushBody implements BodySource {
   onReadable: (() => void) | null = null;
+  trailers: FieldSection | null = null;
   stopped = false;
   /** Bytes given out, and questions for more. */
   pulled = 0;
@@ -93,8 +94,9 @@ export class PushBody implements BodySource {
     return this;
   }
 
-  end(how: "ended" | "broken" = "ended"): this {
+  end(how: "ended" | "broken" = "ended", trailers: readonly Field[] | null = null): this {
     this.#end = how;
+    this.trailers = trailers === null ? null : sectionOf(trailers);
     this.onReadable?.();
     return this;
   }
@@ -105,7 +107,9 @@ export class Outcome implements ResponseSink {
   status = 0;
   fields: Field[] = [];
   readonly pieces: Uint8Array[] = [];
-  failure: ProxyError | null = null;
+  failure: UpstreamFailure | null = null;
+  informational: (readonly [status: number, fields: readonly Field[]])[] = [];
+  trailers: Field[] | null = null;
   ended = false;
   /** Calls after the last one that may come. */
   late = 0;
@@ -149,8 +153,9 @@ export class Outcome implements ResponseSink {
     return promise;
   }
 
-  onInformational(): void {
+  onInformational(status: number, fields: FieldSection): void {
     this.#note();
+    this.informational.push([status, fieldsOf(fields)]);
   }
 
   onHead(status: number, fields: FieldSection): void {
@@ -167,8 +172,9 @@ export class Outcome implements ResponseSink {
     return this.hasRoom;
   }
 
-  onTrailers(): void {
+  onTrailers(fields: FieldSection): void {
     this.#note();
+    this.trailers = fieldsOf(fields);
   }
 
   onEnd(): void {
@@ -177,7 +183,7 @@ export class Outcome implements ResponseSink {
     this.#finish();
   }
 
-  onFailure(error: ProxyError): void {
+  onFailure(error: UpstreamFailure): void {
     this.#note();
     this.failure = error;
     this.#finish();

@@ -137,7 +137,7 @@ test.each(PROTOCOLS)("%s: a broken answer is a failure, before the head and afte
   const backend = await startBackend({ protocol });
   const { upstream, pool } = await makeFetch(backend.address);
   const before = await exchange(upstream, requestTo(pool, { path: "/reset-before" }));
-  expect([before.failure?.code, before.failure?.retry, before.status]).toEqual(["UPSTREAM_RESET", "never", 0]);
+  expect([before.failure?.code, before.failure?.processed, before.status]).toEqual(["UPSTREAM_RESET", "maybe", 0]);
   const mid = await exchange(upstream, requestTo(pool, { path: "/reset-mid?bytes=1000&length=2000" }));
   expect([mid.failure?.code, mid.ended]).toEqual(["UPSTREAM_RESET", false]);
   const unannounced = await exchange(upstream, requestTo(pool, { path: "/reset-mid?bytes=100000" }));

@@ -24,7 +24,7 @@ describe("fetch and deadlines", () => {
     timers.advance(4900);
     expect(outcome.failure).toBeNull();
     timers.advance(200);
-    expect([outcome.failure?.code, outcome.failure?.retry]).toEqual(["UPSTREAM_HEAD_TIMEOUT", "never"]);
+    expect([outcome.failure?.code, outcome.failure?.processed]).toEqual(["UPSTREAM_HEAD_TIMEOUT", "maybe"]);
     await waitUntil(() => backend.counts.aborted === 1);
     timers.advance(100);
     expect([counters.upstreamDeadlines, upstream.running, timers.waiting]).toEqual([1, 0, 0]);
@@ -98,7 +98,7 @@ describe("fetch and deadlines", () => {
     timers.advance(999);
     expect(outcome.failure).toBeNull();
     timers.advance(101);
-    expect([outcome.failure?.code, outcome.failure?.retry]).toEqual(["UPSTREAM_CONNECT_TIMEOUT", "safe"]);
+    expect([outcome.failure?.code, outcome.failure?.processed]).toEqual(["UPSTREAM_CONNECT_TIMEOUT", "no"]);
     expect([body.pulled, body.stopped]).toEqual([0, false]);
   });
 
@@ -122,8 +122,8 @@ describe("fetch and deadlines", () => {
     const later = begin(upstream, requestTo(pool));
     answer.resolve();
     await get.outcome.over;
-    expect([get.outcome.failure?.code, get.outcome.failure?.retry]).toEqual(["UPSTREAM_REFUSED", "safe"]);
-    expect([remove.outcome.failure?.code, remove.outcome.failure?.retry]).toEqual(["UPSTREAM_REFUSED", "never"]);
+    expect([get.outcome.failure?.code, get.outcome.failure?.processed]).toEqual(["UPSTREAM_REFUSED", "maybe"]);
+    expect([remove.outcome.failure?.code, remove.outcome.failure?.processed]).toEqual(["UPSTREAM_REFUSED", "maybe"]);
     expect(later.outcome.failure).toBeNull();
     later.call.cancel();
   });

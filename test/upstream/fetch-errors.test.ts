@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
-import type { ErrorCode, RetryAdvice } from "../../src/core/error.ts";
+import type { ErrorCode } from "../../src/core/error.ts";
 import { makeDevAuthority, makeDevCertificate } from "../../src/control/dev-cert.ts";
 import { runtimeFetch } from "../../src/runtime/fetch-options.ts";
 import { systemTimers } from "../../src/runtime/timers.ts";
@@ -21,7 +21,7 @@ interface Failure {
   /** What the runtime calls it. */
   readonly thrown: string;
   readonly code: ErrorCode;
-  readonly retry?: RetryAdvice;
+  readonly processed?: "no";
   /** The status that came before it. */
   readonly status?: number;
   /** Verify, but with no other authorities than the runtime's. */
@@ -34,76 +34,76 @@ const OK = "HTTP/1.1 200 OK\r\n";
 const CHUNKED = `${OK}Transfer-Encoding: chunked\r\n\r\n`;
 
 const FAILURES: readonly Failure[] = [
-  { what: "nobody listens", address: nobody, thrown: "ECONNREFUSED", code: "UPSTREAM_REFUSED", retry: "safe" },
+  { what: "nobody listens", address: nobody, thrown: "ECONNREFUSED", code: "UPSTREAM_REFUSED", processed: "no" },
   {
     what: "nobody listens, TLS",
     address: async () => `https://${await nobody()}`,
     thrown: "ECONNREFUSED",
     code: "UPSTREAM_REFUSED",
-    retry: "safe",
+    processed: "no",
   },
   {
     what: "no route",
     address: async () => "http://255.255.255.255:80",
     thrown: "ENETUNREACH",
     code: "UPSTREAM_UNREACHABLE",
-    retry: "safe",
+    processed: "no",
   },
   {
     what: "name unknown",
     address: async () => "http://nobody.invalid:80",
     thrown: "ENOTFOUND",
     code: "UPSTREAM_NAME",
-    retry: "safe",
+    processed: "no",
   },
   {
     what: "name unknown, TLS",
     address: async () => "https://nobody.invalid:80",
     thrown: "ENOTFOUND",
     code: "UPSTREAM_NAME",
-    retry: "safe",
+    processed: "no",
   },
   {
     what: "no TLS there",
     address: tls([], { read: "" }, { send: "HTTP/1.1 400 Bad\r\n\r\n" }, { end: "fin" }),
     thrown: "EPROTO",
     code: "UPSTREAM_TLS",
-    retry: "safe",
+    processed: "no",
   },
   {
     what: "authority unknown",
     address: () => untrusted(makeStranger()),
     thrown: "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
     code: "UPSTREAM_TLS",
-    retry: "safe",
+    processed: "no",
   },
   {
     what: "self-signed",
     address: () => untrusted(makeDevCertificate({})),
     thrown: "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
     code: "UPSTREAM_TLS",
-    retry: "safe",
+    processed: "no",
   },
   {
     what: "another name",
     address: () => untrusted(testLeaf({ names: ["other.example"] })),
     thrown: "ERR_TLS_CERT_ALTNAME_INVALID",
     code: "UPSTREAM_TLS",
-    retry: "safe",
+    processed: "no",
   },
   {
     what: "expired",
     address: () => untrusted(expiredLeaf()),
     thrown: "CERT_HAS_EXPIRED",
     code: "UPSTREAM_TLS",
-    retry: "safe",
+    processed: "no",
   },
   {
     what: "not yet valid",
     address: () => untrusted(testLeaf({ nowMs: Date.now() + 9e8 })),
     thrown: "CERT_NOT_YET_VALID",
     code: "UPSTREAM_TLS",
-    retry: "safe",
+    processed: "no",
   },
   {
     what: "HTTP/3 not trusted",
@@ -111,7 +111,7 @@ const FAILURES: readonly Failure[] = [
     strict: true,
     thrown: "HTTP3HandshakeFailed",
     code: "UPSTREAM_TLS",
-    retry: "safe",
+    processed: "no",
   },
 
   { what: "closed before the head", address: http({ end: "fin" }), thrown: "ECONNRESET", code: "UPSTREAM_RESET" },
@@ -224,7 +224,7 @@ const FAILURES: readonly Failure[] = [
     address: h2(() => rst(7), 6),
     thrown: "HTTP2RefusedStream",
     code: "UPSTREAM_RESET",
-    retry: "safe",
+    processed: "no",
   },
   { what: "stream reset", address: h2(() => rst(2)), thrown: "HTTP2StreamReset", code: "UPSTREAM_RESET" },
   {
@@ -296,9 +296,9 @@ test.each(FAILURES.map((failure) => [failure.what, failure] as const))("%s", asy
   const outcome = await exchange(upstream, requestTo(pool));
   const error = must(outcome.failure, "it fails");
   expect(fetchErrorCode(error.cause)).toBe(failure.thrown);
-  expect([error.code, error.retry, outcome.status]).toEqual([
+  expect([error.code, error.processed, outcome.status]).toEqual([
     failure.code,
-    failure.retry ?? "never",
+    failure.processed ?? "maybe",
     failure.status ?? 0,
   ]);
   expect(error.message).toStartWith(`${pool.backends[0]?.address}: `);

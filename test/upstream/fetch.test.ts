@@ -225,7 +225,7 @@ describe("fetch and trust", () => {
         const backend = await startBackend({ protocol, certificate });
         const { upstream, pool } = await makeFetch(backend.address);
         const { failure } = await exchange(upstream, requestTo(pool));
-        expect([failure?.code, failure?.retry]).toEqual(["UPSTREAM_TLS", "safe"]);
+        expect([failure?.code, failure?.processed]).toEqual(["UPSTREAM_TLS", "no"]);
         expect(backend.counts.requests).toBe(0);
       }
     }

@@ -5,6 +5,7 @@ import type { FieldSection } from "../../core/fields.ts";
 import type { ExchangeSink } from "../../h1/connection.ts";
 import { type H1Fault, H1_FAULTS } from "../../h1/faults.ts";
 import type { ResponseSink, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";
+import { type AttemptProgress, CUT_OFF, NOT_SENT, UNANSWERED, UpstreamFailure } from "../../proxy/upstream-failure.ts";
 import type { TimedCall } from "./deadlines.ts";
 import type { H1Link } from "./h1-link.ts";
 
@@ -80,8 +81,9 @@ export class H1Call implements UpstreamCall, TimedCall, ExchangeSink {
   /** The deadline is over. */
   expire(error: ProxyError): void {
     if (this.#over) return;
+    const progress = this.#progress;
     this.cancel();
-    this.#sink.onFailure(error);
+    this.#sink.onFailure(UpstreamFailure.of(error, progress));
   }
 
   onMoved(): void {
@@ -90,7 +92,7 @@ export class H1Call implements UpstreamCall, TimedCall, ExchangeSink {
 
   /** The connection could not be made. */
   onConnectFailed(error: ProxyError): void {
-    this.#fail(error);
+    this.#fail(error, NOT_SENT);
   }
 
   /** Why the connection is about to be reported as closed. */
@@ -134,6 +136,7 @@ export class H1Call implements UpstreamCall, TimedCall, ExchangeSink {
   onError(fault: H1Fault, bytesReceived: boolean): void {
     if (this.#over) return;
     const link = this.#link;
+    const progress = bytesReceived ? CUT_OFF : this.#progress;
     link?.close();
     if (!bytesReceived && H1_FAULTS[fault] === "closed" && this.#mayRepeat(link)) {
       this.#retried = true;
@@ -142,7 +145,7 @@ export class H1Call implements UpstreamCall, TimedCall, ExchangeSink {
       this.#owner.startFresh(this);
       return;
     }
-    this.#fail(this.#broken ?? faultError(fault, this.request.backend.address));
+    this.#fail(this.#broken ?? faultError(fault, this.request.backend.address), progress);
   }
 
   /** A connection that had idled may have been closed by the backend while the request was on its way. */
@@ -164,17 +167,23 @@ export class H1Call implements UpstreamCall, TimedCall, ExchangeSink {
     }
     if (room && body.state === "ended") {
       body.onReadable = null;
-      machine.endBody();
+      machine.endBody(body.trailers);
     } else if (body.state === "broken") {
       body.onReadable = null;
     }
     this.#link?.flush();
   }
 
-  #fail(error: ProxyError): void {
+  /** How far it has come, but for an answer of which no whole head is there. */
+  get #progress(): AttemptProgress {
+    if (this.answered) return CUT_OFF;
+    return this.#link === null || this.#link.machine.sentBytes === 0 ? NOT_SENT : UNANSWERED;
+  }
+
+  #fail(error: ProxyError, progress: AttemptProgress): void {
     if (this.#over) return;
     this.#finish();
-    this.#sink.onFailure(error);
+    this.#sink.onFailure(UpstreamFailure.of(error, progress));
   }
 
   #finish(): void {

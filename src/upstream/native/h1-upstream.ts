@@ -1,9 +1,9 @@
 /** The native HTTP/1.1 transport: a pool of connections for each backend, one exchange at a time on each. */
 import type { BackendSettings, TimeoutSettings } from "../../config/snapshot.ts";
 import type { Counters } from "../../core/counters.ts";
-import { ProxyError } from "../../core/error.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ResponseSink, TransportAbilities, Upstream, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";
+import { NOT_SENT, UpstreamFailure } from "../../proxy/upstream-failure.ts";
 import type { ConnectStream, StreamTarget } from "../../runtime/streams.ts";
 import type { TimerHandle, Timers } from "../../runtime/timers.ts";
 import { expireLate } from "./deadlines.ts";
@@ -38,7 +38,7 @@ export class H1Upstream implements Upstream {
 
   start(request: UpstreamRequest, sink: ResponseSink): UpstreamCall {
     if (this.#closed) {
-      sink.onFailure(new ProxyError("DRAINING", "the transport is closed"));
+      sink.onFailure(new UpstreamFailure("DRAINING", "the transport is closed", NOT_SENT));
       return OVER;
     }
     let pool = this.#pools.get(request.backend);
@@ -87,7 +87,8 @@ class H1Pool implements LinkOwner, H1CallOwner {
     const link = this.#idle.pop();
     if (link === undefined && this.#links.size >= LIMITS.h1ConnectionsPerBackendMax) {
       this.counters.upstreamOverflows += 1;
-      sink.onFailure(new ProxyError("OVERLOADED", `${request.backend.address} has as many connections as are allowed`));
+      const why = `${request.backend.address} has as many connections as are allowed`;
+      sink.onFailure(new UpstreamFailure("OVERLOADED", why, NOT_SENT));
       return OVER;
     }
     const call = new H1Call(request, sink, this);

@@ -4,6 +4,14 @@ import { copyOf } from "../../core/bytes.ts";
 import type { FieldSection } from "../../core/fields.ts";
 import type { H2Stream, H2StreamSink } from "../../h2/stream.ts";
 import type { ResponseSink, Upstream, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";
+import {
+  type AttemptProgress,
+  CUT_OFF,
+  NOT_SENT,
+  REFUSED,
+  UNANSWERED,
+  UpstreamFailure,
+} from "../../proxy/upstream-failure.ts";
 import type { TimedCall } from "./deadlines.ts";
 import type { H2Link } from "./h2-link.ts";
 
@@ -104,13 +112,14 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
   /** The deadline is over. */
   expire(error: ProxyError): void {
     if (this.#over) return;
+    const progress = this.#progress;
     this.cancel();
-    this.#sink.onFailure(error);
+    this.#sink.onFailure(UpstreamFailure.of(error, progress));
   }
 
   /** No connection could be made, or none was free. */
   onUnplaced(error: ProxyError): void {
-    this.#fail(error);
+    this.#fail(error, NOT_SENT);
   }
 
   onInformational(status: number, section: FieldSection): void {
@@ -164,7 +173,7 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
     }
     const failure = this.#link?.failureError ?? null;
     const reset = failure ?? new ProxyError("UPSTREAM_RESET", `${address} reset the stream (code ${code})`);
-    this.#fail(untouched ? new ProxyError("UPSTREAM_REFUSED", reset.message, { cause: reset }) : reset);
+    this.#fail(reset, surelyNotProcessed && !this.answered ? REFUSED : this.#progress);
   }
 
   onWritable(): void {
@@ -189,7 +198,7 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
       if (this.#piece === null) break;
       this.#pulled = true;
       this.movedMs = this.#owner.nowMs();
-      const last = body.state === "ended";
+      const last = body.state === "ended" && body.trailers === null;
       this.#pieceAt += connection.send(stream, this.#piece, this.#pieceAt, this.#piece.length, last);
       if (this.#pieceAt < this.#piece.length) break;
       this.#piece = null;
@@ -197,7 +206,8 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
       if (last) return this.#endBody();
     }
     if (this.#piece === null && body.state === "ended" && !stream.isReset) {
-      connection.send(stream, NOTHING, 0, 0, true);
+      if (body.trailers === null) connection.send(stream, NOTHING, 0, 0, true);
+      else connection.sendTrailers(stream, body.trailers);
       this.#endBody();
     }
     this.#link?.wake();
@@ -209,10 +219,15 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
     this.#link?.wake();
   }
 
-  #fail(error: ProxyError): void {
+  get #progress(): AttemptProgress {
+    if (this.answered) return CUT_OFF;
+    return this.#stream === null ? NOT_SENT : UNANSWERED;
+  }
+
+  #fail(error: ProxyError, progress: AttemptProgress): void {
     if (this.#over) return;
     this.#finish();
-    this.#sink.onFailure(error);
+    this.#sink.onFailure(UpstreamFailure.of(error, progress));
   }
 
   #finish(): void {

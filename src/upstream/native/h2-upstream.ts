@@ -5,6 +5,7 @@ import { ProxyError } from "../../core/error.ts";
 import { FieldWriter } from "../../core/fields.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ResponseSink, TransportAbilities, Upstream, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";
+import { NOT_SENT, UpstreamFailure } from "../../proxy/upstream-failure.ts";
 import type { ConnectStream, StreamTarget } from "../../runtime/streams.ts";
 import type { TimerHandle, Timers } from "../../runtime/timers.ts";
 import { expireLate } from "./deadlines.ts";
@@ -41,7 +42,7 @@ export class H2Upstream implements Upstream {
 
   start(request: UpstreamRequest, sink: ResponseSink): UpstreamCall {
     if (this.#closed) {
-      sink.onFailure(new ProxyError("DRAINING", "the transport is closed"));
+      sink.onFailure(new UpstreamFailure("DRAINING", "the transport is closed", NOT_SENT));
       return OVER;
     }
     return this.#poolOf(request).start(request, sink);

@@ -144,7 +144,7 @@ function isLegalAuthority(text: string): boolean {
 }
 
 const writer = new FieldWriter();
-const CONTEXT = { clientIp: "192.0.2.1", requestId: "made-here" };
+const CONTEXT = { clientIp: "192.0.2.1", requestId: "made-here", takesTrailers: false };
 
 /** What must hold of every head that passed. */
 function expectHarmless(head: RequestHead): void {

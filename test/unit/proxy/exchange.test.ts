@@ -1,6 +1,7 @@
 /** The phases of one exchange, between a scripted client and scripted backends. */
 import { describe, expect, test } from "bun:test";
 import { LIMITS } from "../../../src/core/limits.ts";
+import { CUT_OFF, REFUSED, UNANSWERED } from "../../../src/proxy/upstream-failure.ts";
 import { FakeExchange } from "../../support/fake-exchange.ts";
 import type { Field } from "../../support/sections.ts";
 
@@ -59,15 +60,6 @@ describe("an exchange that goes well", () => {
     expect(Object.fromEntries(world.call.fields)["x-request-id"]).toBe("from-outside");
     expect(world.client.fields["x-request-id"]).toBe("from-outside");
     expect(world.outcome.requestId).toBe("from-outside");
-  });
-
-  test("passes over what it does not pass on yet: informational heads and trailers", () => {
-    const world = new FakeExchange();
-    world.call.inform(103);
-    world.call.head(200);
-    world.call.trailers([["x-sum", "1"]]);
-    world.call.end();
-    expect(world.client.sections.length).toBe(1);
   });
 });
 
@@ -218,14 +210,27 @@ describe("a backend that cannot be reached", () => {
 
   test("gets no second try when it may have taken the request", () => {
     const world = new FakeExchange();
-    world.call.fail("UPSTREAM_REFUSED", "never");
+    world.call.fail("UPSTREAM_REFUSED", CUT_OFF);
     expect(world.upstream.calls.length).toBe(1);
     expect(world.unreachable).toEqual([]);
   });
 
+  test("gets a second try for a safe method when it may have been reached on a connection that died", () => {
+    for (const [method, tries] of [
+      ["GET", 2],
+      ["DELETE", 1],
+      ["PUT", 1],
+    ] as const) {
+      const world = new FakeExchange({ method });
+      world.call.fail("UPSTREAM_CONNECT_TIMEOUT", UNANSWERED);
+      expect(world.upstream.calls.length).toBe(tries);
+      expect(world.unreachable).toEqual([0]);
+    }
+  });
+
   test("is another thing than one that refused a stream: that is tried elsewhere, and is no evidence", () => {
     const world = new FakeExchange();
-    world.call.fail("UPSTREAM_RESET", "safe");
+    world.call.fail("UPSTREAM_RESET", REFUSED);
     expect(world.upstream.calls.length).toBe(2);
     expect(world.unreachable).toEqual([]);
   });

@@ -6,7 +6,7 @@ import { Malformed, readRequestHead, type RequestHead } from "../../../src/h3/he
 import { requestIdOf, writeRequestFields, writeResponseFields } from "../../../src/proxy/rewrite.ts";
 import { type Field, fieldsOfFlat, flatOf, sectionOf } from "../../support/sections.ts";
 
-const CONTEXT = { clientIp: "192.0.2.17", requestId: "made-here" };
+const CONTEXT = { clientIp: "192.0.2.17", requestId: "made-here", takesTrailers: false };
 
 /** What we add to a request that has nothing of its own. */
 const ADDED: readonly Field[] = [

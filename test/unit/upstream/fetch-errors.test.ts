@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { ProxyError } from "../../../src/core/error.ts";
-import { BUN_ERRORS, DENO_ERRORS, fetchError } from "../../../src/upstream/fetch-errors.ts";
+import { NOT_SENT, REFUSED, UNANSWERED } from "../../../src/proxy/upstream-failure.ts";
+import { BUN_ERRORS, DENO_ERRORS, fetchError, fetchFailure } from "../../../src/upstream/fetch-errors.ts";
 
 describe("fetchError", () => {
   test("an error of ours comes back as it is", () => {
@@ -9,10 +10,10 @@ describe("fetchError", () => {
     expect(fetchError(own, "b")).toBe(own);
   });
 
-  test("codes decide, the code's own advice holds unless the table says otherwise", () => {
-    expect(fetchError({ code: "EHOSTUNREACH" }, "b")).toMatchObject({ code: "UPSTREAM_UNREACHABLE", retry: "safe" });
-    expect(fetchError({ code: "HTTP2RefusedStream" }, "b")).toMatchObject({ code: "UPSTREAM_RESET", retry: "safe" });
-    expect(fetchError({ code: "ECONNRESET" }, "b")).toMatchObject({ code: "UPSTREAM_RESET", retry: "never" });
+  test("codes decide what it is and how far the attempt had come", () => {
+    expect(fetchFailure({ code: "EHOSTUNREACH" }, "b")).toMatchObject({ code: "UPSTREAM_UNREACHABLE", ...NOT_SENT });
+    expect(fetchFailure({ code: "HTTP2RefusedStream" }, "b")).toMatchObject({ code: "UPSTREAM_RESET", ...REFUSED });
+    expect(fetchFailure({ code: "ECONNRESET" }, "b")).toMatchObject({ code: "UPSTREAM_RESET", ...UNANSWERED });
   });
 
   test("every way a certificate may be wrong is a TLS failure", () => {
@@ -40,7 +41,7 @@ describe("fetchError", () => {
 
   test("what nobody knows may have come after the request was sent", () => {
     for (const thrown of ["text", null, undefined, 5, new Error("odd"), { code: 7 }, { code: "NEW" }]) {
-      expect(fetchError(thrown, "b")).toMatchObject({ code: "UPSTREAM_RESET", retry: "never" });
+      expect(fetchFailure(thrown, "b")).toMatchObject({ code: "UPSTREAM_RESET", processed: "maybe" });
     }
   });
 
@@ -53,7 +54,7 @@ describe("fetchError", () => {
     for (const [code, meaning] of [...BUN_ERRORS, ...DENO_ERRORS]) {
       const row = page.split("\n").find((line) => line.startsWith(`| \`${code}\` `));
       expect(row ?? code).toContain(`\`${meaning.code}\``);
-      if (meaning.retry !== undefined) expect(row).toContain(meaning.retry);
+      if (meaning.processed !== undefined) expect(row).toEndWith("| no        |");
     }
   });
 });
