@@ -49,7 +49,7 @@ export const RULES: LayerRules = {
   ],
   doors: [
     { specifier: "yaml", importers: ["src/config/parse.ts"] },
-    { specifier: "@sinclair/typebox", importers: ["src/config/schema.ts"] },
+    { specifier: "@sinclair/typebox", importers: ["src/config/words.ts"] },
     { specifier: "murmurhash3js", importers: ["src/balance/hash-ring.ts"] },
     { specifier: "consola", importers: ["src/observe/log.ts"] },
     { specifier: "bun:ffi", importers: ["ffi/open.bun.ts"] },

@@ -14,7 +14,7 @@ import type { ProxyError } from "../../src/core/error.ts";
 import { makeDevCertificate } from "../../src/control/dev-cert.ts";
 import type { BackendScheme, BackendSettings, PoolSettings } from "../../src/config/snapshot.ts";
 import type { ResponseSink, UpstreamRequest } from "../../src/proxy/ports.ts";
-import { runtimeFetch } from "../../src/runtime/fetch-options.ts";
+import { PLAIN_TRUST, runtimeFetch } from "../../src/runtime/fetch-options.ts";
 import { systemTimers } from "../../src/runtime/timers.ts";
 import { dialTcp } from "../../src/upstream/dial.ts";
 import { FetchUpstream } from "../../src/upstream/fetch.ts";
@@ -125,7 +125,7 @@ async function cost(scheme: BackendScheme, port: number, caPem: string, requests
     },
     runtime: must(runtimeFetch(globalThis), "the runtime has a fetch"),
     timers: systemTimers,
-    readTrust: () => ({ verify: true, roots: [caPem] }),
+    readTrust: () => ({ ...PLAIN_TRUST, roots: [caPem] }),
     dial: dialTcp,
     counters: new Counters(),
   });
@@ -167,6 +167,8 @@ function poolOf(scheme: BackendScheme, port: number): PoolSettings {
     id: "b",
     address,
     scheme,
+    protocol: "auto",
+    transport: "fetch",
     host: "127.0.0.1",
     port,
     weight: 100,
@@ -178,8 +180,7 @@ function poolOf(scheme: BackendScheme, port: number): PoolSettings {
     balancing: "round-robin",
     hashKey: { kind: "path" },
     backends: [backend],
-    tls: { verifyCertificates: true, caFile: null, caDir: null },
-    transport: null,
+    tls: { verifyCertificates: true, caFile: null, caDir: null, clientCertificate: null, serverName: null },
     backendConnectionsMax: IN_FLIGHT,
   };
 }

@@ -1,7 +1,7 @@
 /** A running proxy: composes every part for one snapshot, and takes them down again in order. */
 import { randomBytes } from "node:crypto";
 import { createBalancer } from "../balance/create.ts";
-import type { Snapshot } from "../config/snapshot.ts";
+import type { BackendSettings, Snapshot } from "../config/snapshot.ts";
 import { loadIdentity } from "../control/certificates.ts";
 import { HealthMonitor } from "../control/health.ts";
 import { Listener } from "../control/listener.ts";
@@ -15,6 +15,7 @@ import { AccessLog } from "../observe/access.ts";
 import type { Log } from "../observe/log.ts";
 import { Pool } from "../proxy/pool.ts";
 import type { Generation, Services } from "../proxy/context.ts";
+import { showsUnreachable } from "../proxy/retry.ts";
 import { ConnectionHandler } from "../proxy/handler.ts";
 import type { Connection } from "../quic/connection.ts";
 import type { CloseReason } from "../quic/engine.ts";
@@ -22,6 +23,7 @@ import { compileRoutes } from "../route/table.ts";
 import { type RuntimeFetch, runtimeFetch } from "../runtime/fetch-options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { systemTimers } from "../runtime/timers.ts";
+import type { ClearProtocol } from "../upstream/native/protocol-inquiry.ts";
 import { Transports } from "../upstream/transports.ts";
 import type { Library } from "../../ffi/library.ts";
 
@@ -53,9 +55,13 @@ export class Server {
     const identities = snapshot.listen.certificates.map(loadIdentity);
     const random = Random.fromEntropy(new Uint32Array(Uint8Array.from(randomBytes(ENTROPY_BYTES)).buffer));
     const { counters, log } = parts;
-    this.#transports = makeTransports(snapshot, parts.runtime, counters);
+    this.#transports = makeTransports(snapshot, parts.runtime, counters, ({ id, address }, protocol) =>
+      log.info("backend protocol found out", { backend: id, address, protocol: PROTOCOL_NAMES[protocol] }),
+    );
     const { probe } = this.#transports;
-    this.#health = new HealthMonitor(snapshot.pools, { timers: systemTimers, random, probe, log, counters });
+    const onTransition = (backend: BackendSettings): void => this.#transports.relearn(backend);
+    const watching = { timers: systemTimers, random, probe, log, counters, onTransition };
+    this.#health = new HealthMonitor(snapshot.pools, watching);
     const generation = this.#makeGeneration(random);
     const services = makeServices(parts, random);
     this.#listener = new Listener({
@@ -132,8 +138,12 @@ export class Server {
             usable: must(this.#health.usable[i], "every pool is watched"),
           }),
       ),
-      upstreamOf: (pool, backend) => this.#transports.of(pool, backend),
-      onUnreachable: (pool, backend, error) => this.#health.onUnreachable(pool, backend, error),
+      upstreamOf: (backend) => this.#transports.of(backend),
+      onFailure: (poolIndex, backendIndex, failure) => {
+        const backend = pools[poolIndex]?.backends[backendIndex];
+        if (backend !== undefined) this.#transports.onFailure(backend, failure);
+        if (showsUnreachable(failure)) this.#health.onUnreachable(poolIndex, backendIndex, failure);
+      },
     };
   }
 
@@ -167,10 +177,18 @@ export class Server {
 }
 
 /** The transports of a snapshot. Throws `CONFIG_INVALID` or `CERTIFICATE` for backends that they cannot reach as configured. */
-export function makeTransports(snapshot: Snapshot, runtime: Runtime, counters: Counters): Transports {
+export function makeTransports(
+  snapshot: Snapshot,
+  runtime: Runtime,
+  counters: Counters,
+  onLearned: (backend: BackendSettings, protocol: ClearProtocol) => void = () => undefined,
+): Transports {
   const { connectStream: connect } = runtime;
-  return new Transports({ snapshot, fetch: runtimeFetchHere(), connect, timers: systemTimers, counters });
+  return new Transports({ snapshot, fetch: runtimeFetchHere(), connect, timers: systemTimers, counters, onLearned });
 }
+
+/** What people call them. */
+const PROTOCOL_NAMES: Readonly<Record<ClearProtocol, string>> = { h2c: "HTTP/2", http1: "HTTP/1.1" };
 
 function runtimeFetchHere(): RuntimeFetch {
   return must(runtimeFetch(globalThis), "both runtimes have fetch");

@@ -9,8 +9,9 @@ import type { BackendScheme } from "./snapshot.ts";
 /** A backend's address, taken apart. */
 export interface BackendAddress {
   readonly scheme: BackendScheme;
-  /** A lower-case name, or an IP literal without brackets. */
+  /** A lower-case name, an IP literal without brackets, or the path of a Unix socket. */
   readonly host: string;
+  /** 0 for a Unix socket. */
   readonly port: number;
 }
 
@@ -22,16 +23,20 @@ const SCHEME_PORTS: ReadonlyMap<string, { readonly scheme: BackendScheme; readon
   ["h3", { scheme: "h3", port: 443 }],
 ]);
 
-const SCHEMES_TEXT = "one of https://, http://, h2c://, h3://, or host:port without a scheme";
+const SCHEMES_TEXT = "one of https://, http://, h2c://, h3://, unix:/path, or host:port without a scheme";
+/** What `sun_path` of the kernel's `sockaddr_un` holds beside the NUL at its end (unix(7)). */
+const SOCKET_PATH_BYTES_MAX = 107;
 const PORT_TEXT = "a port from 1 to 65535";
 
 /** What is expected of a backend's address. */
 export const BACKEND_ADDRESS_EXPECTED = 'an address such as "10.0.0.1:8080", "[::1]:8080" or "https://example.org"';
 
-/** `scheme://host[:port]` or `host:port`. A bare host without a port says too little: neither scheme nor port. */
+/** `scheme://host[:port]`, `unix:/path` or `host:port`. A bare host without a port says too little: neither scheme nor port. */
 export function parseBackendAddress(text: string): Parsed<BackendAddress> {
   if (text === "") return bad("is an empty text", BACKEND_ADDRESS_EXPECTED);
   if (/[\s\p{Cc}]/u.test(text)) return bad(`${quoted(text)} has a blank in it`, BACKEND_ADDRESS_EXPECTED);
+  const socket = /^unix:(?:\/\/)?(.*)$/i.exec(text);
+  if (socket !== null) return parseSocketPath(text, socket[1] ?? "");
   const border = text.indexOf("://");
   if (border < 0) return parseAuthority(text, text, "auto", null);
   const name = text.slice(0, border).toLowerCase();
@@ -44,6 +49,19 @@ export function parseBackendAddress(text: string): Parsed<BackendAddress> {
     );
   }
   return parseAuthority(text, text.slice(border + "://".length), known.scheme, known.port);
+}
+
+/** `unix:/run/app.sock`; `unix:///run/app.sock` is the same. */
+function parseSocketPath(whole: string, path: string): Parsed<BackendAddress> {
+  if (!path.startsWith("/"))
+    return bad(`${quoted(whole)} has no absolute path`, 'the path of a socket, such as "unix:/run/app.sock"');
+  const bytes = new TextEncoder().encode(path).length;
+  if (bytes > SOCKET_PATH_BYTES_MAX)
+    return bad(
+      `${quoted(whole)} has a path of ${bytes} bytes`,
+      `at most ${SOCKET_PATH_BYTES_MAX} bytes, as the system has it`,
+    );
+  return good({ scheme: "unix", host: path, port: 0 });
 }
 
 function parseAuthority(
@@ -162,6 +180,16 @@ export const SERVER_NAME_EXPECTED =
 export function parseServerName(text: string): Parsed<string> {
   if (isIpv4(text) || isIpv6(text)) return bad(`${quoted(text)} is an IP address`, SERVER_NAME_EXPECTED);
   return parseName(text, text, SERVER_NAME_EXPECTED);
+}
+
+/** What is expected of the name that backends' certificates are for. */
+export const TLS_NAME_EXPECTED = 'one name such as "backend.example.org"';
+
+/** A name for SNI towards backends: as `parseServerName`, and no wildcard, for it is asked for. */
+export function parseTlsName(text: string): Parsed<string> {
+  if (text.includes("*")) return bad(`${quoted(text)} is more than one name`, TLS_NAME_EXPECTED);
+  if (isIpv4(text) || isIpv6(text)) return bad(`${quoted(text)} is an IP address`, TLS_NAME_EXPECTED);
+  return parseName(text, text, TLS_NAME_EXPECTED);
 }
 
 function parseName(text: string, whole: string, expected: string): Parsed<string> {

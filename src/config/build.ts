@@ -1,6 +1,6 @@
 /** A checked configuration into the frozen snapshot: units into names, texts into their parts, what pools inherit filled in. */
-import { must } from "../core/assert.ts";
-import { parseBackendAddress, parseIp, parseRouteHost, parseServerName } from "./address.ts";
+import { assert, must } from "../core/assert.ts";
+import { parseBackendAddress, parseIp, parseRouteHost, parseServerName, parseTlsName } from "./address.ts";
 import { parseHashKey, parseMethod, parsePathPrefix } from "./forms.ts";
 import { checked } from "./parsed.ts";
 import type { ConfigValue } from "./schema.ts";
@@ -17,6 +17,7 @@ import type {
   TimeoutSettings,
   UpstreamTlsSettings,
 } from "./snapshot.ts";
+import { isContradiction, wireOf } from "./wire.ts";
 
 type PoolValue = ConfigValue["upstream"][string];
 type BackendValue = PoolValue["backends"][number];
@@ -57,8 +58,7 @@ function poolOf(name: string, pool: PoolValue, config: ConfigValue): PoolSetting
     route: routeOf(pool.route),
     balancing: balancing.type,
     hashKey: checked(parseHashKey(balancing.key)),
-    transport: pool.transport,
-    backends: pool.backends.map(backendOf),
+    backends: pool.backends.map((backend) => backendOf(backend, pool)),
     tls: tlsOf(pool.tls, config.upstream_tls),
     backendConnectionsMax: config.backend_connection_pool_size,
   };
@@ -72,10 +72,14 @@ function routeOf(route: PoolValue["route"]): RouteSettings {
   };
 }
 
-function backendOf(backend: BackendValue): BackendSettings {
+function backendOf(backend: BackendValue, pool: PoolValue): BackendSettings {
   const { scheme, host, port } = checked(parseBackendAddress(backend.address));
   const { id, address, weight } = backend;
-  return { id, address, scheme, host, port, weight, healthCheck: healthCheckOf(backend.health_check) };
+  const wire = wireOf(scheme, pool.protocol, pool.transport);
+  assert(!isContradiction(wire), "the rules have found every contradiction");
+  const { protocol, transport } = wire;
+  const healthCheck = healthCheckOf(backend.health_check);
+  return { id, address, scheme, protocol, transport, host, port, weight, healthCheck };
 }
 
 function healthCheckOf(check: HealthCheckValue): HealthCheckSettings | null {
@@ -96,7 +100,18 @@ function tlsOf(own: PoolValue["tls"], common: ConfigValue["upstream_tls"]): Upst
     verifyCertificates: own.verify_certificates ?? common.verify_certificates,
     caFile: own.ca_file ?? common.ca_file,
     caDir: own.ca_dir ?? common.ca_dir,
+    // A pair belongs together: a pool's own replaces the common one whole.
+    clientCertificate: clientCertificateOf(own) ?? clientCertificateOf(common),
+    serverName: own.server_name === null ? null : checked(parseTlsName(own.server_name)),
   };
+}
+
+function clientCertificateOf(tls: {
+  readonly client_certificate: string | null;
+  readonly client_key: string | null;
+}): UpstreamTlsSettings["clientCertificate"] {
+  const { client_certificate: certFile, client_key: keyFile } = tls;
+  return certFile === null || keyFile === null ? null : { certFile, keyFile };
 }
 
 function logOf(log: ConfigValue["log"]): LogSettings {

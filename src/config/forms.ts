@@ -4,10 +4,12 @@ import {
   HOST_EXPECTED,
   IP_EXPECTED,
   SERVER_NAME_EXPECTED,
+  TLS_NAME_EXPECTED,
   parseBackendAddress,
   parseIp,
   parseRouteHost,
   parseServerName,
+  parseTlsName,
 } from "./address.ts";
 import { nearest } from "./nearest.ts";
 import { bad, good } from "./parsed.ts";
@@ -35,6 +37,7 @@ export const FORMS = {
   file: { expected: FILE_EXPECTED, parse: (text) => parseFile(text, FILE_EXPECTED) },
   folder: { expected: FOLDER_EXPECTED, parse: (text) => parseFile(text, FOLDER_EXPECTED) },
   name: { expected: NAME_EXPECTED, parse: parseName },
+  "tls-name": { expected: TLS_NAME_EXPECTED, parse: parseTlsName },
   "server-name": { expected: SERVER_NAME_EXPECTED, parse: parseServerName },
   host: { expected: HOST_EXPECTED, parse: parseRouteHost },
   "path-prefix": { expected: PREFIX_EXPECTED, parse: parsePathPrefix },

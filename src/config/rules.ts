@@ -13,15 +13,19 @@ import { parseMethod, parsePathPrefix } from "./forms.ts";
 import type { ProblemList } from "./problem.ts";
 import { quoted } from "./problem.ts";
 import { CONFIG_SHAPE } from "./schema.ts";
+import type { BackendProtocol, BackendTransport } from "./snapshot.ts";
+import { isContradiction, wireOf } from "./wire.ts";
 
 /** Reports every broken rule. */
 export function checkRules(root: ConfigNode, problems: ProblemList): void {
   checkCertificates(root, problems);
   checkBalancing(root, problems);
   checkWindows(root, problems);
+  checkClientCertificate(childOf(root, "upstream_tls"), problems);
   for (const pool of poolsOf(root)) {
     checkBackendIds(pool, problems);
-    checkTransport(pool, problems);
+    checkWires(pool, problems);
+    checkClientCertificate(childOf(pool, "tls"), problems);
     checkBalancing(pool, problems);
     checkRouteSaysSomething(pool, problems);
   }
@@ -61,6 +65,19 @@ function checkCertificates(root: ConfigNode, problems: ProblemList): void {
   reportRepeated(names, (text) => parseServerName(text).value ?? null, "in the list", problems);
 }
 
+/** A certificate without its key, or the other way round, cannot be shown. */
+function checkClientCertificate(tls: ConfigNode | null, problems: ProblemList): void {
+  if (tls === null || tls.kind !== "map") return;
+  const cert = childOf(tls, "client_certificate");
+  const key = childOf(tls, "client_key");
+  if (isGiven(cert) === isGiven(key)) return;
+  const [present, missing] = isGiven(cert)
+    ? ["client_certificate", "client_key"]
+    : ["client_key", "client_certificate"];
+  const at = childOf(tls, present)?.keyAt ?? tls.keyAt;
+  problems.add(at, [...tls.path, missing], { wrong: `is missing beside ${present}`, expected: "both or none" });
+}
+
 function checkBackendIds(pool: ConfigNode, problems: ProblemList): void {
   const ids = itemsOf(childOf(pool, "backends")).map((backend) => childOf(backend, "id"));
   reportRepeated(ids, (text) => (text === "" ? null : text), "in the pool", problems);
@@ -89,20 +106,46 @@ function reportRepeated(
 
 const CONSISTENT_HASH_NAMES = ["consistent-hash", "consistent_hash", "ch"];
 
-/** A scheme that only one of the transports speaks contradicts the other. */
-function checkTransport(pool: ConfigNode, problems: ProblemList): void {
+/** An address says how it is spoken to; keys of its pool that say otherwise contradict it. */
+function checkWires(pool: ConfigNode, problems: ProblemList): void {
+  const protocol = childOf(pool, "protocol");
   const transport = childOf(pool, "transport");
-  const named = transport === null ? null : stringOf(transport);
-  const impossible = named === "native" ? "h3" : named === "fetch" ? "h2c" : null;
-  if (impossible === null) return;
+  const named = namedOf(protocol, PROTOCOL_NAMES);
+  const chosen = namedOf(transport, TRANSPORT_NAMES);
   for (const backend of itemsOf(childOf(pool, "backends"))) {
     const address = childOf(backend, "address");
     const text = stringOf(address);
-    if (address === null || text === null || parseBackendAddress(text).value?.scheme !== impossible) continue;
-    const wrong = `${quoted(text)} cannot be reached with the transport ${quoted(named ?? "")} of its pool`;
-    const expected = `transport "${named === "native" ? "fetch" : "native"}" for ${impossible}:// backends`;
+    const scheme = text === null ? undefined : parseBackendAddress(text).value?.scheme;
+    if (address === null || text === null || scheme === undefined) continue;
+    const wire = wireOf(scheme, named, chosen);
+    if (!isContradiction(wire)) continue;
+    const { key, expected } = wire;
+    const said = quoted((key === "protocol" ? named : chosen) ?? "");
+    const wrong = `${quoted(text)} does not go with the ${key} ${said} of its pool`;
     problems.add(address.valueAt, address.path, { wrong, expected });
   }
+}
+
+const TRANSPORT_NAMES: ReadonlyMap<string, BackendTransport> = new Map([
+  ["fetch", "fetch"],
+  ["native", "native"],
+]);
+
+/** With the schema's synonyms, which are not yet replaced in the tree. */
+const PROTOCOL_NAMES: ReadonlyMap<string, BackendProtocol> = new Map([
+  ["http1", "http1"],
+  ["http/1.1", "http1"],
+  ["h1", "http1"],
+  ["h2", "h2"],
+  ["http2", "h2"],
+  ["h2c", "h2c"],
+  ["h3", "h3"],
+  ["http3", "h3"],
+]);
+
+function namedOf<T>(node: ConfigNode | null, names: ReadonlyMap<string, T>): T | null {
+  const text = node === null ? null : stringOf(node);
+  return text === null ? null : (names.get(text) ?? null);
 }
 
 /** A key to hash means nothing to a policy that does not hash. */

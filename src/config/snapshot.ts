@@ -44,11 +44,9 @@ export interface PoolSettings {
   readonly route: RouteSettings;
   readonly balancing: BalancingType;
   readonly hashKey: HashKey;
-  /** Null: as the scheme of a backend's address has it. */
-  readonly transport: "fetch" | "native" | null;
   readonly backends: readonly BackendSettings[];
   readonly tls: UpstreamTlsSettings;
-  /** Idle connections kept to one backend at most. */
+  /** Connections to one backend over native HTTP/2 at most, and idle ones kept over HTTP/1.1. */
   readonly backendConnectionsMax: number;
 }
 
@@ -62,8 +60,14 @@ export interface RouteSettings {
   readonly method: string | null;
 }
 
-/** How a backend is spoken to: the scheme of its address. `auto` is the guide's bare `host:port`. */
-export type BackendScheme = "https" | "http" | "h3" | "h2c" | "auto";
+/** The scheme of a backend's address. `auto` is the guide's bare `host:port`, `unix` a socket of the file system. */
+export type BackendScheme = "https" | "http" | "h3" | "h2c" | "auto" | "unix";
+
+/** What a backend speaks: `h2` over TLS, `h2c` in clear; `auto` is found out (ALPN over TLS, HTTP/2's preface in clear). */
+export type BackendProtocol = "auto" | "http1" | "h2" | "h2c" | "h3";
+
+/** Whose client speaks to it: the runtime's `fetch`, or ours. */
+export type BackendTransport = "fetch" | "native";
 
 /** One server behind a pool. */
 export interface BackendSettings {
@@ -71,8 +75,11 @@ export interface BackendSettings {
   /** As written in the file; for logs. */
   readonly address: string;
   readonly scheme: BackendScheme;
-  /** Name or IP literal without brackets. */
+  readonly protocol: BackendProtocol;
+  readonly transport: BackendTransport;
+  /** Name, IP literal without brackets, or the path of a Unix socket. */
   readonly host: string;
+  /** 0 for a Unix socket. */
   readonly port: number;
   /** 1 to 1000, relative to the pool's other backends. */
   readonly weight: number;
@@ -100,6 +107,10 @@ export interface UpstreamTlsSettings {
   readonly caFile: string | null;
   /** Folder whose PEM files are trusted too; null is none. */
   readonly caDir: string | null;
+  /** PEM files that we show who we are with; null is neither. */
+  readonly clientCertificate: { readonly certFile: string; readonly keyFile: string } | null;
+  /** Name in SNI that the certificate must be for; null is the host of the backend's address. */
+  readonly serverName: string | null;
 }
 
 /** Levels, from quiet to loud. */

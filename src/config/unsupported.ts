@@ -43,7 +43,7 @@ const PROTOCOL = [
   ...["denied_path_prefixes", "allow_connect", "connect_allowed_ports", "connect_allowed_authorities"],
 ];
 
-const UPSTREAM_TLS = ["strict_sni", "client_certificate", "client_key", "client_certificate_ref", "client_key_ref"];
+const UPSTREAM_TLS = ["strict_sni", "client_certificate_ref", "client_key_ref"];
 
 const UNSUPPORTED: ReadonlySet<string> = new Set([
   ...["listeners", "observability", "security", "secrets", "listen.tls.client_auth"],

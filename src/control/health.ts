@@ -17,6 +17,8 @@ export interface HealthParts {
   readonly probe: Probe;
   readonly log: Logger;
   readonly counters: Counters;
+  /** A backend has become healthy or unhealthy. */
+  readonly onTransition: (backend: BackendSettings) => void;
 }
 
 interface Watched {
@@ -144,6 +146,7 @@ export class HealthMonitor {
     const healthy = verdict.isHealthy;
     usable[index] = healthy ? 1 : 0;
     this.#parts.counters.healthTransitions += 1;
+    this.#parts.onTransition(backend);
     const [from, to] = healthy ? ["unhealthy", "healthy"] : ["healthy", "unhealthy"];
     const what = { upstream: pool.name, backend: backend.id, address: backend.address, path: check.path };
     const fields = { ...what, from, to, reason };

@@ -54,6 +54,7 @@ export class Counters {
   upstreamDeadlines = 0;
   clientDeadlines = 0;
   upstreamDials = 0;
+  protocolInquiries = 0;
   upstreamH1Refused = 0;
   upstreamH1Limits = 0;
   upstreamH1Surplus = 0;

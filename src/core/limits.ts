@@ -95,6 +95,10 @@ export const LIMITS = {
   trustFileBytesMax: 4 * 1024 * 1024,
   /** Requests that wait for room on a backend's HTTP/2 connections; further ones are answered 503. */
   h2WaitingMax: 4096,
+  /** How long a backend in clear that says nothing to HTTP/2's preface is waited for before it is taken for HTTP/1.1, milliseconds. */
+  protocolSilenceMsMax: 1000,
+  /** Least time between two questions to one backend what it speaks, milliseconds; one that fails often is not asked each time. */
+  protocolRelearnMsMin: 1000,
   /** Connections to one backend over HTTP/1.1: one for each request in flight; further requests are answered 503. */
   h1ConnectionsPerBackendMax: 4096,
   /** Bytes of one response head of a backend over HTTP/1.1, its status line included: four times what node and HAProxy take. */

@@ -1,12 +1,12 @@
 /** What exchanges share: the configuration at work, the services of the process, and who the client is. */
-import type { BackendSettings, PoolSettings } from "../config/snapshot.ts";
+import type { BackendSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
-import type { ProxyError } from "../core/error.ts";
 import type { FieldWriter } from "../core/fields.ts";
 import type { RequestIds } from "../core/request-id.ts";
 import type { RouteTable } from "../route/table.ts";
 import type { Pool } from "./pool.ts";
 import type { Clock, Recorder, Upstream } from "./ports.ts";
+import type { UpstreamFailure } from "./upstream-failure.ts";
 
 /** One configuration at work. An exchange keeps the generation it began with. */
 export interface Generation {
@@ -14,9 +14,9 @@ export interface Generation {
   /** By the indexes that `routes` gives. */
   readonly pools: readonly Pool[];
   /** The transport towards a backend. */
-  upstreamOf(pool: PoolSettings, backend: BackendSettings): Upstream;
-  /** A backend could not be reached: evidence for its health. */
-  onUnreachable(poolIndex: number, backendIndex: number, error: ProxyError): void;
+  upstreamOf(backend: BackendSettings): Upstream;
+  /** An attempt at a backend failed: evidence for its health, and for what it speaks. */
+  onFailure(poolIndex: number, backendIndex: number, failure: UpstreamFailure): void;
 }
 
 /** What exchanges need beside their generation. */

@@ -20,7 +20,7 @@ import type { Client, Generation, Services } from "./context.ts";
 import { encodeAscii, failureText, writeFailureHead } from "./failure.ts";
 import type { Pool } from "./pool.ts";
 import type { ResponseSink, Upstream, UpstreamCall } from "./ports.ts";
-import { mayTryAgain, showsUnreachable } from "./retry.ts";
+import { mayTryAgain } from "./retry.ts";
 import {
   requestIdOf,
   writeInformationalFields,
@@ -115,7 +115,7 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     const attempt = this.#attempts;
     this.#services.counters.upstreamAttempts += 1;
     const hasBody = this.#stream.state !== "ended";
-    const upstream = this.#generation.upstreamOf(pool.settings, backend);
+    const upstream = this.#generation.upstreamOf(backend);
     const call = upstream.start(
       {
         pool: pool.settings,
@@ -150,7 +150,7 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     }
     const { counters } = this.#services;
     counters.upstreamFailures += 1;
-    if (showsUnreachable(error)) this.#generation.onUnreachable(this.#poolIndex, this.#backendIndex, error);
+    this.#generation.onFailure(this.#poolIndex, this.#backendIndex, error);
     const mayRetry = mayTryAgain(error, this.#head.method, this.#stream, this.#attempts);
     if (!mayRetry || !this.#balance(this.#backendIndex)) {
       this.#fail(error);

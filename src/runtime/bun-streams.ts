@@ -105,6 +105,7 @@ class BunStream implements ByteStream, StreamAttempt {
     return {
       tls: {
         ...(trust.roots === null ? {} : { ca: [...trust.roots] }),
+        ...(trust.client === null ? {} : { cert: trust.client.chainPem, key: trust.client.keyPem }),
         ...(serverName === null ? {} : { serverName }),
         rejectUnauthorized: trust.verify,
         // Bytes in ALPN's wire form; an array of names throws (Bun 1.4.5).

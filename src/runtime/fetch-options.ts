@@ -6,13 +6,20 @@
 /** The HTTP version that is asked for. */
 export type FetchWire = "http1" | "http2" | "http3";
 
-/** Whom a lane trusts. */
+/** Whom a pool trusts, and who it says it is. */
 export interface TrustMaterial {
   /** False: any certificate is taken. */
   readonly verify: boolean;
   /** One PEM certificate each, trusted instead of the runtime's own roots; null is the runtime's own. */
   readonly roots: readonly string[] | null;
+  /** What we show to backends that ask who we are; null is nothing. */
+  readonly client: { readonly chainPem: string; readonly keyPem: string } | null;
+  /** Name in SNI that the certificate must be for; null is the host of the backend's address. */
+  readonly serverName: string | null;
 }
+
+/** The runtime's own roots, no certificate of ours, names as in the addresses. */
+export const PLAIN_TRUST: TrustMaterial = { verify: true, roots: null, client: null, serverName: null };
 
 /** What one lane is made of. */
 export interface LaneSettings {
@@ -85,10 +92,13 @@ function bunFetch(bun: BunFetchApi): RuntimeFetch {
     keepsContentLength: true,
     fullDuplex: true,
     acceptEncoding: null,
-    gap: (wire, { roots }) =>
-      wire === "http3" && roots !== null
-        ? "HTTP/3 with fetch knows only the runtime's own certificate authorities"
-        : null,
+    gap(wire, { roots, client, serverName }) {
+      if (wire !== "http3") return null;
+      if (roots !== null) return "HTTP/3 with fetch knows only the runtime's own certificate authorities";
+      return client === null && serverName === null
+        ? null
+        : "HTTP/3 with fetch has no client certificate and no other name";
+    },
     open: (settings) => new BunLane(bun, settings),
   };
 }
@@ -97,9 +107,14 @@ class BunLane implements FetchLane {
   readonly #session: BunFetchSession;
 
   constructor(bun: BunFetchApi, { trust, idleConnectionsMax, idleMs }: LaneSettings) {
-    const tls = trust.roots === null ? {} : { ca: [...trust.roots] };
+    const { verify, roots, client, serverName } = trust;
     this.#session = new bun.FetchSession({
-      tls: { ...tls, rejectUnauthorized: trust.verify },
+      tls: {
+        rejectUnauthorized: verify,
+        ...(roots === null ? {} : { ca: [...roots] }),
+        ...(client === null ? {} : { cert: client.chainPem, key: client.keyPem }),
+        ...(serverName === null ? {} : { serverName }),
+      },
       keepAlive: { maxIdleSockets: idleConnectionsMax, idleTimeout: Math.ceil(idleMs / 1000) },
     });
   }
@@ -136,8 +151,9 @@ function denoFetch(deno: DenoFetchApi, call: DenoFetchCall): RuntimeFetch {
     keepsContentLength: false,
     fullDuplex: false,
     acceptEncoding: "identity",
-    gap(wire, { verify }) {
+    gap(wire, { verify, serverName }) {
       if (wire === "http3") return "fetch has no HTTP/3 on Deno";
+      if (serverName !== null) return "fetch on Deno takes the name for TLS from the address";
       return verify ? null : "on Deno certificates of backends are always verified";
     },
     open: (settings) => new DenoLane(deno, call, settings),
@@ -152,6 +168,7 @@ class DenoLane implements FetchLane {
     this.#call = call;
     this.#client = deno.createHttpClient({
       ...(trust.roots === null ? {} : { caCerts: [...trust.roots] }),
+      ...(trust.client === null ? {} : { cert: trust.client.chainPem, key: trust.client.keyPem }),
       http1: true,
       http2: true,
       poolMaxIdlePerHost: idleConnectionsMax,
@@ -170,7 +187,13 @@ class DenoLane implements FetchLane {
 }
 
 interface BunSessionInit {
-  readonly tls: { readonly ca?: string[]; readonly rejectUnauthorized: boolean };
+  readonly tls: {
+    readonly rejectUnauthorized: boolean;
+    readonly ca?: string[];
+    readonly cert?: string;
+    readonly key?: string;
+    readonly serverName?: string;
+  };
   readonly keepAlive: { readonly maxIdleSockets: number; readonly idleTimeout: number };
 }
 
@@ -189,6 +212,8 @@ interface BunRequestInit extends FetchInit {
 
 interface DenoClientOptions {
   readonly caCerts?: string[];
+  readonly cert?: string;
+  readonly key?: string;
   readonly http1: boolean;
   readonly http2: boolean;
   readonly poolMaxIdlePerHost: number;

@@ -105,6 +105,7 @@ function open({ host, port, tls }: StreamTarget): Socket | TLSSocket {
   return connectTls({
     ...address,
     ...(trust.roots === null ? {} : { ca: [...trust.roots] }),
+    ...(trust.client === null ? {} : { cert: trust.client.chainPem, key: trust.client.keyPem }),
     ...(serverName === null ? {} : { servername: serverName }),
     rejectUnauthorized: trust.verify,
     ALPNProtocols: [...alpn],

@@ -11,7 +11,7 @@ import type { Timers } from "../runtime/timers.ts";
 import { fetchBreak, fetchErrorCode, fetchFailure } from "./fetch-errors.ts";
 import { requestPairs, writeFetched } from "./fetch-fields.ts";
 import { FETCH_METHODS, fetchTarget } from "./fetch-target.ts";
-import { firstWire, type Lane } from "./lane.ts";
+import { firstWire, type Lane, mayFallBack } from "./lane.ts";
 import { RequestBody, type BodyWatcher } from "./request-body.ts";
 
 /** What calls have in common, and where they report. */
@@ -123,7 +123,6 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
 
   #send(target: string): void {
     const { fields, authority, body, contentLengthBytes, method } = this.#request;
-    const { runtime } = this.#owner;
     const hasBody = body !== null && !isBodyless(method);
     const { wire } = this.#lane;
     this.#phase = "sent";
@@ -131,7 +130,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     if (hasBody) this.#body = new RequestBody(body, contentLengthBytes, this);
     const init = {
       method,
-      headers: requestPairs(fields, authority, hasBody, runtime),
+      headers: requestPairs(fields, authority, hasBody, this.#owner.runtime),
       body: this.#body === null ? null : this.#body.stream,
       signal: this.#abort.signal,
     };
@@ -148,7 +147,8 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   /** Backends of `https` that have no HTTP/2 say so in the TLS handshake; the answer is remembered. */
   #onThrown(thrown: unknown, target: string, wire: string): void {
     if (this.#phase === "over") return;
-    if (wire === "http2" && fetchErrorCode(thrown) === HTTP2_UNSUPPORTED && this.#body?.begun !== true) {
+    const unsupported = fetchErrorCode(thrown) === HTTP2_UNSUPPORTED && mayFallBack(this.#lane.backend);
+    if (wire === "http2" && unsupported && this.#body?.begun !== true) {
       this.#lane.wire = "http1";
       this.#owner.counters.upstreamFallbacks += 1;
       this.#body?.detach();
@@ -260,7 +260,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     this.#connectLate = true;
   }
 
-  #expire(code: "UPSTREAM_CONNECT_TIMEOUT" | "UPSTREAM_HEAD_TIMEOUT" | "UPSTREAM_BODY_TIMEOUT", what: string): void {
+  #expire(code: TimeoutCode, what: string): void {
     this.#owner.counters.upstreamDeadlines += 1;
     this.#fail(this.#error(code, `${what} within the time allowed`));
   }

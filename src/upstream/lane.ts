@@ -18,7 +18,6 @@ export interface Lane {
 
 /** What stands in the way of reaching a backend by fetch; null when nothing does. For people. */
 export function laneGap(backend: BackendSettings, trust: TrustMaterial, runtime: RuntimeFetch): string | null {
-  if (backend.scheme === "h2c") return `h2c:// is not supported yet (${backend.address})`;
   const gap = usesTls(backend) ? runtime.gap(firstWire(backend), trust) : null;
   return gap === null ? null : `${gap} (${backend.address})`;
 }
@@ -26,7 +25,7 @@ export function laneGap(backend: BackendSettings, trust: TrustMaterial, runtime:
 /** The version a backend is first asked for; `https` falls back to HTTP/1.1 when the backend says so. */
 export function firstWire(backend: BackendSettings): FetchWire {
   if (backend.scheme === "h3") return "http3";
-  return backend.scheme === "https" ? "http2" : "http1";
+  return backend.scheme === "https" && backend.protocol !== "http1" ? "http2" : "http1";
 }
 
 /** `https://[::1]:8443`: what stands before the path of every URL. */
@@ -37,4 +36,9 @@ export function originOf(backend: BackendSettings): string {
 
 function usesTls(backend: BackendSettings): boolean {
   return backend.scheme === "https" || backend.scheme === "h3";
+}
+
+/** True when HTTP/1.1 may be tried where HTTP/2 is not spoken. */
+export function mayFallBack({ protocol }: BackendSettings): boolean {
+  return protocol !== "h2";
 }

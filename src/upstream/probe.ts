@@ -9,7 +9,7 @@ import {
   type TrustMaterial,
 } from "../runtime/fetch-options.ts";
 import { fetchError, fetchErrorCode } from "./fetch-errors.ts";
-import { firstWire, originOf } from "./lane.ts";
+import { firstWire, mayFallBack, originOf } from "./lane.ts";
 
 /** What a probe found. `reason` is for logs: a status, or why there was none. */
 export interface ProbeResult {
@@ -74,7 +74,7 @@ export class FetchProbe {
       response.body?.cancel().catch(() => undefined);
       return response.status;
     } catch (thrown) {
-      const falls = wire === "http2" && fetchErrorCode(thrown) === HTTP2_UNSUPPORTED;
+      const falls = wire === "http2" && mayFallBack(backend) && fetchErrorCode(thrown) === HTTP2_UNSUPPORTED;
       // What was learned is forgotten with a failure: another server may stand there when it comes back.
       if (falls) this.#wires.set(backend, "http1");
       else this.#wires.delete(backend);

@@ -1,17 +1,20 @@
 /** A health probe through a transport: what requests can reach is what is healthy. */
-import type { BackendSettings, PoolSettings } from "../config/snapshot.ts";
-import type { ProxyError } from "../core/error.ts";
+import type { BackendSettings } from "../config/snapshot.ts";
 import { FieldWriter } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ResponseSink, Upstream, UpstreamCall } from "../proxy/ports.ts";
+import type { UpstreamFailure } from "../proxy/upstream-failure.ts";
 import type { Timers } from "../runtime/timers.ts";
 import { isHealthyStatus, type Probe, PROBE_USER_AGENT, type ProbeResult } from "./probe.ts";
 
+/** What a probe needs of the transports. */
+export interface ProbedTransports {
+  of(backend: BackendSettings): Upstream;
+  onFailure(backend: BackendSettings, failure: UpstreamFailure): void;
+}
+
 /** Probes over whatever transport a backend has. */
-export function transportProbe(
-  upstreamOf: (pool: PoolSettings, backend: BackendSettings) => Upstream,
-  timers: Timers,
-): Probe {
+export function transportProbe(transports: ProbedTransports, timers: Timers): Probe {
   return (pool, backend) =>
     new Promise((resolve) => {
       const check = backend.healthCheck;
@@ -19,15 +22,19 @@ export function transportProbe(
       const writer = new FieldWriter();
       writer.begin();
       writer.add("user-agent", PROBE_USER_AGENT);
-      const listener = new ProbeListener(resolve);
-      const authority = backend.host.includes(":")
-        ? `[${backend.host}]:${backend.port}`
-        : `${backend.host}:${backend.port}`;
+      const listener = new ProbeListener(resolve, (failure) => transports.onFailure(backend, failure));
+      const authority = authorityOf(backend);
       const request = { pool, backend, method: "GET", path: check.path, authority, fields: writer.toSection() };
-      listener.call = upstreamOf(pool, backend).start({ ...request, body: null, contentLengthBytes: -1 }, listener);
+      listener.call = transports.of(backend).start({ ...request, body: null, contentLengthBytes: -1 }, listener);
       const timer = timers.after(check.timeoutMs, () => listener.onLate(check.timeoutMs));
       listener.onDecided = () => timer.stop();
     });
+}
+
+/** What a request of our own names as its host. A Unix socket has no name; common servers take this one there. */
+function authorityOf({ scheme, host, port }: BackendSettings): string {
+  if (scheme === "unix") return "localhost";
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** Decides at the head; a short body is read to its end, so that the connection can be used again. */
@@ -35,10 +42,12 @@ class ProbeListener implements ResponseSink {
   call: UpstreamCall | null = null;
   onDecided: (() => void) | null = null;
   readonly #resolve: (result: ProbeResult) => void;
+  readonly #onFailed: (failure: UpstreamFailure) => void;
   #bodyBytes = 0;
 
-  constructor(resolve: (result: ProbeResult) => void) {
+  constructor(resolve: (result: ProbeResult) => void, onFailed: (failure: UpstreamFailure) => void) {
     this.#resolve = resolve;
+    this.#onFailed = onFailed;
   }
 
   onInformational(): void {
@@ -63,7 +72,8 @@ class ProbeListener implements ResponseSink {
     // Decided at the head.
   }
 
-  onFailure(error: ProxyError): void {
+  onFailure(error: UpstreamFailure): void {
+    this.#onFailed(error);
     this.#decide({ ok: false, reason: error.message });
   }
 

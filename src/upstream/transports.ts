@@ -1,16 +1,20 @@
 /** Which transport speaks to which backend, for requests and for health probes alike. */
 import { isIP } from "node:net";
-import type { BackendSettings, PoolSettings, Snapshot } from "../config/snapshot.ts";
+import type { BackendSettings, Snapshot, UpstreamTlsSettings } from "../config/snapshot.ts";
 import { must } from "../core/assert.ts";
 import type { Counters } from "../core/counters.ts";
+import type { ErrorCode } from "../core/error.ts";
 import type { Upstream } from "../proxy/ports.ts";
-import type { RuntimeFetch } from "../runtime/fetch-options.ts";
+import type { UpstreamFailure } from "../proxy/upstream-failure.ts";
+import type { RuntimeFetch, TrustMaterial } from "../runtime/fetch-options.ts";
 import type { ConnectStream, StreamTarget } from "../runtime/streams.ts";
 import type { Timers } from "../runtime/timers.ts";
 import { dialTcp } from "./dial.ts";
 import { FetchUpstream } from "./fetch.ts";
+import { AutoUpstream } from "./native/auto-upstream.ts";
 import { H1Upstream } from "./native/h1-upstream.ts";
 import { H2Upstream } from "./native/h2-upstream.ts";
+import type { ClearProtocol } from "./native/protocol-inquiry.ts";
 import { FetchProbe, type Probe } from "./probe.ts";
 import { transportProbe } from "./transport-probe.ts";
 import { readTrust } from "./trust.ts";
@@ -22,6 +26,8 @@ export interface TransportParts {
   readonly connect: ConnectStream;
   readonly timers: Timers;
   readonly counters: Counters;
+  /** What a backend in clear was found to speak. */
+  readonly onLearned: (backend: BackendSettings, protocol: ClearProtocol) => void;
 }
 
 /** The transports of one snapshot. */
@@ -29,64 +35,111 @@ export class Transports {
   readonly #fetch: FetchUpstream;
   readonly #h1: H1Upstream;
   readonly #h2: H2Upstream;
+  readonly #auto: AutoUpstream;
   readonly #fetchProbe: FetchProbe;
   readonly #nativeProbe: Probe;
 
   /** Throws `CONFIG_INVALID` or `CERTIFICATE` for backends that cannot be reached as configured. */
-  constructor({ snapshot, fetch, connect, timers, counters }: TransportParts) {
+  constructor({ snapshot, fetch, connect, timers, counters, onLearned }: TransportParts) {
     const { timeouts } = snapshot;
     const pools = snapshot.pools.map((pool) => ({
       ...pool,
-      backends: pool.backends.filter((backend) => kindOf(pool, backend) === "fetch"),
+      backends: pool.backends.filter((backend) => kindOf(backend) === "fetch"),
     }));
     const fetched = { pools, timeouts };
-    this.#fetch = new FetchUpstream({ snapshot: fetched, runtime: fetch, timers, readTrust, dial: dialTcp, counters });
+    const trustOf = readEachOnce(snapshot);
+    this.#fetch = new FetchUpstream({
+      ...{ snapshot: fetched, runtime: fetch, timers, counters },
+      ...{ readTrust: trustOf, dial: dialTcp },
+    });
     const shared = { connect, timers, timeouts, counters };
-    this.#h1 = new H1Upstream({ ...shared, targetOf: targetsOf(snapshot, "http/1.1") });
-    this.#h2 = new H2Upstream({ ...shared, targetOf: targetsOf(snapshot, "h2"), fallback: this.#h1 });
-    this.#fetchProbe = new FetchProbe(fetch, readTrust);
-    this.#nativeProbe = transportProbe((pool, backend) => this.of(pool, backend), timers);
+    this.#h1 = new H1Upstream({ ...shared, targetOf: targetsOf(snapshot, trustOf, () => HTTP1_ALPN) });
+    this.#h2 = new H2Upstream({
+      ...shared,
+      targetOf: targetsOf(snapshot, trustOf, ({ protocol }) => (protocol === "h2" ? HTTP2_ALPN : BOTH_ALPN)),
+      fallback: this.#h1,
+    });
+    this.#fetchProbe = new FetchProbe(fetch, trustOf);
+    this.#auto = new AutoUpstream({
+      ...{ ...shared, targetOf: targetsOf(snapshot, trustOf, () => []), onLearned },
+      ...{ http1: this.#h1, h2c: this.#h2 },
+    });
+    this.#nativeProbe = transportProbe(this, timers);
   }
 
-  /** The transport for a backend of a pool. */
-  of(pool: PoolSettings, backend: BackendSettings): Upstream {
-    const kind = kindOf(pool, backend);
-    if (kind === "fetch") return this.#fetch;
-    return kind === "h2" ? this.#h2 : this.#h1;
+  /** The transport for a backend. */
+  of(backend: BackendSettings): Upstream {
+    switch (kindOf(backend)) {
+      case "fetch":
+        return this.#fetch;
+      case "h2":
+        return this.#h2;
+      case "h1":
+        return this.#h1;
+      case "auto":
+        return this.#auto;
+    }
+  }
+
+  /** An attempt at a backend failed: what was learned of it may not hold any more. */
+  onFailure(backend: BackendSettings, failure: UpstreamFailure): void {
+    if (failure.source === "upstream" && !IS_LATENESS.has(failure.code)) this.relearn(backend);
+  }
+
+  /** The next request finds out again what the backend speaks. */
+  relearn(backend: BackendSettings): void {
+    if (kindOf(backend) === "auto") this.#auto.relearn(backend);
   }
 
   /** Asks a backend for its health in the protocol that requests to it use. */
   readonly probe: Probe = (pool, backend) =>
-    kindOf(pool, backend) === "fetch" ? this.#fetchProbe.probe(pool, backend) : this.#nativeProbe(pool, backend);
+    kindOf(backend) === "fetch" ? this.#fetchProbe.probe(pool, backend) : this.#nativeProbe(pool, backend);
 
   /** Ends idle connections and refuses new calls. */
   close(): void {
     this.#fetch.close();
     this.#fetchProbe.close();
+    this.#auto.close();
     this.#h1.close();
     this.#h2.close();
   }
 }
 
-/** Clients of our own where the pool asks for them and for `h2c`, which `fetch` does not speak; `fetch` for the rest. */
-function kindOf({ transport }: PoolSettings, { scheme }: BackendSettings): "fetch" | "h1" | "h2" {
-  if (scheme === "h2c") return "h2";
-  if (transport !== "native" || scheme === "h3") return "fetch";
-  return scheme === "https" ? "h2" : "h1";
+/** Which of the transports a backend has; the configuration has settled it, but for what is found out. */
+function kindOf({ transport, scheme, protocol }: BackendSettings): "fetch" | "h1" | "h2" | "auto" {
+  if (transport === "fetch") return "fetch";
+  if (protocol === "http1") return "h1";
+  return protocol === "auto" && scheme !== "https" ? "auto" : "h2";
+}
+
+/** The files of each pool, read once, so that all transports go by the same. */
+function readEachOnce({ pools }: Snapshot): (tls: UpstreamTlsSettings) => TrustMaterial {
+  const read = new Map(pools.map(({ tls }) => [tls, readTrust(tls)]));
+  return (tls) => must(read.get(tls), "every pool's files were read");
 }
 
 /** Where each backend is, with the trust of its pool where it is spoken to over TLS. */
-function targetsOf({ pools, timeouts }: Snapshot, protocol: string): (backend: BackendSettings) => StreamTarget {
+function targetsOf(
+  { pools, timeouts }: Snapshot,
+  trustOf: (tls: UpstreamTlsSettings) => TrustMaterial,
+  alpnOf: (backend: BackendSettings) => readonly string[],
+): (backend: BackendSettings) => StreamTarget {
   const targets = new Map<BackendSettings, StreamTarget>();
   for (const pool of pools) {
-    const trust = readTrust(pool.tls);
+    const trust = trustOf(pool.tls);
     for (const backend of pool.backends) {
       const { host, port, scheme } = backend;
-      const serverName = isIP(host) === 0 ? host : null;
-      const tls =
-        scheme === "https" ? { trust, serverName, alpn: protocol === "h2" ? ["h2", "http/1.1"] : [protocol] } : null;
+      const serverName = trust.serverName ?? (isIP(host) === 0 ? host : null);
+      const tls = scheme === "https" ? { trust, serverName, alpn: alpnOf(backend) } : null;
       targets.set(backend, { host, port, tls, connectTimeoutMs: timeouts.backendConnectMs });
     }
   }
   return (backend) => must(targets.get(backend), "every backend of the snapshot has a target");
 }
+
+/** A slow backend speaks what it spoke before. */
+const IS_LATENESS: ReadonlySet<ErrorCode> = new Set(["UPSTREAM_HEAD_TIMEOUT", "UPSTREAM_BODY_TIMEOUT"]);
+
+const HTTP1_ALPN: readonly string[] = ["http/1.1"];
+const HTTP2_ALPN: readonly string[] = ["h2"];
+const BOTH_ALPN: readonly string[] = ["h2", "http/1.1"];

@@ -1,5 +1,5 @@
 /** Whom the backends of a pool must be vouched for by: reads and checks what `upstream_tls` names. */
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
@@ -19,16 +19,34 @@ export interface TrustFiles {
 
 /**
  * Reads the files of one pool. `ca_file` stands in place of the runtime's own roots, the folder's certificates come on top of
- * either. Throws `ProxyError` CERTIFICATE for what cannot be read, holds no certificate, or holds a broken one.
+ * either. Throws `ProxyError` CERTIFICATE for what cannot be read, holds no certificate, or holds a broken one, and for a
+ * client certificate with another's key.
  */
 export function readTrust(tls: UpstreamTlsSettings, files: TrustFiles = systemTrustFiles): TrustMaterial {
-  const { verifyCertificates, caFile, caDir } = tls;
-  if (!verifyCertificates) return { verify: false, roots: null };
-  if (caFile === null && caDir === null) return { verify: true, roots: null };
+  const { verifyCertificates: verify, clientCertificate, serverName } = tls;
+  const client = clientCertificate === null ? null : readClient(clientCertificate, files);
+  return { verify, roots: verify ? readRoots(tls, files) : null, client, serverName };
+}
+
+function readRoots({ caFile, caDir }: UpstreamTlsSettings, files: TrustFiles): readonly string[] | null {
+  if (caFile === null && caDir === null) return null;
   // A folder of the system's kind holds most certificates twice, under a name and under a hash.
   const roots = new Set(caFile === null ? files.roots() : readBundle(caFile, files));
   if (caDir !== null) for (const pem of readFolder(caDir, files)) roots.add(pem);
-  return { verify: true, roots: [...roots] };
+  return [...roots];
+}
+
+/** A key that does not belong to its certificate would fail every handshake with an error that names neither. */
+function readClient(
+  { certFile, keyFile }: NonNullable<UpstreamTlsSettings["clientCertificate"]>,
+  files: TrustFiles,
+): TrustMaterial["client"] {
+  const [leafPem = "", ...rest] = readBundle(certFile, files);
+  const keyPem = readText(keyFile, files);
+  const key = attempt(keyFile, () => createPrivateKey(keyPem));
+  if (!new X509Certificate(leafPem).checkPrivateKey(key))
+    throw new ProxyError("CERTIFICATE", `${keyFile} is not the key of ${certFile}`);
+  return { chainPem: [leafPem, ...rest].join("\n"), keyPem };
 }
 
 /** The machine's files. */

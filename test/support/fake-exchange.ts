@@ -1,7 +1,6 @@
 /** One exchange between a scripted client stream and scripted backends: everything but the exchange itself is a fake. */
 import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
-import type { ProxyError } from "../../src/core/error.ts";
 import { FieldWriter } from "../../src/core/fields.ts";
 import { Random } from "../../src/core/random.ts";
 import { RequestIds } from "../../src/core/request-id.ts";
@@ -13,11 +12,14 @@ import type { Client, Generation, Services } from "../../src/proxy/context.ts";
 import { ConnectionHandler } from "../../src/proxy/handler.ts";
 import { Pool } from "../../src/proxy/pool.ts";
 import type { ExchangeOutcome } from "../../src/proxy/ports.ts";
+import { showsUnreachable } from "../../src/proxy/retry.ts";
+import type { UpstreamFailure } from "../../src/proxy/upstream-failure.ts";
 import { compileRoutes } from "../../src/route/table.ts";
 import { FakeSession, type FakeStream } from "./fake-engine.ts";
 import { type FakeCall, FakeUpstream } from "./fake-upstream.ts";
 import { ManualTimers } from "./manual-timers.ts";
 import { type Field, sectionOf } from "./sections.ts";
+import { PLAIN_TLS } from "./upstream-calls.ts";
 
 /** What may differ. */
 export interface FakeExchangeOptions {
@@ -50,6 +52,8 @@ export class FakeExchange implements StreamHost {
   readonly outcomes: ExchangeOutcome[] = [];
   /** Evidence for health checks: indexes of backends that could not be reached. */
   readonly unreachable: number[] = [];
+  /** Attempts that failed. */
+  failures = 0;
   readonly stream: RequestStream;
   /** One byte for each backend: may it be used? */
   readonly usable: Uint8Array;
@@ -150,7 +154,10 @@ export class FakeExchange implements StreamHost {
       routes: compileRoutes([settings]),
       pools: [new Pool({ settings, balancer, usable: this.usable })],
       upstreamOf: () => this.upstream,
-      onUnreachable: (_pool: number, backend: number, _error: ProxyError) => void this.unreachable.push(backend),
+      onFailure: (_pool: number, backend: number, failure: UpstreamFailure) => {
+        this.failures += 1;
+        if (showsUnreachable(failure)) this.unreachable.push(backend);
+      },
     };
   }
 }
@@ -162,8 +169,7 @@ function poolSettings(backends: number, options: FakeExchangeOptions): PoolSetti
     balancing: options.balancing ?? "round-robin",
     hashKey: options.hashKey ?? { kind: "client_ip" },
     backends: Array.from({ length: backends }, (_, index) => backendSettings(index)),
-    tls: { verifyCertificates: true, caFile: null, caDir: null },
-    transport: null,
+    tls: PLAIN_TLS,
     backendConnectionsMax: 4,
   };
 }
@@ -171,6 +177,7 @@ function poolSettings(backends: number, options: FakeExchangeOptions): PoolSetti
 function backendSettings(index: number): BackendSettings {
   return {
     ...{ id: `b${index}`, address: `127.0.0.1:${8000 + index}`, scheme: "http", host: "127.0.0.1" },
+    ...{ protocol: "http1", transport: "native" },
     ...{ port: 8000 + index, weight: 100, healthCheck: null },
   };
 }

@@ -3,6 +3,7 @@ import type { PoolSettings, TimeoutSettings, UpstreamTlsSettings } from "../../s
 import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
 import {
+  PLAIN_TRUST,
   runtimeFetch,
   type FetchLane,
   type RuntimeFetch,
@@ -52,7 +53,7 @@ export async function makeFetch(address: string, choices: FetchChoices = {}): Pr
     snapshot: { pools: [pool], timeouts: { ...PATIENT, ...choices.timeouts } },
     runtime: lane === undefined ? hereFetch() : { ...hereFetch(), open: () => lane },
     timers: choices.timers ?? systemTimers,
-    readTrust: choices.tls === undefined ? () => choices.trust ?? { verify: true, roots: [certPem] } : readTrust,
+    readTrust: choices.tls === undefined ? () => choices.trust ?? { ...PLAIN_TRUST, roots: [certPem] } : readTrust,
     dial: choices.dial ?? dialTcp,
     counters,
   });

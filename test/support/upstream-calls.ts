@@ -1,5 +1,6 @@
 /** What tests of a transport need: settings, requests, bodies that are pushed by hand, and a sink that remembers. */
 import type { BackendSettings, PoolSettings, TimeoutSettings, UpstreamTlsSettings } from "../../src/config/snapshot.ts";
+import { isContradiction, wireOf } from "../../src/config/wire.ts";
 import type { FieldSection } from "../../src/core/fields.ts";
 import type { BodySource, ResponseSink, Upstream, UpstreamCall, UpstreamRequest } from "../../src/proxy/ports.ts";
 import type { UpstreamFailure } from "../../src/proxy/upstream-failure.ts";
@@ -19,8 +20,16 @@ export const PATIENT: TimeoutSettings = {
 export function backendOf(address: string, id: string = "b1"): BackendSettings {
   const [, scheme = "auto", host = "", port = ""] = /^(?:(\w+):\/\/)?\[?([^\]]*?)\]?:(\d+)$/.exec(address) ?? [];
   const known = (["https", "http", "h3", "h2c"] as const).find((name) => name === scheme) ?? "auto";
-  return { id, address, scheme: known, host, port: Number(port), weight: 100, healthCheck: null };
+  const wire = wireOf(known, null, null);
+  if (isContradiction(wire)) throw new RangeError("an address alone contradicts nothing");
+  return { id, address, scheme: known, ...wire, host, port: Number(port), weight: 100, healthCheck: null };
 }
+
+/** Trust as it is without any key. */
+export const PLAIN_TLS: UpstreamTlsSettings = {
+  ...{ verifyCertificates: true, caFile: null, caDir: null },
+  ...{ clientCertificate: null, serverName: null },
+};
 
 /** A pool named `test`. */
 export function poolOf(backends: readonly BackendSettings[], tls: Partial<UpstreamTlsSettings> = {}): PoolSettings {
@@ -30,8 +39,7 @@ export function poolOf(backends: readonly BackendSettings[], tls: Partial<Upstre
     balancing: "round-robin",
     hashKey: { kind: "path" },
     backends,
-    tls: { verifyCertificates: true, caFile: null, caDir: null, ...tls },
-    transport: null,
+    tls: { ...PLAIN_TLS, ...tls },
     backendConnectionsMax: 64,
   };
 }

@@ -4,7 +4,7 @@ import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
 import type { ErrorCode } from "../../src/core/error.ts";
 import { makeDevAuthority, makeDevCertificate } from "../../src/control/dev-cert.ts";
-import { runtimeFetch } from "../../src/runtime/fetch-options.ts";
+import { PLAIN_TRUST, runtimeFetch } from "../../src/runtime/fetch-options.ts";
 import { systemTimers } from "../../src/runtime/timers.ts";
 import { dialTcp } from "../../src/upstream/dial.ts";
 import { fetchErrorCode } from "../../src/upstream/fetch-errors.ts";
@@ -289,7 +289,7 @@ test.each(FAILURES.map((failure) => [failure.what, failure] as const))("%s", asy
     snapshot: { pools: [pool], timeouts: PATIENT },
     runtime: must(runtimeFetch(globalThis), "the runtime has a fetch"),
     timers: systemTimers,
-    readTrust: () => ({ verify: true, roots: failure.strict === true ? null : [certPem] }),
+    readTrust: () => ({ ...PLAIN_TRUST, roots: failure.strict === true ? null : [certPem] }),
     dial: dialTcp,
     counters: new Counters(),
   });

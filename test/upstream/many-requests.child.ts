@@ -1,7 +1,7 @@
 /** Starts many requests at once over fetch and prints how they ended: `bun many-requests.child.ts <address> <count>`; CA in CA_PEM. */
 import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
-import { runtimeFetch } from "../../src/runtime/fetch-options.ts";
+import { PLAIN_TRUST, runtimeFetch } from "../../src/runtime/fetch-options.ts";
 import { systemTimers } from "../../src/runtime/timers.ts";
 import { dialTcp } from "../../src/upstream/dial.ts";
 import { FetchUpstream } from "../../src/upstream/fetch.ts";
@@ -13,7 +13,7 @@ const upstream = new FetchUpstream({
   snapshot: { pools: [pool], timeouts: PATIENT },
   runtime: must(runtimeFetch(globalThis), "the runtime has a fetch"),
   timers: systemTimers,
-  readTrust: () => ({ verify: true, roots: [process.env["CA_PEM"] ?? ""] }),
+  readTrust: () => ({ ...PLAIN_TRUST, roots: [process.env["CA_PEM"] ?? ""] }),
   dial: dialTcp,
   counters: new Counters(),
 });

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import type { HealthCheckSettings } from "../../src/config/snapshot.ts";
 import { must } from "../../src/core/assert.ts";
 import { makeDevCertificate } from "../../src/control/dev-cert.ts";
-import { runtimeFetch } from "../../src/runtime/fetch-options.ts";
+import { PLAIN_TRUST, runtimeFetch } from "../../src/runtime/fetch-options.ts";
 import { FetchProbe } from "../../src/upstream/probe.ts";
 import { startBackend, type BackendProtocol } from "../support/backends.ts";
 import { testAuthority } from "../support/certs.ts";
@@ -16,7 +16,7 @@ async function make(address: string, check: Partial<HealthCheckSettings> = {}, v
   const backend = { ...backendOf(address), healthCheck };
   const pool = poolOf([backend]);
   const { certPem } = await testAuthority();
-  const trust = verify ? { verify, roots: [certPem] } : { verify, roots: null };
+  const trust = { ...PLAIN_TRUST, verify, roots: verify ? [certPem] : null };
   const probes = new FetchProbe(must(runtimeFetch(globalThis), "the runtime has a fetch"), () => trust);
   return { ask: () => probes.probe(pool, backend), probes };
 }

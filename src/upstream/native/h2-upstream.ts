@@ -137,6 +137,11 @@ class H2Pool implements H2LinkOwner, H2CallOwner {
   }
 
   onOtherProtocol(link: H2Link): void {
+    if (this.#target.tls?.alpn.includes("http/1.1") !== true) {
+      link.close();
+      this.#failWaiting(new ProxyError("UPSTREAM_PROTOCOL", `${this.where} does not speak HTTP/2`));
+      return;
+    }
     this.#isOther = true;
     this.counters.upstreamFallbacks += 1;
     const waiting = this.#waiting;

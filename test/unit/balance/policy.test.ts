@@ -152,7 +152,7 @@ function balancerOf(balancing: BalancingType, weights: readonly number[]): Balan
     return {
       id: `backend-${index}`,
       address,
-      scheme: "http",
+      ...{ scheme: "http", protocol: "http1", transport: "native" },
       host: "127.0.0.1",
       port: 8000 + index,
       weight,

@@ -1,5 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { parseBackendAddress, parseIp, parseRouteHost, parseServerName } from "../../../src/config/address.ts";
+import {
+  parseBackendAddress,
+  parseIp,
+  parseRouteHost,
+  parseServerName,
+  parseTlsName,
+} from "../../../src/config/address.ts";
 
 /** Address; scheme, host and port that it means. */
 const GOOD: readonly (readonly [string, string, string, number])[] = [
@@ -19,6 +25,8 @@ const GOOD: readonly (readonly [string, string, string, number])[] = [
   ["web-1:080", "auto", "web-1", 80],
   ["xn--bcher-kva.example:80", "auto", "xn--bcher-kva.example", 80],
   ["3.example:80", "auto", "3.example", 80],
+  ["unix:/run/app.sock", "unix", "/run/app.sock", 0],
+  ["unix:///run/My_App.sock", "unix", "/run/My_App.sock", 0],
 ];
 
 describe("a backend's address", () => {
@@ -75,13 +83,24 @@ describe("a backend's address", () => {
     ["a:65536", '"a:65536" has the port "65536"', port],
     ["a:+80", '"a:+80" has the port "+80"', port],
     ["https://a:x", '"https://a:x" has the port "x"', port],
+    ["unix:app.sock", '"unix:app.sock" has no absolute path', 'the path of a socket, such as "unix:/run/app.sock"'],
+    [
+      "unix://host/app.sock",
+      '"unix://host/app.sock" has no absolute path',
+      'the path of a socket, such as "unix:/run/app.sock"',
+    ],
+    [
+      `unix:/${"é".repeat(54)}`,
+      `"unix:/${"é".repeat(54)}" has a path of 109 bytes`,
+      "at most 107 bytes, as the system has it",
+    ],
   ];
   test.each(bad)("%p is refused", (text, wrong, expected) => {
     expect(parseBackendAddress(text).fault).toEqual({ wrong, expected, nearest: null });
   });
 
   test("with an unknown scheme names the nearest one", () => {
-    const expected = "one of https://, http://, h2c://, h3://, or host:port without a scheme";
+    const expected = "one of https://, http://, h2c://, h3://, unix:/path, or host:port without a scheme";
     expect(parseBackendAddress("htps://a").fault).toEqual({
       wrong: 'has the unknown scheme "htps"',
       expected,
@@ -200,5 +219,15 @@ describe("a certificate's server name", () => {
 
   test.each(["", "example.org:443", "a b", "*", "a.*.b"])("is not %p", (text) => {
     expect(parseServerName(text).value).toBeUndefined();
+  });
+});
+
+describe("the name that backends' certificates are for", () => {
+  test("is one name in lower case", () => {
+    expect(parseTlsName("Backend.Example.").value).toBe("backend.example");
+  });
+
+  test.each(["*.example", "10.0.0.1", "::1", "a:1", ""])("%p is refused", (text) => {
+    expect(parseTlsName(text).fault).toBeDefined();
   });
 });

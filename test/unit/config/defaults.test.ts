@@ -18,11 +18,14 @@ describe("the least file", () => {
           backends: [
             {
               ...{ id: "a", address: "127.0.0.1:8080", scheme: "auto", host: "127.0.0.1", port: 8080 },
+              ...{ protocol: "auto", transport: "native" },
               ...{ weight: 100, healthCheck: null },
             },
           ],
-          tls: { verifyCertificates: true, caFile: null, caDir: null },
-          transport: null,
+          tls: {
+            ...{ verifyCertificates: true, caFile: null, caDir: null },
+            ...{ clientCertificate: null, serverName: null },
+          },
           backendConnectionsMax: 100,
         },
       ],
@@ -138,7 +141,7 @@ describe("inheritance", () => {
       "backends: [{ id: a, address: a:1 }]",
     );
     const text = `${own}upstream_tls: { verify_certificates: false, ca_file: all.pem, ca_dir: /certs }\n`;
-    expect(poolOf(text).tls).toEqual({ verifyCertificates: false, caFile: "own.pem", caDir: "/certs" });
+    expect(poolOf(text).tls).toMatchObject({ verifyCertificates: false, caFile: "own.pem", caDir: "/certs" });
   });
 
   test("a pool may verify where the top does not", () => {

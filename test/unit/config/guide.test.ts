@@ -5,12 +5,16 @@ import { snapshotOf } from "./sample.ts";
 
 const GUIDE = readFileSync(join(import.meta.dirname, "../../golden/guide-config.yaml"), "utf8");
 
-const UNSET_TLS = { verifyCertificates: true, caFile: null, caDir: null };
+const UNSET_TLS = {
+  ...{ verifyCertificates: true, caFile: null, caDir: null },
+  ...{ clientCertificate: null, serverName: null },
+};
 
 function backend(id: string, address: string, path: string, intervalMs: number, timeoutMs: number) {
   const [host, port] = address.split(":");
   return {
     ...{ id, address, scheme: "auto", host, port: Number(port), weight: 100 },
+    ...{ protocol: "auto", transport: "native" },
     healthCheck: { path, intervalMs, timeoutMs, failureThreshold: 3, successThreshold: 2, cooldownMs: 5000 },
   };
 }
@@ -18,7 +22,7 @@ function backend(id: string, address: string, path: string, intervalMs: number, 
 function pool(name: string, pathPrefix: string, balancing: string, backends: readonly unknown[]) {
   return {
     ...{ name, route: { host: null, pathPrefix, method: null }, balancing, hashKey: { kind: "client_ip" } },
-    ...{ transport: null, backends, tls: UNSET_TLS, backendConnectionsMax: 100 },
+    ...{ backends, tls: UNSET_TLS, backendConnectionsMax: 100 },
   };
 }
 

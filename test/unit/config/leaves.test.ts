@@ -24,6 +24,7 @@ const WHOLE: Value = {
       load_balancing: { type: "consistent-hash", key: "path" },
       route: { host: "a.example", path_prefix: "/a", method: "GET" },
       transport: "native",
+      protocol: "auto",
       backends: [
         {
           ...{ id: "a", address: "a:1", weight: 5 },
@@ -32,11 +33,17 @@ const WHOLE: Value = {
           },
         },
       ],
-      tls: { verify_certificates: false, ca_file: "a", ca_dir: "b" },
+      tls: {
+        ...{ verify_certificates: false, ca_file: "a", ca_dir: "b" },
+        ...{ client_certificate: "c", client_key: "d", server_name: "a.example" },
+      },
     },
   },
   load_balancing: { type: "consistent-hash", key: "cid" },
-  upstream_tls: { verify_certificates: true, ca_file: "a", ca_dir: "b" },
+  upstream_tls: {
+    ...{ verify_certificates: true, ca_file: "a", ca_dir: "b" },
+    ...{ client_certificate: "c", client_key: "d" },
+  },
   log: { level: "info", format: "json", file: { enabled: true, path: "a" } },
   max_concurrent_connections: 5,
   backend_connection_pool_size: 5,

@@ -13,7 +13,7 @@ function check(cases: readonly Case[]): void {
 const TOP_KEYS =
   "one of version, listen, upstream, load_balancing, upstream_tls, log, max_concurrent_connections, " +
   "backend_connection_pool_size, performance, resilience";
-const POOL_KEYS = "one of load_balancing, route, transport, backends, tls";
+const POOL_KEYS = "one of load_balancing, route, transport, protocol, backends, tls";
 const ROUTE = "route: { path_prefix: / }";
 const BACKENDS = "backends: [{ id: a, address: a:1 }]";
 
@@ -132,7 +132,9 @@ describe("a missing key", () => {
     [
       "and a pool that is empty",
       `${LISTEN}upstream:\n  web:\n`,
-      ["c.yaml:6:3: upstream.web: is empty; expected a map with load_balancing, route, transport, backends, tls"],
+      [
+        "c.yaml:6:3: upstream.web: is empty; expected a map with load_balancing, route, transport, protocol, backends, tls",
+      ],
     ],
     [
       "and the backends: none",

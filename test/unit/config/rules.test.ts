@@ -226,12 +226,13 @@ describe("upstream.<pool>.transport", () => {
 
   test.each([
     ["native", "h3://a.test", 'transport "fetch" for h3:// backends'],
-    ["fetch", "h2c://a.test", 'transport "native" for h2c:// backends'],
+    ["fetch", "h2c://a.test", 'transport "native" for HTTP/2 without TLS'],
+    ["fetch", "unix:/run/a.sock", 'transport "native" for unix: backends'],
   ])("%s with %s is a contradiction", (transport, address, remedy) => {
     const result = loadConfig(written(transport, address), "c.yaml");
     const problems = "problems" in result ? result.problems.map(formatProblem) : [];
     expect(problems).toHaveLength(1);
-    expect(problems[0]).toContain(`upstream.a.backends[0].address: "${address}" cannot be reached with the transport`);
+    expect(problems[0]).toContain(`upstream.a.backends[0].address: "${address}" does not go with the transport`);
     expect(problems[0]).toContain(remedy);
   });
 
@@ -239,9 +240,68 @@ describe("upstream.<pool>.transport", () => {
     ["native", "https://a.test"],
     ["native", "h2c://a.test"],
     ["native", "a.test:80"],
+    ["native", "unix:/run/a.sock"],
     ["fetch", "h3://a.test"],
+    ["fetch", "a.test:80"],
   ])("%s with %s is fine", (transport, address) => {
     expect("snapshot" in loadConfig(written(transport, address), "c.yaml")).toBe(true);
+  });
+});
+
+describe("upstream.<pool>.protocol", () => {
+  const written = (protocol: string, address: string, more: string = ""): string =>
+    `${LEAST_WITHOUT_POOLS}upstream:\n  a:\n    route: {path_prefix: /}\n    protocol: ${protocol}\n${more}    backends: [{id: x, address: "${address}"}]\n`;
+
+  test.each([
+    ["h2c", "https://a.test", "an address with h2c:// or without a scheme"],
+    ["h3", "https://a.test", "an address with h3://"],
+    ["h2c", "http://a.test", "an address with h2c:// or without a scheme"],
+    ["http1", "h2c://a.test", "for HTTP/1.1"],
+    ["h2", "h3://a.test", "an address with https://"],
+    ["http2", "a.test:80", "an address with https://"],
+    ["h3", "unix:/run/a.sock", "an address with h3://"],
+  ])("%s with %s is a contradiction, and the message says what goes with it", (protocol, address, remedy) => {
+    const result = loadConfig(written(protocol, address), "c.yaml");
+    const problems = "problems" in result ? result.problems.map(formatProblem) : [];
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(`upstream.a.backends[0].address: "${address}" does not go with the protocol`);
+    expect(problems[0]).toContain(remedy);
+  });
+
+  test.each([
+    ["auto", "https://a.test", "fetch", "auto"],
+    ["h2", "https://a.test", "fetch", "h2"],
+    ["h1", "https://a.test", "fetch", "http1"],
+    ["auto", "http://a.test", "native", "http1"],
+    ["auto", "h2c://a.test", "native", "h2c"],
+    ["auto", "h3://a.test", "fetch", "h3"],
+    ["auto", "a.test:80", "native", "auto"],
+    ["h2c", "a.test:80", "native", "h2c"],
+    ["http1", "[::1]:80", "native", "http1"],
+    ["auto", "unix:/run/a.sock", "native", "auto"],
+    ["h2c", "unix:///run/a.sock", "native", "h2c"],
+  ])("%s with %s is %s with %s", (protocol, address, transport, spoken) => {
+    const result = loadConfig(written(protocol, address), "c.yaml");
+    const backend = "snapshot" in result ? result.snapshot.pools[0]?.backends[0] : undefined;
+    expect(backend).toMatchObject({ transport, protocol: spoken });
+  });
+
+  test("fetch in clear speaks HTTP/1.1, and nothing is left to find out", () => {
+    const result = loadConfig(written("auto", "a.test:80", "    transport: fetch\n"), "c.yaml");
+    const backend = "snapshot" in result ? result.snapshot.pools[0]?.backends[0] : undefined;
+    expect(backend).toMatchObject({ transport: "fetch", protocol: "http1" });
+    expect("problems" in loadConfig(written("h2c", "a.test:80", "    transport: fetch\n"), "c.yaml")).toBe(true);
+  });
+});
+
+describe("a certificate shown to backends", () => {
+  test.each([
+    ["upstream_tls: {client_certificate: c}\n", "upstream_tls.client_key: is missing beside client_certificate"],
+    ["upstream_tls: {client_key: c}\n", "upstream_tls.client_certificate: is missing beside client_key"],
+  ])("without the other half is a mistake: %s", (text, problem) => {
+    const whole = `${LEAST_WITHOUT_POOLS}upstream: {a: {route: {path_prefix: /}, backends: [{id: x, address: "https://b"}]}}\n`;
+    const result = loadConfig(whole + text, "c.yaml");
+    expect("problems" in result ? result.problems.map(formatProblem).join() : "").toContain(problem);
   });
 });
 

@@ -184,7 +184,7 @@ describe("anchors and aliases of YAML", () => {
 
   test("are blamed where they are used when only the use is wrong", () => {
     expect(printed(`${LEAST}log: &log { level: info }\nupstream_tls: *log\n`)).toEqual([
-      'c.yaml:12:13: upstream_tls.level: unknown key; expected one of verify_certificates, ca_file, ca_dir; did you mean "log.level"?',
+      'c.yaml:12:13: upstream_tls.level: unknown key; expected one of verify_certificates, ca_file, ca_dir, client_certificate, client_key; did you mean "log.level"?',
     ]);
   });
 

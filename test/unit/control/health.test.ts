@@ -61,6 +61,7 @@ function make(backends: number = 1, check: Partial<HealthCheckSettings> = {}) {
   const log = new Remembering();
   const counters = new Counters();
   const probes = new HeldProbes();
+  const transitions: string[] = [];
   const list = Array.from({ length: backends }, (_, i) => ({
     ...backendOf("http://10.0.0.1:80", `b${i}`),
     healthCheck: { ...CHECK, ...check },
@@ -70,11 +71,12 @@ function make(backends: number = 1, check: Partial<HealthCheckSettings> = {}) {
     timers,
     random: Random.fromEntropy([1, 2]),
     probe: probes.probe,
+    onTransition: (backend) => void transitions.push(backend.id),
     log,
     counters,
   });
   const usable = must(monitor.usable[0], "the pool is watched");
-  return { timers, log, counters, probes, monitor, usable };
+  return { timers, log, counters, probes, monitor, usable, transitions };
 }
 
 const refused = new ProxyError("UPSTREAM_REFUSED", "10.0.0.1:80: connection refused");
@@ -95,7 +97,7 @@ describe("HealthMonitor", () => {
   });
 
   test("failures in a row take a backend out, successes bring it back, and both are told", async () => {
-    const { timers, probes, monitor, usable, log, counters } = make();
+    const { timers, probes, monitor, usable, log, counters, transitions } = make();
     monitor.start();
     for (const [ok, byte] of [
       [false, 1],
@@ -123,6 +125,7 @@ describe("HealthMonitor", () => {
       },
     ]);
     expect([counters.probesSent, counters.probesFailed, counters.healthTransitions]).toEqual([6, 3, 2]);
+    expect(transitions).toEqual(["b0", "b0"]);
   });
 
   test("a backend that is out stays out for its cooldown, however well it answers", async () => {
@@ -151,6 +154,7 @@ describe("HealthMonitor", () => {
     const monitor = new HealthMonitor([named("a0", "a1"), named("b0", "b1", "b2")], {
       ...{ timers, random: Random.fromEntropy([3]), probe: probes.probe, log: new Remembering() },
       counters: new Counters(),
+      onTransition: () => undefined,
     });
     monitor.start();
     timers.advance(1100);

@@ -3,6 +3,7 @@ import type { HashKeyRequest } from "../../../src/balance/hash-key.ts";
 import { hashBytesString } from "../../../src/balance/hash-ring.ts";
 import { type Balancer, NO_BACKEND, NONE_EXCLUDED } from "../../../src/balance/policy.ts";
 import type { PoolSettings } from "../../../src/config/snapshot.ts";
+import { PLAIN_TLS } from "../../support/upstream-calls.ts";
 import { Pool } from "../../../src/proxy/pool.ts";
 
 const SETTINGS: PoolSettings = {
@@ -12,9 +13,9 @@ const SETTINGS: PoolSettings = {
   hashKey: { kind: "path" },
   backends: ["a", "b"].map((id) => ({
     ...{ id, address: id, scheme: "http", host: id, port: 80, weight: 1, healthCheck: null },
+    ...{ protocol: "http1", transport: "native" },
   })),
-  tls: { verifyCertificates: true, caFile: null, caDir: null },
-  transport: null,
+  tls: PLAIN_TLS,
   backendConnectionsMax: 1,
 };
 

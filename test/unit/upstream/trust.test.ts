@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { makeDevCertificate } from "../../../src/control/dev-cert.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { readTrust, systemTrustFiles, type TrustFiles } from "../../../src/upstream/trust.ts";
+import { PLAIN_TRUST } from "../../../src/runtime/fetch-options.ts";
+import { PLAIN_TLS } from "../../support/upstream-calls.ts";
 import { tempFolder, writeTemp } from "../../support/temp.ts";
 
 const one = (await makeDevCertificate()).certPem.trim();
@@ -19,16 +21,16 @@ function files(content: Readonly<Record<string, string>>): TrustFiles {
   };
 }
 
-const settings = { verifyCertificates: true, caFile: null, caDir: null };
+const settings = PLAIN_TLS;
 
 describe("readTrust", () => {
   test("without files the runtime's own roots are meant", () => {
-    expect(readTrust(settings, files({}))).toEqual({ verify: true, roots: null });
+    expect(readTrust(settings, files({}))).toEqual(PLAIN_TRUST);
   });
 
   test("without verification nothing is read", () => {
-    const tls = { verifyCertificates: false, caFile: "/missing", caDir: null };
-    expect(readTrust(tls, files({}))).toEqual({ verify: false, roots: null });
+    const tls = { ...settings, verifyCertificates: false, caFile: "/missing" };
+    expect(readTrust(tls, files({}))).toEqual({ ...PLAIN_TRUST, verify: false });
   });
 
   test("ca_file stands in place of the roots, with everything that a bundle holds", () => {
@@ -55,6 +57,21 @@ describe("readTrust", () => {
     for (const [part, message] of cases) {
       expect(() => readTrust({ ...settings, ...part }, content)).toThrow(message);
     }
+  });
+
+  test("a client certificate goes with its own key, the chain whole", async () => {
+    const own = await makeDevCertificate();
+    const other = await makeDevCertificate();
+    const content = files({ "/c.pem": `${own.certPem}\n${two}\n`, "/k.pem": own.keyPem, "/other.pem": other.keyPem });
+    const tls = { ...settings, clientCertificate: { certFile: "/c.pem", keyFile: "/k.pem" }, serverName: "b.example" };
+    const found = readTrust(tls, content);
+    expect(found.client).toEqual({ chainPem: `${own.certPem.trim()}\n${two}`, keyPem: own.keyPem });
+    expect([found.serverName, found.verify, found.roots]).toEqual(["b.example", true, null]);
+    expect(readTrust({ ...tls, verifyCertificates: false }, content).client).not.toBeNull();
+    const wrong = { ...tls, clientCertificate: { certFile: "/c.pem", keyFile: "/other.pem" } };
+    expect(() => readTrust(wrong, content)).toThrow("/other.pem is not the key of /c.pem");
+    const noKey = { ...tls, clientCertificate: { certFile: "/c.pem", keyFile: "/c.pem" } };
+    expect(() => readTrust(noKey, content)).toThrow("cannot read /c.pem");
   });
 
   test("reads real files and folders, and refuses huge ones", () => {
