@@ -35,6 +35,8 @@ export interface DevCertificateRequest {
   readonly validDays?: number;
   /** Milliseconds since the epoch, default now; an earlier one makes an expired certificate. */
   readonly nowMs?: number;
+  /** The side of TLS that shows it. Default `server`. */
+  readonly usage?: "server" | "client";
   /** Who signs; without it the certificate signs itself. */
   readonly ca?: DevAuthority;
 }
@@ -45,7 +47,7 @@ const DEV_CERTIFICATE_NAMES: readonly string[] = ["localhost", "127.0.0.1", "::1
 /** Clients of some systems refuse a server certificate that is valid for more than 398 days; one is left for the borders. */
 export const DEV_CERTIFICATE_DAYS_MAX = 397;
 
-/** Makes a server certificate. Throws `ProxyError` CERTIFICATE for names or days that no client would accept. */
+/** Makes a certificate. Throws `ProxyError` CERTIFICATE for names or days that no client would accept. */
 export async function makeDevCertificate(request: DevCertificateRequest = {}): Promise<DevCertificate> {
   const names = request.names ?? DEV_CERTIFICATE_NAMES;
   checkNames(names);
@@ -60,6 +62,7 @@ export async function makeDevCertificate(request: DevCertificateRequest = {}): P
     issuer: issuer?.privateKey ?? keys.privateKey,
     names,
     isAuthority: false,
+    usage: request.usage ?? "server",
   });
   return { certPem, keyPem: privatePem(keys.privateKey), caPem: request.ca?.certPem ?? certPem };
 }
@@ -79,6 +82,7 @@ export async function makeDevAuthority(
     issuer: keys.privateKey,
     names: [],
     isAuthority: true,
+    usage: "server",
   });
   return { certPem, keyPem: privatePem(keys.privateKey) };
 }
@@ -93,6 +97,7 @@ interface Draft {
   readonly issuer: KeyObject;
   readonly names: readonly string[];
   readonly isAuthority: boolean;
+  readonly usage: "server" | "client";
 }
 
 async function write(draft: Draft): Promise<string> {
@@ -108,6 +113,7 @@ async function write(draft: Draft): Promise<string> {
     dnsNames: draft.names.filter((name) => isIP(name) === 0),
     ipAddresses: draft.names.filter((name) => isIP(name) !== 0),
     isAuthority: draft.isAuthority,
+    usage: draft.usage,
     sign: (bytes) => sign("sha256", bytes, draft.issuer),
   });
   return certificatePem(der);

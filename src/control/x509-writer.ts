@@ -42,8 +42,10 @@ export interface CertificateContents {
   readonly dnsNames: readonly string[];
   /** IP literals without brackets. */
   readonly ipAddresses: readonly string[];
-  /** True: may sign leaves and nothing else. False: a TLS server's leaf. */
+  /** True: may sign leaves and nothing else. False: a leaf. */
   readonly isAuthority: boolean;
+  /** Which side of TLS a leaf is for. */
+  readonly usage: "server" | "client";
   /** ECDSA with SHA-256 over the given bytes, as DER (`Ecdsa-Sig-Value`, RFC 3279 2.2.3). */
   readonly sign: (bytes: Uint8Array) => Uint8Array;
 }
@@ -89,7 +91,13 @@ function extensionsOf(contents: CertificateContents): Extension[] {
     ...contents.dnsNames.map((dNSName) => new GeneralName({ dNSName })),
     ...contents.ipAddresses.map((iPAddress) => new GeneralName({ iPAddress })),
   ];
-  list.push(extension(OID.extendedKeyUsage, false, new ExtendedKeyUsage([SERVER_AUTH])));
+  list.push(
+    extension(
+      OID.extendedKeyUsage,
+      false,
+      new ExtendedKeyUsage([contents.usage === "client" ? CLIENT_AUTH : SERVER_AUTH]),
+    ),
+  );
   list.push(extension(OID.subjectAltName, false, new SubjectAlternativeName(names)));
   return list;
 }
@@ -128,6 +136,7 @@ const KEY_IDENTIFIER_BYTES = 20;
 const ECDSA_WITH_SHA256 = "1.2.840.10045.4.3.2";
 const COMMON_NAME = "2.5.4.3";
 const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
+const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
 const OID = {
   basicConstraints: "2.5.29.19",
   keyUsage: "2.5.29.15",

@@ -1,7 +1,14 @@
 /** Byte streams over Bun's own sockets: one callback per event and no stream machinery between. */
 import type { ProxyError } from "../core/error.ts";
 import { brokenStream, connectError, connectTimeout, tlsError } from "./stream-errors.ts";
-import type { ByteStream, ConnectStream, StreamAttempt, StreamTarget, StreamUser } from "./streams.ts";
+import {
+  type ByteStream,
+  type ConnectStream,
+  type StreamAttempt,
+  type StreamTarget,
+  type StreamUser,
+  targetText,
+} from "./streams.ts";
 
 /** What is used of Bun's socket. Its typings lack some of it. */
 interface BunSocket {
@@ -59,8 +66,7 @@ class BunStream implements ByteStream, StreamAttempt {
   }
 
   get #where(): string {
-    const { host, port } = this.#target;
-    return port === 0 ? host : `${host}:${port}`;
+    return targetText(this.#target);
   }
 
   #connect(): void {

@@ -3,7 +3,14 @@ import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import type { ProxyError } from "../core/error.ts";
 import { brokenStream, connectError, connectTimeout, tlsError } from "./stream-errors.ts";
-import type { ByteStream, ConnectStream, StreamAttempt, StreamTarget, StreamUser } from "./streams.ts";
+import {
+  type ByteStream,
+  type ConnectStream,
+  type StreamAttempt,
+  type StreamTarget,
+  type StreamUser,
+  targetText,
+} from "./streams.ts";
 
 /** Connects through Node's interfaces. */
 export const connectNodeStream: ConnectStream = (target, user) => new NodeStream(target, user);
@@ -62,8 +69,7 @@ class NodeStream implements ByteStream, StreamAttempt {
   }
 
   get #where(): string {
-    const { host, port } = this.#target;
-    return port === 0 ? host : `${host}:${port}`;
+    return targetText(this.#target);
   }
 
   #open(): void {

@@ -22,6 +22,12 @@ export interface StreamTarget {
   readonly connectTimeoutMs: number;
 }
 
+/** A target for people: `10.0.0.1:80`, `[::1]:80`, `/run/app.sock`. */
+export function targetText({ host, port }: StreamTarget): string {
+  if (port === 0) return host;
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** A connected stream. After `onClose` every call does nothing. */
 export interface ByteStream {
   /** What ALPN chose; null without TLS or without a choice. */

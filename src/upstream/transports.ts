@@ -21,7 +21,7 @@ import { readTrust } from "./trust.ts";
 
 /** What transports are made of. */
 export interface TransportParts {
-  readonly snapshot: Snapshot;
+  readonly snapshot: Pick<Snapshot, "pools" | "timeouts">;
   readonly fetch: RuntimeFetch;
   readonly connect: ConnectStream;
   readonly timers: Timers;
@@ -113,14 +113,14 @@ function kindOf({ transport, scheme, protocol }: BackendSettings): "fetch" | "h1
 }
 
 /** The files of each pool, read once, so that all transports go by the same. */
-function readEachOnce({ pools }: Snapshot): (tls: UpstreamTlsSettings) => TrustMaterial {
+function readEachOnce({ pools }: Pick<Snapshot, "pools">): (tls: UpstreamTlsSettings) => TrustMaterial {
   const read = new Map(pools.map(({ tls }) => [tls, readTrust(tls)]));
   return (tls) => must(read.get(tls), "every pool's files were read");
 }
 
 /** Where each backend is, with the trust of its pool where it is spoken to over TLS. */
 function targetsOf(
-  { pools, timeouts }: Snapshot,
+  { pools, timeouts }: Pick<Snapshot, "pools" | "timeouts">,
   trustOf: (tls: UpstreamTlsSettings) => TrustMaterial,
   alpnOf: (backend: BackendSettings) => readonly string[],
 ): (backend: BackendSettings) => StreamTarget {
