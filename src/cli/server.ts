@@ -1,6 +1,7 @@
 /** A running proxy: composes every part for one snapshot, and takes them down again in order. */
 import { randomBytes } from "node:crypto";
 import { createBalancer } from "../balance/create.ts";
+import { BACKEND_CONNECTIONS_STANDARD } from "../config/schema.ts";
 import type { BackendSettings, Snapshot } from "../config/snapshot.ts";
 import { loadIdentity } from "../control/certificates.ts";
 import { HealthMonitor } from "../control/health.ts";
@@ -92,6 +93,7 @@ export class Server {
     await this.#listener.start(runtime, library);
     this.#health.start();
     this.#warnOfTrust();
+    this.#warnOfFetchPools();
     const { bound } = this.#listener.socket;
     const { connections } = this.#snapshot;
     log.info("listening", {
@@ -157,6 +159,16 @@ export class Server {
           key: "verify_certificates",
         },
       );
+    }
+  }
+
+  /** The runtime decides how many HTTP/2 connections `fetch` makes: one per origin and TLS session (Bun 1.4.5), whatever we say. */
+  #warnOfFetchPools(): void {
+    for (const { name, backends, backendConnectionsMax } of this.#snapshot.pools) {
+      const unbounded = backends.some(({ transport, protocol }) => transport === "fetch" && protocol !== "http1");
+      if (!unbounded || backendConnectionsMax === BACKEND_CONNECTIONS_STANDARD) continue;
+      const fields = { upstream: name, key: "backend_connection_pool_size" };
+      this.#parts.log.warn("this key does not bound the HTTP/2 connections of fetch; `transport: native` does", fields);
     }
   }
 

@@ -25,6 +25,8 @@ import {
   window,
 } from "./words.ts";
 
+/** Default of `backend_connection_pool_size`. */
+export const BACKEND_CONNECTIONS_STANDARD = 100;
 /** The hard limit of the library must lie above ours for a 431 to be answered, so half of what one section may fill. */
 const HEADER_BYTES_CONFIGURED_MAX = LIMITS.fieldSectionBytesMax / 2;
 
@@ -156,7 +158,7 @@ const ConfigSchema = map(
       aliases: ["performance.max_active_connections"],
       description: "QUIC connections at once; further ones are refused.",
     }),
-    backend_connection_pool_size: integer([1, 65_535], 100, {
+    backend_connection_pool_size: integer([1, 65_535], BACKEND_CONNECTIONS_STANDARD, {
       unit: "connections",
       scope: "worker",
       aliases: ["performance.h2_pool_max_idle_per_backend"],
