@@ -98,12 +98,14 @@ export class RequestStream {
     if (this.#bodyState !== "open" || !this.#readable || this.#dead) return null;
     const { engine } = this.#host;
     const size = engine.readBody(this.id);
-    if (engine.hasPending) this.#host.again();
+    // Trailers may be among the events that reading came upon: then the end is told by its own event, behind them.
+    const mayEnd = !engine.hasPending;
+    if (!mayEnd) this.#host.again();
     if (size > 0) {
       this.receivedBytes += size;
       const piece = engine.bodyBytes.slice(0, size);
       const tooLong = this.#expectedBytes >= 0 && this.receivedBytes > this.#expectedBytes;
-      if (tooLong || engine.isFinished(this.id)) this.#endBody();
+      if (tooLong || (mayEnd && engine.isFinished(this.id))) this.#endBody();
       // What was read opens the client's window again.
       this.#host.wake();
       // Where the length is wrong, whoever reads has just been told to stop.
@@ -111,7 +113,7 @@ export class RequestStream {
     }
     this.#readable = false;
     if (size === STREAM.blocked || size === 0) {
-      if (engine.isFinished(this.id)) this.#endBody();
+      if (mayEnd && engine.isFinished(this.id)) this.#endBody();
     } else {
       // The engine tells of a reset once: whoever reads first hears of it.
       this.onAborted("reset");

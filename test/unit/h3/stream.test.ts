@@ -1,4 +1,5 @@
 /** One request stream on the fake engine: the request's body pulled from it, the response written to it, and every way it may end. */
+import { sectionOf } from "../../support/sections.ts";
 import { describe, expect, test } from "bun:test";
 import { type AbortReason, RequestStream, type StreamHost } from "../../../src/h3/stream.ts";
 import { SECTION } from "../../../src/quic/engine.ts";
@@ -146,6 +147,19 @@ describe("a request body", () => {
     world.engine.hasPending = true;
     world.stream.pull();
     expect(world.agains).toBe(1);
+  });
+
+  test("does not end before events that reading came upon: trailers may be among them", () => {
+    const world = new World();
+    world.deliver("one");
+    world.client.inputEnded = true;
+    world.engine.hasPending = true;
+    expect(world.stream.pull()?.length).toBe(3);
+    expect([world.stream.pull(), world.stream.state]).toEqual([null, "open"]);
+    world.engine.hasPending = false;
+    world.stream.onTrailers(sectionOf([["x-sum", "1"]]));
+    world.end();
+    expect([world.stream.state, world.stream.trailers?.get("x-sum")]).toEqual(["ended", "1"]);
   });
 
   test("of a request that ended with its head is none", () => {
