@@ -71,8 +71,11 @@ export const LIMITS = {
   h2StreamsMax: 256,
   /** Requests under way before a backend has told its own maximum, which RFC 9113 asks to be 100 at least. */
   h2StreamsBeforeSettingsMax: 100,
-  /** Response bytes of one HTTP/2 stream that a backend may send ahead of its consumer (the stream's window). */
-  h2StreamWindowBytesMax: 256 * 1024,
+  /**
+   * Response bytes of one HTTP/2 stream that a backend may send ahead of its consumer (the stream's window). Odd, so that bodies of
+   * round lengths do not end where it does: Node's server then resets the stream instead of ending it.
+   */
+  h2StreamWindowBytesMax: 256 * 1024 - 1,
   /** Bytes of heads and bodies that wait for a backend's socket before requests and bodies wait in their place. */
   h2OutputBytesMax: 256 * 1024,
   /** Bytes that wait for a backend's socket at all: one that demands answers and reads none loses its connection here. */
@@ -99,6 +102,14 @@ export const LIMITS = {
   protocolSilenceMsMax: 1000,
   /** Least time between two questions to one backend what it speaks, milliseconds; one that fails often is not asked each time. */
   protocolRelearnMsMin: 1000,
+  /** How long an HTTP/2 connection to a backend is used before a new one takes its place, milliseconds: balancers and names behind it change. */
+  h2ConnectionAgeMsMax: 3_600_000,
+  /** Share of that time, in percent, by which chance shortens it, so that connections made together do not end together. */
+  h2ConnectionAgeJitterPercentMax: 20,
+  /** Connections to one backend that only finish what runs on them, beside those that take requests; with more, requests wait. */
+  h2ConnectionsDrainingMax: 16,
+  /** How long no further HTTP/2 connection to a backend is tried after one failed while others work, milliseconds. */
+  h2ReopenMsMin: 1000,
   /** Connections to one backend over HTTP/1.1: one for each request in flight; further requests are answered 503. */
   h1ConnectionsPerBackendMax: 4096,
   /** Bytes of one response head of a backend over HTTP/1.1, its status line included: four times what node and HAProxy take. */

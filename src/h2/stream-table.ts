@@ -15,6 +15,9 @@ import { H2Stream, type H2StreamSink } from "./stream.ts";
  */
 export const CONNECTION_WINDOW_BYTES = LIMITS.h2StreamsMax * LIMITS.h2StreamWindowBytesMax;
 
+/** Bytes of credit that a stream collects before the peer is told: half its window. */
+const STREAM_CREDIT_BYTES = Math.floor(LIMITS.h2StreamWindowBytesMax / 2);
+
 /** The connection, as those see it who read its frames. */
 export interface ConnectionState {
   readonly output: FrameOutput;
@@ -146,7 +149,7 @@ export class StreamTable {
   /** Credit for one stream. */
   giveBackTo(stream: H2Stream, bytes: number): void {
     stream.creditBytes += bytes;
-    if (stream.creditBytes < LIMITS.h2StreamWindowBytesMax / 2 || stream.remoteEnded || stream.isReset) return;
+    if (stream.creditBytes < STREAM_CREDIT_BYTES || stream.remoteEnded || stream.isReset) return;
     this.#output.windowUpdate(stream.id, stream.creditBytes);
     stream.receiveWindowBytes += stream.creditBytes;
     stream.creditBytes = 0;

@@ -11,6 +11,7 @@ import { startHttp1 } from "../support/backend-http1.ts";
 import { startHttp2 } from "../support/backend-http2.ts";
 import { testCertificate } from "../support/certs.ts";
 import type { BackendExchange } from "../support/exchange.ts";
+import { hasNode, startNodeServer } from "../support/node-server.ts";
 import { PatternCheck, patternPieces, patternSha256 } from "../support/pattern.ts";
 import { startProxy } from "../support/proxy.ts";
 import type { RunningProxy } from "../support/proxy.ts";
@@ -65,21 +66,39 @@ describe.each(["http1", "h2", "h3"] as const)("backpressure with a backend of %s
     expect(await (await answer).text()).toBe(patternSha256("stuck", STUCK_BYTES));
   });
 
-  // A known gap of `fetch`: Bun 1.4.5 has one HTTP/2 connection to a backend, and what one reader leaves in its window may be missing to others.
-  // With the native transport it holds most of the time; a response stopped after one stream window in 2 of 12 runs.
+  // Two known gaps of Bun 1.4.5. Its `fetch` has one HTTP/2 connection to a backend, and what one reader leaves in its window may be
+  // missing to others. And the server of its node:http2, which runs here, holds a stream's DATA back once another has used up its window
+  // (oven-sh/bun 43422): seen from a client without any of our code. With Node's server it holds: see below.
   const testOthers = test.skipIf(protocol === "h2");
   testOthers("a client that does not read is in nobody's way", async () => {
     const { proxy } = await startPair(protocol);
-    const slow = await fetchHttp3(`${proxy.url}/download`);
-    const reader = must(slow.body, "a download has a body").getReader();
-    await reader.read();
-    for (let round = 0; round < STILL_ROUNDS; round++) {
-      const response = await fetchHttp3(`${proxy.url}/other`);
-      expect((await response.bytes()).length).toBe(OTHER_BYTES);
-    }
-    await reader.cancel();
+    await expectOthersPass(`${proxy.url}/download`, `${proxy.url}/other`);
   });
 });
+
+test.skipIf(!hasNode())(
+  "a client that does not read is in nobody's way with Node's HTTP/2 server behind us",
+  async () => {
+    const address = `h2c://127.0.0.1:${await startNodeServer()}`;
+    const proxy = await startProxy({
+      pools: [{ prefix: "/", backends: [address] }],
+      extra: { performance: { backend_body_idle_timeout_ms: BODY_IDLE_MS } },
+    });
+    await expectOthersPass(`${proxy.url}/pieces/${STUCK_BYTES}`, `${proxy.url}/pieces/${OTHER_BYTES}`);
+  },
+);
+
+/** Reads the beginning of one body and no more of it while others come and go. */
+async function expectOthersPass(stuckUrl: string, otherUrl: string): Promise<void> {
+  const slow = await fetchHttp3(stuckUrl);
+  const reader = must(slow.body, "a download has a body").getReader();
+  await reader.read();
+  for (let round = 0; round < STILL_ROUNDS; round++) {
+    const response = await fetchHttp3(otherUrl);
+    expect((await response.bytes()).length).toBe(OTHER_BYTES);
+  }
+  await reader.cancel();
+}
 
 /** A backend that counts what it could write, and reads uploads only when it is told. */
 class Source {

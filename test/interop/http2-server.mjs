@@ -1,4 +1,5 @@
-// An HTTP/2 server by node:http2 for h2-client.test.ts, run by Node and by Bun. Prints its port; ends when its input does.
+// An HTTP/2 server by node:http2, run by Node and by Bun. Prints its port; ends when its input does.
+import { once } from "node:events";
 import { createServer } from "node:http2";
 
 const server = createServer({ settings: { maxConcurrentStreams: 50 } });
@@ -12,6 +13,10 @@ server.on("stream", (stream, headers) => {
   } else if (path.startsWith("/bytes/")) {
     stream.respond({ ":status": 200 });
     stream.end(Buffer.alloc(Number(path.slice(7)), "z"));
+  } else if (path.startsWith("/pieces/")) {
+    void sendPieces(stream, Number(path.slice(8)), {});
+  } else if (path.startsWith("/sized-pieces/")) {
+    void sendPieces(stream, Number(path.slice(14)), { "content-length": path.slice(14) });
   } else if (path === "/refuse") {
     stream.close(7);
   } else if (path === "/early") {
@@ -30,6 +35,15 @@ server.on("stream", (stream, headers) => {
     stream.respond({ ":status": 204, "x-path": path, "set-cookie": ["a=1", "b=2"] }, { endStream: true });
   }
 });
+
+/** Ends the stream only after its last byte was taken. */
+async function sendPieces(stream, bytes, fields) {
+  stream.respond({ ":status": 200, ...fields });
+  for (let sent = 0; sent < bytes && !stream.destroyed; sent += 65_536) {
+    if (!stream.write(Buffer.alloc(Math.min(65_536, bytes - sent), "z"))) await once(stream, "drain").catch(() => {});
+  }
+  stream.end();
+}
 
 server.listen(0, "127.0.0.1", () => console.log(server.address().port));
 process.stdin.on("end", () => process.exit()).resume();

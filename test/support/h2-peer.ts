@@ -5,6 +5,7 @@
 import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
 import { type FieldSection, FieldWriter } from "../../src/core/fields.ts";
+import { LIMITS } from "../../src/core/limits.ts";
 import { FLAG, FRAME } from "../../src/h2/codes.ts";
 import { Http2Connection } from "../../src/h2/connection.ts";
 import type { ConnectionFailure } from "../../src/h2/connection-sink.ts";
@@ -75,6 +76,15 @@ export function dataFrame(
   const body = new TextEncoder().encode(text);
   const payload = padding < 0 ? body : joined(Uint8Array.of(padding), body, new Uint8Array(padding));
   return frame(FRAME.data, (endStream ? FLAG.endStream : 0) | (padding < 0 ? 0 : FLAG.padded), streamId, payload);
+}
+
+/** DATA frames that use up a stream's whole window. */
+export function windowFrames(streamId: number): Uint8Array[] {
+  const frames: Uint8Array[] = [];
+  for (let left: number = LIMITS.h2StreamWindowBytesMax; left > 0; left -= 16_384) {
+    frames.push(dataFrame(streamId, "x".repeat(Math.min(left, 16_384))));
+  }
+  return frames;
 }
 
 /** Reads the frames of complete bytes. */

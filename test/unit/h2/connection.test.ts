@@ -11,6 +11,7 @@ import {
   joined,
   NotedStream,
   settingsFrame,
+  windowFrames,
   words,
 } from "../../support/h2-peer.ts";
 import { type Field, latin1, sectionOf } from "../../support/sections.ts";
@@ -323,7 +324,7 @@ describe("credit for the peer", () => {
     const { stream } = peer.request(GET, true);
     peer.output();
     peer.say(peer.headers(1, OK));
-    const half = LIMITS.h2StreamWindowBytesMax / 2;
+    const half = Math.floor(LIMITS.h2StreamWindowBytesMax / 2);
     for (let i = 0; i < half / 8192; i++) peer.say(dataFrame(1, "x".repeat(8192)));
     expect(peer.frames()).toEqual([]);
     peer.client.consumed(stream, half - 1);
@@ -369,7 +370,7 @@ describe("credit for the peer", () => {
     const stalled = peer.request();
     const lively = peer.request();
     peer.say(peer.headers(1, OK), peer.headers(3, OK));
-    for (let i = 0; i < 16; i++) peer.say(dataFrame(1, "x".repeat(16_384)));
+    peer.say(...windowFrames(1));
     for (let i = 0; i < 200; i++) {
       peer.say(dataFrame(3, "y".repeat(16_384)));
       peer.client.consumed(lively.stream, 16_384);

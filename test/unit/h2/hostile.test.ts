@@ -4,7 +4,17 @@ import { LIMITS } from "../../../src/core/limits.ts";
 import { Random } from "../../../src/core/random.ts";
 import { type ConnectionFault, CONNECTION_FAULTS, FLAG, FRAME, H2_CODE, SETTING } from "../../../src/h2/codes.ts";
 import { FloodBudget } from "../../../src/h2/flood-budget.ts";
-import { dataFrame, frame, framesOf, GET, H2Peer, joined, settingsFrame, words } from "../../support/h2-peer.ts";
+import {
+  dataFrame,
+  frame,
+  framesOf,
+  GET,
+  H2Peer,
+  joined,
+  settingsFrame,
+  windowFrames,
+  words,
+} from "../../support/h2-peer.ts";
 import { type Field, latin1 } from "../../support/sections.ts";
 
 const OK: readonly Field[] = [[":status", "200"]];
@@ -353,8 +363,7 @@ describe("windows", () => {
     const peer = H2Peer.ready();
     const { sink } = peer.request();
     peer.say(peer.headers(1, OK));
-    for (let left = LIMITS.h2StreamWindowBytesMax; left > 0; left -= 16_384)
-      peer.say(dataFrame(1, "x".repeat(Math.min(left, 16_384))));
+    peer.say(...windowFrames(1));
     expect(sink.body.length).toBe(LIMITS.h2StreamWindowBytesMax);
     peer.say(dataFrame(1, "x"));
     expect(sink.notes.at(-1)).toBe(`reset ${H2_CODE.flowControlError}`);
@@ -362,11 +371,9 @@ describe("windows", () => {
 
   test("of the connection: what nobody takes of answers that are complete", () => {
     const peer = H2Peer.ready();
-    const part = "x".repeat(16_384);
-    const parts = LIMITS.h2StreamWindowBytesMax / part.length;
     for (let i = 0; i < LIMITS.h2StreamsMax; i++) {
       const { stream } = peer.request();
-      peer.say(peer.headers(stream.id, OK), ...Array.from({ length: parts }, () => dataFrame(stream.id, part)));
+      peer.say(peer.headers(stream.id, OK), ...windowFrames(stream.id));
       peer.say(dataFrame(stream.id, "", true));
       peer.output();
     }
@@ -381,8 +388,7 @@ describe("windows", () => {
     const { stream } = peer.request();
     peer.say(peer.headers(1, OK));
     peer.client.reset(stream);
-    const part = dataFrame(1, "x".repeat(16_384));
-    for (let left = LIMITS.h2StreamWindowBytesMax; left > 0; left -= 16_384) peer.say(part);
+    peer.say(...windowFrames(1));
     expect(peer.failure).toBeNull();
     peer.say(dataFrame(1, "x"));
     expect(peer.failure?.fault).toBe("closed-stream");
