@@ -74,6 +74,10 @@ export class Counters {
   h2InformationalCut = 0;
   h2OpensRefused = 0;
   h2SendsBlocked = 0;
+  h2RequestsTooLarge = 0;
+  h2EndsByReset = 0;
+  h2LengthsWrong = 0;
+  h2ConnectionsAged = 0;
   h2PingsSent = 0;
   h2PingTimeouts = 0;
   h2SettingsTimeouts = 0;

@@ -97,6 +97,16 @@ export class Http2Connection implements ConnectionState {
   }
 
   /**
+   * True for a request whose field list is larger than the peer wants to see (RFC 9113 6.5.2): it would refuse it, and `open` does not
+   * ask. Before its SETTINGS came every size is right.
+   */
+  isTooLarge({ method, scheme, authority, path }: H2RequestLine, fields: FieldSection): boolean {
+    const texts = method.length + scheme.length + authority.length + path.length + LINE_NAMES;
+    const end = fields.count === 0 ? 0 : fields.valueEnd(fields.count - 1) - fields.nameAt(0);
+    return texts + end + FIELD_OVERHEAD_BYTES * (fields.count + 4) > this.#incoming.settings.fieldListBytesMax;
+  }
+
+  /**
    * Sends a request's head: pseudo-fields first, names in lower case, no field of one connection only. Null when there is no
    * free stream or no room (then `onOpenable` follows), or when the connection is closing.
    */
@@ -287,5 +297,7 @@ export class Http2Connection implements ConnectionState {
   }
 }
 
+/** What RFC 9113 6.5.2 adds for each field. */
+const FIELD_OVERHEAD_BYTES = 32;
 /** Characters of the four names that `openLine` puts. */
 const LINE_NAMES = ":method:scheme:authority:path".length;

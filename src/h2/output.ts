@@ -1,7 +1,7 @@
 /**
  * What a connection has to say, as bytes: all frames of one turn, one behind the other, for one write to the socket. Grows as
  * needed up to a bound; heads and bodies stop at `LIMITS.h2OutputBytesMax`, answers that a peer demands at
- * `LIMITS.h2OutputControlBytesMax`.
+ * `LIMITS.h2OutputControlBytesMax`. What a burst made it grow to is given back by `shrink`, step by step.
  */
 import { assert } from "../core/assert.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -16,6 +16,13 @@ export class FrameOutput {
   #start = 0;
   #end = 0;
   #takenBefore = 0;
+  /** The most that waited at once since `shrink` last looked. */
+  #highestBytes = 0;
+
+  /** Bytes of memory that it holds. */
+  get capacityBytes(): number {
+    return this.#bytes.length;
+  }
 
   /** Bytes that wait. */
   get length(): number {
@@ -50,6 +57,7 @@ export class FrameOutput {
   /** The socket took so many of the pending bytes. */
   take(bytes: number): void {
     assert(bytes >= 0 && bytes <= this.length, "a socket takes no more than there is");
+    if (this.length > this.#highestBytes) this.#highestBytes = this.length;
     this.#start += bytes;
     if (this.#start !== this.#end) return;
     this.#takenBefore += this.#end;
@@ -62,6 +70,14 @@ export class FrameOutput {
     this.#takenBefore += this.#start;
     this.#start = 0;
     this.#end = 0;
+  }
+
+  /** Gives half of the memory back when nothing waits and a quarter was enough since the last call: for the owner, now and then. */
+  shrink(): void {
+    const needed = this.#highestBytes;
+    this.#highestBytes = 0;
+    if (this.length > 0 || this.#bytes.length <= FIRST_BYTES || needed > this.#bytes.length / 4) return;
+    this.#bytes = new Uint8Array(this.#bytes.length / 2);
   }
 
   /** The scratch area; write only from where `reserve` says to where `commit` is told. */
