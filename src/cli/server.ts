@@ -54,7 +54,7 @@ export class Server {
     this.#parts = parts;
     this.#snapshot = snapshot;
     const identities = snapshot.listen.certificates.map(loadIdentity);
-    const random = Random.fromEntropy(new Uint32Array(Uint8Array.from(randomBytes(ENTROPY_BYTES)).buffer));
+    const random = freshRandom();
     const { counters, log } = parts;
     this.#transports = makeTransports(snapshot, parts.runtime, counters, ({ id, address }, protocol) =>
       log.info("backend protocol found out", { backend: id, address, protocol: PROTOCOL_NAMES[protocol] }),
@@ -196,7 +196,12 @@ export function makeTransports(
   onLearned: (backend: BackendSettings, protocol: ClearProtocol) => void = () => undefined,
 ): Transports {
   const { connectStream: connect } = runtime;
-  return new Transports({ snapshot, fetch: runtimeFetchHere(), connect, timers: systemTimers, counters, onLearned });
+  const shared = { snapshot, connect, timers: systemTimers, random: freshRandom(), counters, onLearned };
+  return new Transports({ ...shared, fetch: runtimeFetchHere() });
+}
+
+function freshRandom(): Random {
+  return Random.fromEntropy(new Uint32Array(Uint8Array.from(randomBytes(ENTROPY_BYTES)).buffer));
 }
 
 /** What people call them. */

@@ -4,6 +4,7 @@ import type { BackendSettings, Snapshot, UpstreamTlsSettings } from "../config/s
 import { must } from "../core/assert.ts";
 import type { Counters } from "../core/counters.ts";
 import type { ErrorCode } from "../core/error.ts";
+import type { Random } from "../core/random.ts";
 import type { Upstream } from "../proxy/ports.ts";
 import type { UpstreamFailure } from "../proxy/upstream-failure.ts";
 import type { RuntimeFetch, TrustMaterial } from "../runtime/fetch-options.ts";
@@ -26,6 +27,7 @@ export interface TransportParts {
   readonly connect: ConnectStream;
   readonly timers: Timers;
   readonly counters: Counters;
+  readonly random: Random;
   /** What a backend in clear was found to speak. */
   readonly onLearned: (backend: BackendSettings, protocol: ClearProtocol) => void;
 }
@@ -40,7 +42,7 @@ export class Transports {
   readonly #nativeProbe: Probe;
 
   /** Throws `CONFIG_INVALID` or `CERTIFICATE` for backends that cannot be reached as configured. */
-  constructor({ snapshot, fetch, connect, timers, counters, onLearned }: TransportParts) {
+  constructor({ snapshot, fetch, connect, timers, counters, random, onLearned }: TransportParts) {
     const { timeouts } = snapshot;
     const pools = snapshot.pools.map((pool) => ({
       ...pool,
@@ -55,7 +57,7 @@ export class Transports {
     const shared = { connect, timers, timeouts, counters };
     this.#h1 = new H1Upstream({ ...shared, targetOf: targetsOf(snapshot, trustOf, () => HTTP1_ALPN) });
     this.#h2 = new H2Upstream({
-      ...shared,
+      ...{ ...shared, random },
       targetOf: targetsOf(snapshot, trustOf, ({ protocol }) => (protocol === "h2" ? HTTP2_ALPN : BOTH_ALPN)),
       fallback: this.#h1,
     });
@@ -88,7 +90,9 @@ export class Transports {
 
   /** The next request finds out again what the backend speaks. */
   relearn(backend: BackendSettings): void {
-    if (kindOf(backend) === "auto") this.#auto.relearn(backend);
+    const kind = kindOf(backend);
+    if (kind === "auto") this.#auto.relearn(backend);
+    else if (kind === "h2") this.#h2.relearn(backend);
   }
 
   /** Asks a backend for its health in the protocol that requests to it use. */

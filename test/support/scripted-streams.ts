@@ -6,9 +6,11 @@ import type { ByteStream, StreamAttempt, StreamTarget, StreamUser } from "../../
 /** One connection, or an attempt at one. */
 export class ScriptedStream implements ByteStream, StreamAttempt {
   readonly target: StreamTarget;
-  readonly alpn: string | null = null;
+  alpn: string | null = null;
   readonly written: number[] = [];
   abandoned = false;
+  /** Bytes that the socket takes in one write. */
+  roomBytes = Infinity;
   readonly #user: StreamUser;
 
   constructor(target: StreamTarget, user: StreamUser) {
@@ -17,8 +19,9 @@ export class ScriptedStream implements ByteStream, StreamAttempt {
   }
 
   write(bytes: Uint8Array, at: number, end: number): number {
-    this.written.push(...bytes.subarray(at, end));
-    return end - at;
+    const taken = Math.min(end - at, this.roomBytes);
+    for (let i = at; i < at + taken; i++) this.written.push(bytes[i] ?? 0);
+    return taken;
   }
 
   pause(): void {
@@ -37,14 +40,25 @@ export class ScriptedStream implements ByteStream, StreamAttempt {
     this.abandoned = true;
   }
 
-  /** The backend takes the connection. */
-  open(): this {
+  /** The backend takes the connection; over TLS, with this choice of a protocol. */
+  open(alpn: string | null = null): this {
+    this.alpn = alpn;
     this.#user.onOpen(this);
     return this;
   }
 
+  /** What was written since the last call. */
+  take(): Uint8Array {
+    return Uint8Array.from(this.written.splice(0));
+  }
+
+  /** The socket has room again. */
+  drain(): void {
+    this.#user.onDrain();
+  }
+
   /** The backend sends. */
-  send(bytes: string | readonly number[]): this {
+  send(bytes: string | readonly number[] | Uint8Array): this {
     const array = typeof bytes === "string" ? new TextEncoder().encode(bytes) : Uint8Array.from(bytes);
     this.#user.onData(array);
     return this;
@@ -70,6 +84,11 @@ export class ScriptedNetwork {
     this.streams.push(stream);
     return stream;
   };
+
+  /** The one asked for at this place, from 0. */
+  at(index: number): ScriptedStream {
+    return must(this.streams[index], `connection ${index} was asked for`);
+  }
 
   /** The connection asked for last. */
   get last(): ScriptedStream {

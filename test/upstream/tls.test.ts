@@ -5,6 +5,7 @@ import type { TLSSocket } from "node:tls";
 import type { BackendTransport, UpstreamTlsSettings } from "../../src/config/snapshot.ts";
 import type { DevCertificate } from "../../src/control/dev-cert.ts";
 import { Counters } from "../../src/core/counters.ts";
+import { Random } from "../../src/core/random.ts";
 import { connectBunStream } from "../../src/runtime/bun-streams.ts";
 import { systemTimers } from "../../src/runtime/timers.ts";
 import { Transports } from "../../src/upstream/transports.ts";
@@ -39,7 +40,7 @@ async function ask(
   const snapshot = { pools: [pool], timeouts: PATIENT };
   const transports = new Transports({
     ...{ snapshot, fetch: hereFetch(), connect: connectBunStream, timers: systemTimers, counters: new Counters() },
-    onLearned: () => undefined,
+    ...{ random: Random.fromEntropy([1]), onLearned: () => undefined },
   });
   const outcome = await exchange(transports.of(request.backend), request);
   transports.close();

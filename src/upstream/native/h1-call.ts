@@ -128,6 +128,9 @@ export class H1Call implements UpstreamCall, TimedCall, ExchangeSink {
   onEnd(): void {
     const over = this.#over;
     this.#finish();
+    // RFC 9112 9.6: an answer may end before its request; nobody wants the rest of the request then.
+    const { body } = this.request;
+    if (!over && body?.state === "open") body.stop();
     this.#link?.resume();
     this.#link?.release();
     if (!over) this.#sink.onEnd();

@@ -51,13 +51,23 @@ export class H1Upstream implements Upstream {
 
   close(): void {
     this.#closed = true;
-    for (const pool of this.#pools.values()) pool.closeIdle(Infinity);
-    this.#sweep.stop();
+    this.#stopIfDone();
   }
 
   #onSweep(): void {
     const nowMs = this.#parts.timers.nowMs();
     for (const pool of this.#pools.values()) pool.sweep(nowMs);
+    if (this.#closed) this.#stopIfDone();
+  }
+
+  /** Deadlines hold until the last call is over. */
+  #stopIfDone(): void {
+    let isDone = true;
+    for (const pool of this.#pools.values()) {
+      pool.closeIdle(Infinity);
+      isDone &&= pool.isEmpty;
+    }
+    if (isDone) this.#sweep.stop();
   }
 }
 
@@ -119,6 +129,11 @@ class H1Pool implements LinkOwner, H1CallOwner {
     this.#links.delete(link);
     const at = this.#idle.indexOf(link);
     if (at >= 0) this.#idle.splice(at, 1);
+  }
+
+  /** No connection and no call is left. */
+  get isEmpty(): boolean {
+    return this.#links.size === 0 && this.#calls.size === 0;
   }
 
   /** Closes connections that have idled since before `sinceMs`. */

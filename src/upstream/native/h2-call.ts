@@ -1,7 +1,11 @@
 /** One request over a native HTTP/2 connection, from its head to the last byte of its answer. */
 import { ProxyError } from "../../core/error.ts";
 import { copyOf } from "../../core/bytes.ts";
+import type { Counters } from "../../core/counters.ts";
+import { FIELD } from "../../core/field-names.ts";
+import { contentLengthOf } from "../../core/field-syntax.ts";
 import type { FieldSection } from "../../core/fields.ts";
+import { H2_CODE } from "../../h2/codes.ts";
 import type { H2Stream, H2StreamSink } from "../../h2/stream.ts";
 import type { ResponseSink, Upstream, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";
 import {
@@ -17,6 +21,7 @@ import type { H2Link } from "./h2-link.ts";
 
 /** What calls report to. */
 export interface H2CallOwner {
+  readonly counters: Counters;
   nowMs(): number;
   /** Surely nothing of the call was processed: it may go on another connection. False: there is none to be had. */
   repeat(call: H2Call): boolean;
@@ -44,6 +49,9 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
   #bodyEnded = false;
   /** Bytes given to the receiver for which the backend has no credit yet. */
   #owedBytes = 0;
+  /** What the answer's Content-Length says of its body; -1 for nothing. */
+  #expectedBytes = -1;
+  #receivedBytes = 0;
   #full = false;
   #moves = 0;
   #over = false;
@@ -67,17 +75,22 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
     return this.#stream !== null && this.request.body?.state === "open" && this.#piece === null;
   }
 
-  /** Opens the stream on a connection. False: it takes none now. */
+  /** Opens the stream on a connection, or finds that it never can be. False: the connection takes none now. */
   begin(link: H2Link): boolean {
     const { body, backend } = this.request;
     const scheme = backend.scheme === "https" ? "https" : "http";
     const { method, path, authority, fields } = this.request;
     this.movedMs = this.#owner.nowMs();
     const line = { method, scheme, authority, path };
+    if (link.connection.isTooLarge(line, fields)) {
+      this.#refuseHead();
+      return true;
+    }
     const stream = link.connection.openLine(line, fields, body !== null, this, this.movedMs);
     if (stream === null) return false;
     this.#link = link;
     this.#stream = stream;
+    link.idleSinceMs = this.movedMs;
     if (body !== null) {
       body.onReadable = () => this.#pump();
       this.#pump();
@@ -130,7 +143,9 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
   onHead(status: number, section: FieldSection): void {
     this.movedMs = this.#owner.nowMs();
     this.answered = true;
-    if (!this.#over) this.#sink.onHead(status, section);
+    if (this.#over) return;
+    if (hasBody(this.request.method, status)) this.#expectedBytes = lengthIn(section);
+    this.#sink.onHead(status, section);
   }
 
   onData(bytes: Uint8Array, at: number, end: number): void {
@@ -140,29 +155,35 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
     }
     this.movedMs = this.#owner.nowMs();
     this.#owedBytes += end - at;
+    this.#receivedBytes += end - at;
+    if (this.#expectedBytes >= 0 && this.#receivedBytes > this.#expectedBytes) return this.#refuseLength();
     // The socket's memory is reused after the call; the receiver keeps what it is given.
     this.#full = !this.#sink.onBody(copyOf(bytes, at, end));
     if (!this.#full) this.#giveCredit();
   }
 
   onTrailers(section: FieldSection): void {
-    if (!this.#over) this.#sink.onTrailers(section);
+    if (this.#over) return;
+    if (!this.#isShort) this.#sink.onTrailers(section);
   }
 
   onEnd(): void {
     if (this.#over) return;
+    if (this.#isShort) return this.#refuseLength();
     this.#giveCredit();
-    const link = this.#link;
-    const stream = this.#stream;
-    const unfinished = this.request.body !== null && !this.#bodyEnded;
+    const { body } = this.request;
+    const unfinished = body !== null && !this.#bodyEnded;
     this.#finish();
-    // RFC 9113 8.1: an answer may end before its request; the rest of the request is not wanted then.
-    if (unfinished && stream !== null) link?.connection.reset(stream);
+    if (unfinished) this.#stopRequest();
     this.#sink.onEnd();
   }
 
   onReset(code: number, surelyNotProcessed: boolean): void {
     if (this.#over) return;
+    if (code === H2_CODE.noError && this.#isWhole) {
+      this.#owner.counters.h2EndsByReset += 1;
+      return this.onEnd();
+    }
     const { address } = this.request.backend;
     const untouched = surelyNotProcessed && !this.#pulled && !this.answered;
     if (untouched && this.#moves < MOVES_MAX) {
@@ -179,6 +200,43 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
   onWritable(): void {
     this.#pump();
     this.#link?.wake();
+  }
+
+  /**
+   * All that the Content-Length promised is there, and the stream alone is over. Node's server resets a stream instead of ending it when
+   * its window is used up with the last byte (20.20.2); without a length nothing tells such an answer from one that was cut.
+   */
+  get #isWhole(): boolean {
+    const { connection } = this.#link ?? {};
+    return this.#expectedBytes >= 0 && !this.#isShort && connection !== undefined && connection.failure === null;
+  }
+
+  /** Something is missing to what the Content-Length promised. */
+  get #isShort(): boolean {
+    return this.#receivedBytes < this.#expectedBytes;
+  }
+
+  /** RFC 9113 8.1: an answer may end before its request; nobody wants the rest of the request then. */
+  #stopRequest(): void {
+    if (this.#stream !== null) this.#link?.connection.reset(this.#stream);
+    this.request.body?.stop();
+    this.#link?.wake();
+  }
+
+  /** RFC 9113 8.1.1: a body that differs from its Content-Length makes the answer malformed. */
+  #refuseLength(): void {
+    this.#owner.counters.h2LengthsWrong += 1;
+    if (this.#stream !== null) this.#link?.connection.reset(this.#stream, H2_CODE.protocolError);
+    this.#link?.wake();
+    const { address } = this.request.backend;
+    const why = `${address} sent a body of ${this.#receivedBytes} bytes where its content-length says ${this.#expectedBytes}`;
+    this.#fail(new ProxyError("UPSTREAM_PROTOCOL", why), CUT_OFF);
+  }
+
+  #refuseHead(): void {
+    this.#owner.counters.h2RequestsTooLarge += 1;
+    const why = `the request's head is larger than ${this.request.backend.address} takes`;
+    this.#fail(new ProxyError("REQUEST_HEAD_TOO_LARGE", why), NOT_SENT);
   }
 
   #giveCredit(): void {
@@ -239,3 +297,16 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
 }
 
 const NOTHING = new Uint8Array(0);
+const NO_CONTENT = 204;
+const NOT_MODIFIED = 304;
+
+/** Whether a Content-Length tells of this answer's own body (RFC 9110 8.6). */
+function hasBody(method: string, status: number): boolean {
+  return method !== "HEAD" && status !== NO_CONTENT && status !== NOT_MODIFIED;
+}
+
+/** The first Content-Length; -1 for none or a wrong one, which who passes the head on refuses. */
+function lengthIn(section: FieldSection): number {
+  const i = section.find(FIELD["content-length"]);
+  return i < 0 ? -1 : contentLengthOf(section.bytes, section.valueAt(i), section.valueEnd(i));
+}

@@ -2,7 +2,7 @@
 import type { Counters } from "../../core/counters.ts";
 import { ProxyError } from "../../core/error.ts";
 import type { FieldWriter } from "../../core/fields.ts";
-import { type ConnectionFailure, type H2ConnectionSink, Http2Connection } from "../../h2/connection.ts";
+import { type H2ConnectionSink, Http2Connection } from "../../h2/connection.ts";
 import type { ByteStream, ConnectStream, StreamAttempt, StreamTarget, StreamUser } from "../../runtime/streams.ts";
 
 /** Who keeps links. */
@@ -26,8 +26,10 @@ const H2 = "h2";
 /** A link. It connects at once. */
 export class H2Link implements StreamUser, H2ConnectionSink {
   readonly connection: Http2Connection;
-  /** When it last had no stream; for the sweep. */
+  /** When it was last seen with a stream; for the sweep. */
   idleSinceMs: number;
+  /** When it is old enough to be replaced. */
+  readonly agedAtMs: number;
   readonly #owner: H2LinkOwner;
   readonly #needsAlpn: boolean;
   readonly #attempt: StreamAttempt;
@@ -37,18 +39,14 @@ export class H2Link implements StreamUser, H2ConnectionSink {
   #gone = false;
   #failure: ProxyError | null = null;
 
-  constructor(connect: ConnectStream, target: StreamTarget, owner: H2LinkOwner) {
+  constructor(connect: ConnectStream, target: StreamTarget, owner: H2LinkOwner, ageMsMax: number) {
     this.#owner = owner;
     this.#needsAlpn = target.tls !== null;
     this.idleSinceMs = owner.nowMs();
+    this.agedAtMs = this.idleSinceMs + ageMsMax;
     const { writer, counters } = owner;
     this.connection = new Http2Connection({ sink: this, writer, counters, nowMs: owner.nowMs() });
     this.#attempt = connect(target, this);
-  }
-
-  /** True when a request may be opened now. */
-  get canOpen(): boolean {
-    return this.#stream !== null && !this.#gone && this.connection.canOpen;
   }
 
   /** Connected and not on its way out. */
@@ -56,13 +54,26 @@ export class H2Link implements StreamUser, H2ConnectionSink {
     return this.#stream !== null && !this.#gone && !this.connection.isClosing;
   }
 
-  /** Not connected yet. */
-  get isConnecting(): boolean {
-    return this.#stream === null && !this.#gone;
+  /** Not connected yet, or the backend has not yet said how many requests it takes at once. */
+  get isBeginning(): boolean {
+    if (this.#gone || this.connection.isClosing) return false;
+    return this.#stream === null || !this.connection.isReady;
+  }
+
+  /** Requests that it could take now beside those it has; 0 before the backend has shown that it speaks HTTP/2. */
+  get spareStreams(): number {
+    const { streams, streamsMax, isReady } = this.connection;
+    return this.isUsable && isReady ? Math.max(0, streamsMax - streams.count) : 0;
   }
 
   /** Why it failed, once it has. */
   get failureError(): ProxyError | null {
+    const { failure } = this.connection;
+    if (this.#failure !== null || failure === null) return this.#failure;
+    const { fault, detail } = failure;
+    const text = `${this.#owner.where}: HTTP/2 connection failed (${fault}${detail === "" ? "" : `: ${detail}`})`;
+    const isGone = fault === "lost" || fault === "ping-timeout";
+    this.#failure = new ProxyError(isGone ? "UPSTREAM_RESET" : "UPSTREAM_PROTOCOL", text);
     return this.#failure;
   }
 
@@ -89,6 +100,7 @@ export class H2Link implements StreamUser, H2ConnectionSink {
   onTime(nowMs: number): void {
     if (this.#stream === null || this.#gone) return;
     if (this.connection.streams.count > 0) this.idleSinceMs = nowMs;
+    this.connection.output.shrink();
     if (this.connection.deadlineMs() <= nowMs) {
       this.connection.onTime(nowMs);
       this.wake();
@@ -136,13 +148,9 @@ export class H2Link implements StreamUser, H2ConnectionSink {
     this.#owner.onClosing(this);
   }
 
-  onFailure({ fault, detail }: ConnectionFailure): void {
-    const text = `${this.#owner.where}: HTTP/2 connection failed (${fault}${detail === "" ? "" : `: ${detail}`})`;
-    this.#failure ??= new ProxyError(
-      fault === "lost" || fault === "ping-timeout" ? "UPSTREAM_RESET" : "UPSTREAM_PROTOCOL",
-      text,
-    );
-    this.#owner.onClosing(this);
+  onFailure(): void {
+    // Of one that never opened `onGone` tells.
+    if (this.#stream !== null) this.#owner.onClosing(this);
     this.wake();
   }
 

@@ -1,0 +1,61 @@
+/** One request over a native HTTP/1.1 connection whose answer ends before it does, and the end of the transport. */
+import { describe, expect, test } from "bun:test";
+import { LIMITS } from "../../../src/core/limits.ts";
+import { ScriptedNetwork } from "../../support/scripted-streams.ts";
+import { NativeBench } from "../../support/native-bench.ts";
+import { begin, PushBody } from "../../support/upstream-calls.ts";
+
+const ANSWER = "HTTP/1.1 413 Content Too Large\r\ncontent-length: 2\r\n\r\nno";
+
+function make(): { network: ScriptedNetwork; native: NativeBench } {
+  const network = new ScriptedNetwork();
+  return { network, native: new NativeBench(network.connect, { address: "http://127.0.0.1:8080" }) };
+}
+
+describe("an answer that ends before its request", () => {
+  test("stops the client, and its connection is not used again", () => {
+    const { network, native } = make();
+    const body = new PushBody().push("some");
+    const { outcome } = begin(native.h1, native.request({ method: "POST", body, contentLengthBytes: 100 }));
+    network.at(0).open();
+    expect(String.fromCharCode(...network.at(0).take())).toEndWith("some");
+    network.at(0).send(ANSWER);
+    expect([outcome.status, outcome.text, outcome.ended]).toEqual([413, "no", true]);
+    expect([body.stopped, body.onReadable, network.at(0).abandoned]).toEqual([true, null, true]);
+    begin(native.h1, native.request());
+    expect(network.streams.length).toBe(2);
+  });
+
+  test("is nothing to stop when the request had ended", () => {
+    const { network, native } = make();
+    const body = new PushBody().push("some").end();
+    const { outcome } = begin(native.h1, native.request({ method: "POST", body, contentLengthBytes: 4 }));
+    network.at(0).open();
+    network.at(0).send(ANSWER);
+    expect([outcome.ended, body.stopped, network.at(0).abandoned]).toEqual([true, false, false]);
+  });
+
+  test("a failure leaves the body alone, for it may go elsewhere", () => {
+    const { network, native } = make();
+    const body = new PushBody();
+    const { outcome } = begin(native.h1, native.request({ method: "POST", body, contentLengthBytes: 4 }));
+    network.at(0).open();
+    network.at(0).end();
+    expect([outcome.failure?.code, body.stopped]).toEqual(["UPSTREAM_RESET", false]);
+  });
+});
+
+test("after the transport's end deadlines hold until the last call is over, and then nothing is left", () => {
+  const network = new ScriptedNetwork();
+  const timeouts = { backendResponseHeadMs: 3000 };
+  const native = new NativeBench(network.connect, { address: "http://127.0.0.1:8080", timeouts });
+  const [kept, late] = [begin(native.h1, native.request()).outcome, begin(native.h1, native.request()).outcome];
+  for (const stream of network.streams) stream.open();
+  native.h1.close();
+  native.h2.close();
+  network.at(0).send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+  native.timers.advance(3100);
+  expect([kept.text, late.failure?.code]).toEqual(["ok", "UPSTREAM_HEAD_TIMEOUT"]);
+  native.timers.advance(LIMITS.upstreamSweepMsMax);
+  expect([network.at(0).abandoned, network.at(1).abandoned, native.timers.waiting]).toEqual([true, true, 0]);
+});
