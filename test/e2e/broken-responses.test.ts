@@ -71,7 +71,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     const backends = await Promise.all(
       ANSWERS.map(([, answer]) => startRawBackend({ script: () => [{ read: "\r\n\r\n" }, ...answer] })),
     );
-    const pools = backends.map(({ bareAddress }, i) => ({ prefix: `/${i}`, backends: [bareAddress] }));
+    const pools = backends.map(({ bareAddress }, i) => ({ prefix: `/${i}`, backends: [`http://${bareAddress}`] }));
     const proxy = await startProxy({ pools });
     const connection = await runAioquicOnce({
       port: proxy.port,

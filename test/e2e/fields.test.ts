@@ -15,7 +15,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     const backend = await startRawBackend({
       script: () => [{ read: "\r\n\r\n" }, { send: "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" }],
     });
-    const proxy = await startProxy({ pools: [{ prefix: "/", backends: [backend.bareAddress] }] });
+    const proxy = await startProxy({ pools: [{ prefix: "/", backends: [`http://${backend.bareAddress}`] }] });
     const connection = await runAioquicOnce({
       port: proxy.port,
       steps: [{ do: "request", path: "/f", authority: "shop.test", headers: CLIENT_FIELDS }],
@@ -39,7 +39,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     const backend = await startRawBackend({
       script: () => [{ read: "\r\n\r\n" }, { send: BACKEND_HEAD }, { send: "2\r\nok\r\n0\r\n\r\n" }],
     });
-    const proxy = await startProxy({ pools: [{ prefix: "/", backends: [backend.bareAddress] }] });
+    const proxy = await startProxy({ pools: [{ prefix: "/", backends: [`http://${backend.bareAddress}`] }] });
     const connection = await runAioquicOnce({ port: proxy.port, steps: [{ do: "request", path: "/f" }] });
     const [exchange] = connection.exchanges;
     expect(exchange).toMatchObject({ status: 200, body: "ok", ended: true });
