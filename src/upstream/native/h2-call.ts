@@ -75,6 +75,11 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
     return this.#stream !== null && this.request.body?.state === "open" && this.#piece === null;
   }
 
+  /** It is on no connection yet. */
+  get isUnplaced(): boolean {
+    return this.#link === null;
+  }
+
   /** Opens the stream on a connection, or finds that it never can be. False: the connection takes none now. */
   begin(link: H2Link): boolean {
     const { body, backend } = this.request;

@@ -79,7 +79,8 @@ export class H2Pool implements H2LinkOwner, H2CallOwner {
 
   forget(call: H2Call): void {
     this.#calls.delete(call);
-    if (this.#waiting.length > 0) this.#waiting = this.#waiting.filter((other) => other !== call);
+    // Under overload thousands may wait, and each that ends would look through all of them.
+    if (call.isUnplaced && this.#waiting.length > 0) this.#waiting = this.#waiting.filter((other) => other !== call);
   }
 
   onRoom(link: H2Link): void {
