@@ -3,7 +3,8 @@
  * Run it with `bun bench/micro/h1.ts` or `deno run bench/micro/h1.ts`.
  */
 import { Counters } from "../../src/core/counters.ts";
-import { FieldSection, FieldWriter } from "../../src/core/fields.ts";
+import { FieldWriter } from "../../src/core/field-writer.ts";
+import { FieldSection } from "../../src/core/fields.ts";
 import { type ExchangeSink, H1Connection } from "../../src/h1/connection.ts";
 import { OutputBuffer } from "../../src/h1/output.ts";
 import { writeRequestHead } from "../../src/h1/request-writer.ts";

@@ -4,7 +4,8 @@
  */
 import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
-import { FieldSection, FieldWriter } from "../../src/core/fields.ts";
+import { FieldWriter } from "../../src/core/field-writer.ts";
+import { FieldSection } from "../../src/core/fields.ts";
 import { FLAG, FRAME } from "../../src/h2/codes.ts";
 import { Http2Connection } from "../../src/h2/connection.ts";
 import { HpackDecoder } from "../../src/h2/hpack-decoder.ts";

@@ -2,7 +2,8 @@
  * What a request head costs, in nanoseconds: indexing the flat section, validating it, writing the fields for a backend and
  * making them a section. Run it with `bun bench/micro/head.ts` or `deno run bench/micro/head.ts`.
  */
-import { FieldSection, FieldWriter } from "../../src/core/fields.ts";
+import { FieldWriter } from "../../src/core/field-writer.ts";
+import { FieldSection } from "../../src/core/fields.ts";
 import { Malformed, readRequestHead } from "../../src/h3/head.ts";
 import { writeRequestFields, writeResponseFields } from "../../src/proxy/rewrite.ts";
 import { nanosecondsPerCall, report } from "./measure.ts";

@@ -4,7 +4,7 @@
  */
 import { ProxyError } from "../../src/core/error.ts";
 import type { Counters } from "../../src/core/counters.ts";
-import { FieldWriter } from "../../src/core/fields.ts";
+import { FieldWriter } from "../../src/core/field-writer.ts";
 import type { EngineSession } from "../../src/quic/engine.ts";
 import { Handle } from "../handle.ts";
 import { QUICHE } from "../layout.ts";

@@ -8,7 +8,7 @@ import { HealthMonitor } from "../control/health.ts";
 import { Listener } from "../control/listener.ts";
 import { Counters } from "../core/counters.ts";
 import { must } from "../core/assert.ts";
-import { FieldWriter } from "../core/fields.ts";
+import { FieldWriter } from "../core/field-writer.ts";
 import { Random } from "../core/random.ts";
 import { RequestIds } from "../core/request-id.ts";
 import { H3_CODE } from "../h3/codes.ts";

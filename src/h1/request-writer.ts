@@ -44,7 +44,7 @@ export function writeRequestHead(
   const { method, path, authority, fields } = request;
   assert(method.length > 0 && path.length > 0, "a request has a method and a path");
   const texts = method.length + path.length + authority.length + upgradeTo.length;
-  const at = output.reserve(texts + fields.bytes.length + FIELD_EXTRA_BYTES * fields.count + FIXED_BYTES_MAX);
+  const at = output.reserve(texts + fields.lengthBytes + FIELD_EXTRA_BYTES * fields.count + FIXED_BYTES_MAX);
   const { bytes } = output;
 
   let p = putText(bytes, at, method, TOKEN_REFUSED);
@@ -74,7 +74,7 @@ export function writeChunk(piece: Uint8Array, at: number, end: number, output: O
 
 /** Appends the end of a chunked body. Fields that frame or route a message are not written as trailers. */
 export function writeLastChunk(trailers: FieldSection | null, output: OutputBuffer): void {
-  const size = trailers === null ? 0 : trailers.bytes.length + FIELD_EXTRA_BYTES * trailers.count;
+  const size = trailers === null ? 0 : trailers.lengthBytes + FIELD_EXTRA_BYTES * trailers.count;
   const at = output.reserve(size + LAST_CHUNK_BYTES);
   let p = putText(output.bytes, at, "0", NOTHING_REFUSED);
   if (trailers !== null) p = putFields(output.bytes, p, trailers, NOT_IN_TRAILERS);

@@ -1,6 +1,6 @@
 /** What a connection is made with, whom it tells of its own state, and the control data of a request. */
 import type { Counters } from "../core/counters.ts";
-import type { FieldWriter } from "../core/fields.ts";
+import type { FieldWriter } from "../core/field-writer.ts";
 import type { ConnectionFault } from "./codes.ts";
 
 /** What a connection ended with; `detail` says more where there is more to say. */

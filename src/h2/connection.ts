@@ -5,7 +5,8 @@
  */
 import { assert } from "../core/assert.ts";
 import type { Counters } from "../core/counters.ts";
-import type { FieldSection, FieldWriter } from "../core/fields.ts";
+import type { FieldWriter } from "../core/field-writer.ts";
+import type { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
 import {
   CONNECTION_FAULTS,

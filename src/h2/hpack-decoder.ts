@@ -4,7 +4,7 @@
  */
 import { assert } from "../core/assert.ts";
 import { fieldIdOfBytes } from "../core/field-names.ts";
-import type { FieldWriter } from "../core/fields.ts";
+import type { FieldWriter } from "../core/field-writer.ts";
 import { LIMITS } from "../core/limits.ts";
 import { decodedBytesMax, huffmanDecode } from "./hpack-huffman.ts";
 import { ENTRY_OVERHEAD_BYTES, HpackEntry, STATIC_COUNT, STATIC_ENTRIES } from "./hpack-static.ts";
@@ -99,7 +99,11 @@ export class HpackDecoder {
 
   #indexed(into: FieldWriter): void {
     const entry = this.#entry(this.#integer(7));
-    if (entry !== null && this.#counts(entry.bytes.length) && !into.addBytes(entry.bytes, entry.nameLength)) {
+    if (
+      entry !== null &&
+      this.#counts(entry.bytes.length) &&
+      !into.addBytes(entry.bytes, entry.nameLength, entry.nameId)
+    ) {
       this.#tooLarge = true;
     }
   }
@@ -121,7 +125,7 @@ export class HpackDecoder {
     const valueEnd = this.#string(scratch, valueAt);
     if (valueEnd < 0) return;
     if (indexing) this.#insert(scratch, nameAt, valueAt, valueEnd, named);
-    if (this.#counts(valueEnd - nameAt) && !into.addWritten(valueAt - nameAt, valueEnd - valueAt)) {
+    if (this.#counts(valueEnd - nameAt) && !into.addWritten(valueAt - nameAt, valueEnd - valueAt, named?.nameId)) {
       this.#tooLarge = true;
     }
   }

@@ -81,7 +81,7 @@ export class HpackEncoder {
 
   /** The most that a block of this section can take, with `texts` characters in `texted` fields added by `putText`. */
   static blockBytesMax(section: FieldSection, texts: number = 0, texted: number = 0): number {
-    return BLOCK_OVERHEAD_BYTES + section.bytes.length + texts + FIELD_OVERHEAD_BYTES * (section.count + texted);
+    return BLOCK_OVERHEAD_BYTES + section.lengthBytes + texts + FIELD_OVERHEAD_BYTES * (section.count + texted);
   }
 
   /** Bytes of the dynamic table now, as RFC 7541 4.1 counts them. */

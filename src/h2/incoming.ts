@@ -178,13 +178,13 @@ export class Incoming {
   }
 
   #head(stream: H2Stream, endStream: boolean): void {
-    const section = this.#connection.writer.toSection();
-    const status = responseStatus(section);
+    const { writer } = this.#connection;
+    const status = responseStatus(writer.view());
     if (typeof status === "string") return this.#resetByUs(stream, status);
     if (status >= 200) {
       stream.headSeen = true;
       this.budget.earn(1);
-      stream.sink.onHead(status, section.after(1), endStream);
+      stream.sink.onHead(status, writer.view(1), endStream);
       if (endStream && !stream.isReset) this.#remoteEnd(stream);
       return;
     }
@@ -194,12 +194,12 @@ export class Incoming {
       this.#connection.counters.h2InformationalCut += 1;
       return this.#resetByUs(stream, "informational-count");
     }
-    stream.sink.onInformational(status, section.after(1));
+    stream.sink.onInformational(status, writer.view(1));
   }
 
   #trailers(stream: H2Stream, endStream: boolean): void {
     if (!endStream) return this.#resetByUs(stream, "trailers-without-end");
-    const section = this.#connection.writer.toSection();
+    const section = this.#connection.writer.view();
     const fault = trailersFault(section);
     if (fault !== null) return this.#resetByUs(stream, fault);
     stream.sink.onTrailers(section);

@@ -1,6 +1,6 @@
 /** The streams of a connection that are not over, their windows, and what the connection as a whole may still receive. */
 import type { Counters } from "../core/counters.ts";
-import type { FieldWriter } from "../core/fields.ts";
+import type { FieldWriter } from "../core/field-writer.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ConnectionFault } from "./codes.ts";
 import type { HpackEncoder } from "./hpack-encoder.ts";

@@ -9,7 +9,7 @@ import type { StreamFault } from "./codes.ts";
  * means that nobody wants the rest of that body.
  */
 export interface H2StreamSink {
-  /** A response head of 1xx, without its `:status`. */
+  /** A response head of 1xx, without its `:status`. Sections are there only during the call, here and below. */
   onInformational(status: number, section: FieldSection): void;
   /** The response head, once, without its `:status`. Names are checked, values are not. With `endStream`, `onEnd` follows. */
   onHead(status: number, section: FieldSection, endStream: boolean): void;

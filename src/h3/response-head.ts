@@ -5,7 +5,8 @@
  */
 import { FIELD, FIELD_ID_MAX, PSEUDO_FIELD_LAST, UNKNOWN_FIELD } from "../core/field-names.ts";
 import { contentLengthOf, nameFault, type NameFault, valueFault, type ValueFault } from "../core/field-syntax.ts";
-import type { FieldSection, FieldWriter } from "../core/fields.ts";
+import type { FieldWriter } from "../core/field-writer.ts";
+import type { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
 import { connectionOptions, HOP_BY_HOP, isListed } from "./hop-by-hop.ts";
 

@@ -219,5 +219,5 @@ export class Http3Session implements SessionDriver, StreamHost {
 
 /** RFC 9114 4.2.2: name and value lengths and 32 for each field. */
 function sizeOf(section: FieldSection): number {
-  return section.bytes.length + section.count * 32;
+  return section.lengthBytes + section.count * 32;
 }

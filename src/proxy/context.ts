@@ -1,7 +1,7 @@
 /** What exchanges share: the configuration at work, the services of the process, and who the client is. */
 import type { BackendSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
-import type { FieldWriter } from "../core/fields.ts";
+import type { FieldWriter } from "../core/field-writer.ts";
 import type { RequestIds } from "../core/request-id.ts";
 import type { RouteTable } from "../route/table.ts";
 import type { Pool } from "./pool.ts";

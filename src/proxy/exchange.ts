@@ -16,18 +16,13 @@ import { H3_CODE } from "../h3/codes.ts";
 import type { RequestHead } from "../h3/head.ts";
 import type { AbortReason, RequestStream, StreamOwner } from "../h3/stream.ts";
 import { matchRoute, NO_ROUTE } from "../route/match.ts";
+import { Attempt } from "./attempt.ts";
 import type { Client, Generation, Services } from "./context.ts";
 import { encodeAscii, failureText, writeFailureHead } from "./failure.ts";
 import type { Pool } from "./pool.ts";
 import type { ResponseSink, Upstream, UpstreamCall } from "./ports.ts";
 import { mayTryAgain } from "./retry.ts";
-import {
-  requestIdOf,
-  writeInformationalFields,
-  writeRequestFields,
-  writeResponseFields,
-  writeResponseTrailers,
-} from "./rewrite.ts";
+import { requestIdOf, writeInformationalFields, writeResponseFields, writeResponseTrailers } from "./rewrite.ts";
 import type { UpstreamFailure } from "./upstream-failure.ts";
 
 /** One request with its answer. */
@@ -98,12 +93,18 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     return new ProxyError("NO_HEALTHY_BACKEND", `no healthy backend in pool ${this.#pool?.settings.name ?? ""}`);
   }
 
-  /** Prepare: the fields for this backend, made anew for each attempt. */
-  #prepare(upstream: Upstream): FieldSection {
-    const { writer } = this.#services;
-    const takesTrailers = upstream.abilities.trailers;
-    writeRequestFields(this.#head, writer, { clientIp: this.#client.ip, requestId: this.#requestId, takesTrailers });
-    return writer.toSection();
+  /** Prepare: the request as this backend gets it; its fields are written when the transport takes them. */
+  #prepare(pool: Pool, backend: BackendSettings, upstream: Upstream): Attempt {
+    return new Attempt({
+      head: this.#head,
+      pool: pool.settings,
+      backend,
+      body: this.#stream.state === "ended" ? null : this.#stream,
+      clientIp: this.#client.ip,
+      requestId: this.#requestId,
+      takesTrailers: upstream.abilities.trailers,
+      writer: this.#services.writer,
+    });
   }
 
   /** Attempt: hands the request to the transport, which answers by the sink's calls below. */
@@ -114,21 +115,8 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     this.#attempts += 1;
     const attempt = this.#attempts;
     this.#services.counters.upstreamAttempts += 1;
-    const hasBody = this.#stream.state !== "ended";
     const upstream = this.#generation.upstreamOf(backend);
-    const call = upstream.start(
-      {
-        pool: pool.settings,
-        backend,
-        method: this.#head.method,
-        path: this.#head.path,
-        authority: this.#head.authority,
-        fields: this.#prepare(upstream),
-        body: hasBody ? this.#stream : null,
-        contentLengthBytes: this.#head.contentLengthBytes,
-      },
-      this,
-    );
+    const call = upstream.start(this.#prepare(pool, backend, upstream), this);
     // The transport may have failed before it returned, and then a retry or our own answer has begun since.
     if (this.#attempts !== attempt || this.#error !== null) return;
     // Or it has read from the client's stream and so found out that the client is gone.

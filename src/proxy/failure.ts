@@ -1,5 +1,5 @@
 /** A failure as an answer: a head and a line of text. What went wrong inside is for the log and not for the client. */
-import type { FieldWriter } from "../core/fields.ts";
+import type { FieldWriter } from "../core/field-writer.ts";
 
 /** Seconds after which a client may ask again when nobody could answer. */
 const RETRY_AFTER_SECONDS = "1";

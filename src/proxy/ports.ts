@@ -30,7 +30,10 @@ export interface UpstreamRequest {
   readonly path: string;
   /** Value of Host / `:authority` towards the backend. */
   readonly authority: string;
-  /** Fields for the backend: hop-by-hop ones are gone, ours are in; no pseudo-fields and no Host. */
+  /**
+   * Fields for the backend: hop-by-hop ones are gone, ours are in; no pseudo-fields and no Host. Written anew with each reading, in
+   * memory that others use too: read it once, and use it before anything else is called.
+   */
   readonly fields: FieldSection;
   /** Null: the request has no body (not even an empty one that is still to end). */
   readonly body: BodySource | null;

@@ -3,7 +3,8 @@
  * where they came from, and get our own account of it; responses lose what belongs to the backend's connection.
  */
 import { FIELD, type FieldName, fieldSet, UNKNOWN_FIELD } from "../core/field-names.ts";
-import type { FieldSection, FieldWriter } from "../core/fields.ts";
+import type { FieldWriter } from "../core/field-writer.ts";
+import type { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { MalformedReason, RequestHead } from "../h3/head.ts";
 import { connectionOptions, HOP_BY_HOP, isListed } from "../h3/hop-by-hop.ts";

@@ -2,7 +2,7 @@
 import type { TimeoutSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
 import { ProxyError } from "../core/error.ts";
-import type { FieldWriter } from "../core/fields.ts";
+import type { FieldWriter } from "../core/field-writer.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ResponseSink, UpstreamCall, UpstreamRequest } from "../proxy/ports.ts";
 import { type AttemptProgress, CUT_OFF, NOT_SENT, UNANSWERED, UpstreamFailure } from "../proxy/upstream-failure.ts";
@@ -169,7 +169,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     this.#lane.reachedMs = this.#moved();
     if (writer.full) return this.#fail(this.#error("UPSTREAM_PROTOCOL", "response head too large"));
     this.#phase = "reading";
-    this.#sink.onHead(status, writer.toSection());
+    this.#sink.onHead(status, writer.view());
     if (this.#isOver()) return;
     const bodyless = this.#request.method === "HEAD" || status === 204 || status === 304;
     this.#expectedBytes = bodyless ? 0 : lengthBytes;

@@ -1,6 +1,7 @@
 /** Fields on their way into fetch and out of it. */
 import { FIELD, fieldSet } from "../core/field-names.ts";
-import type { FieldSection, FieldWriter } from "../core/fields.ts";
+import type { FieldWriter } from "../core/field-writer.ts";
+import type { FieldSection } from "../core/fields.ts";
 import type { RuntimeFetch } from "../runtime/fetch-options.ts";
 
 /**

@@ -12,7 +12,7 @@ import type {
 } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
 import { ProxyError } from "../core/error.ts";
-import { FieldWriter } from "../core/fields.ts";
+import { FieldWriter } from "../core/field-writer.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ResponseSink, TransportAbilities, Upstream, UpstreamCall, UpstreamRequest } from "../proxy/ports.ts";
 import { NOT_SENT, UpstreamFailure } from "../proxy/upstream-failure.ts";

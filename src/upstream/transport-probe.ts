@@ -1,6 +1,6 @@
 /** A health probe through a transport: what requests can reach is what is healthy. */
 import type { BackendSettings } from "../config/snapshot.ts";
-import { FieldWriter } from "../core/fields.ts";
+import { FieldWriter } from "../core/field-writer.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ResponseSink, Upstream, UpstreamCall } from "../proxy/ports.ts";
 import type { UpstreamFailure } from "../proxy/upstream-failure.ts";

@@ -1,6 +1,6 @@
 /** A planned close with the real library: no response is cut off, and the connection does end. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { FieldWriter } from "../../src/core/fields.ts";
+import { FieldWriter } from "../../src/core/field-writer.ts";
 import { must } from "../../src/core/assert.ts";
 import type { RequestStream } from "../../src/h3/stream.ts";
 import { EVENT } from "../../src/quic/engine.ts";

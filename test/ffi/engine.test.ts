@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { RequestHandler } from "../../src/h3/session.ts";
 import type { RequestStream } from "../../src/h3/stream.ts";
 import type { RequestHead } from "../../src/h3/head.ts";
-import { FieldWriter } from "../../src/core/fields.ts";
+import { FieldWriter } from "../../src/core/field-writer.ts";
 import { EVENT, SECTION } from "../../src/quic/engine.ts";
 import type { Identity } from "../../ffi/quiche/config.ts";
 import { QuicheEngine } from "../../ffi/quiche/engine.ts";

@@ -1,7 +1,7 @@
 /** One exchange between a scripted client stream and scripted backends: everything but the exchange itself is a fake. */
 import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
-import { FieldWriter } from "../../src/core/fields.ts";
+import { FieldWriter } from "../../src/core/field-writer.ts";
 import { Random } from "../../src/core/random.ts";
 import { RequestIds } from "../../src/core/request-id.ts";
 import { createBalancer } from "../../src/balance/create.ts";

@@ -1,7 +1,7 @@
 /** Drives the HTTP/2 client over a real socket, in the plainest way: one write after each read and each request. */
 import { connect, type Socket } from "node:net";
 import { Counters } from "../../src/core/counters.ts";
-import { FieldWriter } from "../../src/core/fields.ts";
+import { FieldWriter } from "../../src/core/field-writer.ts";
 import { Http2Connection } from "../../src/h2/connection.ts";
 import { NotedStream } from "./h2-peer.ts";
 import { type Field, sectionOf } from "./sections.ts";

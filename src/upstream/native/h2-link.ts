@@ -1,7 +1,7 @@
 /** One HTTP/2 connection to a backend: moves bytes between the state machine and the socket, all frames of a turn in one write. */
 import type { Counters } from "../../core/counters.ts";
 import { ProxyError } from "../../core/error.ts";
-import type { FieldWriter } from "../../core/fields.ts";
+import type { FieldWriter } from "../../core/field-writer.ts";
 import { type H2ConnectionSink, Http2Connection } from "../../h2/connection.ts";
 import type { ByteStream, ConnectStream, StreamAttempt, StreamTarget, StreamUser } from "../../runtime/streams.ts";
 

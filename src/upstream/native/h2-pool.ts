@@ -5,7 +5,7 @@
 import type { BackendSettings, TimeoutSettings } from "../../config/snapshot.ts";
 import type { Counters } from "../../core/counters.ts";
 import { ProxyError } from "../../core/error.ts";
-import type { FieldWriter } from "../../core/fields.ts";
+import type { FieldWriter } from "../../core/field-writer.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Random } from "../../core/random.ts";
 import type { ResponseSink, Upstream, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";

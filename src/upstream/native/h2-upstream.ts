@@ -1,6 +1,6 @@
 /** The native HTTP/2 transport: many requests on few connections, for each backend. */
 import type { BackendSettings } from "../../config/snapshot.ts";
-import { FieldWriter } from "../../core/fields.ts";
+import { FieldWriter } from "../../core/field-writer.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ResponseSink, TransportAbilities, Upstream, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";
 import { NOT_SENT, UpstreamFailure } from "../../proxy/upstream-failure.ts";

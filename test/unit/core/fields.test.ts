@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { AssertionFault } from "../../../src/core/assert.ts";
 import { FIELD } from "../../../src/core/field-names.ts";
-import { FieldSection, FieldWriter } from "../../../src/core/fields.ts";
+import { FieldWriter } from "../../../src/core/field-writer.ts";
+import { FieldSection } from "../../../src/core/fields.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { Random } from "../../../src/core/random.ts";
 import {
@@ -278,5 +279,55 @@ describe("a field writer", () => {
       expect(fieldsOfFlat(writer.finish())).toEqual(expected);
       expect(fieldsOf(writer.toSection())).toEqual(expected);
     }
+  });
+});
+
+describe("a writer's view", () => {
+  test("shows what the section of its own would hold, from any field on", () => {
+    const writer = new FieldWriter();
+    const source = sectionOf([
+      ["accept", "a"],
+      ["x-odd", "b"],
+      ["cookie", "1"],
+      ["cookie", "2"],
+    ]);
+    writer.begin();
+    writer.add(":status", "200");
+    writer.addRun(source, 0, 2);
+    writer.addJoined(source, 2, "; ");
+    writer.add("x-last", "\u00e9");
+    const own = writer.toSection();
+    for (let first = 0; first <= own.count; first++) {
+      const view = writer.view(first);
+      expect(fieldsOf(view)).toEqual(fieldsOf(own).slice(first));
+      expect(Array.from({ length: view.count }, (_, i) => view.nameId(i))).toEqual(
+        Array.from({ length: view.count }, (_, i) => own.nameId(i + first)),
+      );
+      expect([view.get("x-last"), view.get(":status")]).toEqual([
+        first <= 4 ? "\u00e9" : null,
+        first === 0 ? "200" : null,
+      ]);
+      expect(view.lengthBytes).toBe(own.after(first).lengthBytes);
+    }
+  });
+
+  test("is one object, and shows the latest section", () => {
+    const writer = new FieldWriter();
+    writer.begin();
+    writer.add("a", "first and longer");
+    const view = writer.view();
+    expect(view.value(0)).toBe("first and longer");
+    writer.begin();
+    expect(writer.view().count).toBe(0);
+    writer.add("content-type", "x");
+    expect(writer.view()).toBe(view);
+    expect([view.name(0), view.value(0), view.after(1).count]).toEqual(["content-type", "x", 0]);
+  });
+
+  test("of a section that lacks fields is not given", () => {
+    const writer = new FieldWriter();
+    writer.begin();
+    while (writer.add("x", "")) continue;
+    expect(() => writer.view()).toThrow("lacks fields");
   });
 });

@@ -1,6 +1,7 @@
 /** Exchanges of one connection in memory: the request goes nowhere, the answer comes as given. */
 import { Counters } from "../../../src/core/counters.ts";
-import { FieldSection, FieldWriter } from "../../../src/core/fields.ts";
+import { FieldWriter } from "../../../src/core/field-writer.ts";
+import { FieldSection } from "../../../src/core/fields.ts";
 import { H1Connection } from "../../../src/h1/connection.ts";
 import type { H1Request } from "../../../src/h1/request-writer.ts";
 import { RecordingSink } from "./recording-sink.ts";

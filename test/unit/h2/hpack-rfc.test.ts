@@ -1,6 +1,6 @@
 /** Every example of RFC 7541, appendix C: integers, then blocks with the dynamic table's size after each. */
 import { describe, expect, test } from "bun:test";
-import { FieldWriter } from "../../../src/core/fields.ts";
+import { FieldWriter } from "../../../src/core/field-writer.ts";
 import { HpackDecoder } from "../../../src/h2/hpack-decoder.ts";
 import { HpackEncoder } from "../../../src/h2/hpack-encoder.ts";
 import { huffmanEncode, huffmanLength } from "../../../src/h2/hpack-huffman.ts";

@@ -1,7 +1,7 @@
 /** The compressor against another implementation's blocks, against itself, and against malformed and hostile blocks. */
 import { describe, expect, test } from "bun:test";
 import golden from "../../golden/field-blocks.json";
-import { FieldWriter } from "../../../src/core/fields.ts";
+import { FieldWriter } from "../../../src/core/field-writer.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { Random } from "../../../src/core/random.ts";
 import { HpackDecoder, type HpackFault } from "../../../src/h2/hpack-decoder.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { isIPv6 } from "node:net";
-import { FieldSection, FieldWriter } from "../../../src/core/fields.ts";
+import { FieldWriter } from "../../../src/core/field-writer.ts";
+import { FieldSection } from "../../../src/core/fields.ts";
 import { Random } from "../../../src/core/random.ts";
 import { Malformed, readRequestHead, type RequestHead } from "../../../src/h3/head.ts";
 import { readResponseFields } from "../../../src/h3/response-head.ts";

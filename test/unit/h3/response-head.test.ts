@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { fieldSet } from "../../../src/core/field-names.ts";
-import { FieldWriter } from "../../../src/core/fields.ts";
+import { FieldWriter } from "../../../src/core/field-writer.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { readResponseFields, type ResponseFault } from "../../../src/h3/response-head.ts";
 import { type Field, fieldsOfFlat, sectionOf } from "../../support/sections.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { FieldWriter } from "../../../src/core/fields.ts";
+import { FieldWriter } from "../../../src/core/field-writer.ts";
 import { MALFORMED_ANSWERS } from "../../../src/h3/head.ts";
 import { encodeAscii, failureText, writeFailureHead } from "../../../src/proxy/failure.ts";
 import { fieldsOfFlat } from "../../support/sections.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { must } from "../../../src/core/assert.ts";
-import { FieldSection, FieldWriter } from "../../../src/core/fields.ts";
+import { FieldWriter } from "../../../src/core/field-writer.ts";
+import { FieldSection } from "../../../src/core/fields.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { Malformed, readRequestHead, type RequestHead } from "../../../src/h3/head.ts";
 import { requestIdOf, writeRequestFields, writeResponseFields } from "../../../src/proxy/rewrite.ts";

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { must } from "../../../src/core/assert.ts";
 import { Counters } from "../../../src/core/counters.ts";
-import { FieldWriter } from "../../../src/core/fields.ts";
+import { FieldWriter } from "../../../src/core/field-writer.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { FRAME, SETTING } from "../../../src/h2/codes.ts";
 import { H2Link, type H2LinkOwner } from "../../../src/upstream/native/h2-link.ts";

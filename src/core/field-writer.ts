@@ -1,0 +1,199 @@
+/** Writes field sections into memory that is made once, in the flat layout of `fields.ts`. */
+import { assert, must } from "./assert.ts";
+import { copyBytes, writeU32 } from "./bytes.ts";
+import { fieldIdOfBytes } from "./field-names.ts";
+import { FieldSection, INDEX_WORDS, TABLE_AT, TABLE_ENTRY_BYTES } from "./fields.ts";
+import { LIMITS } from "./limits.ts";
+
+/** A section of others at its limit still takes the fields that we add. */
+const WRITER_FIELDS_MAX = LIMITS.fieldsPerSectionMax + LIMITS.fieldsAddedMax;
+/** Where a writer's bytes begin: behind a table of full length, so that both can grow. */
+const WRITER_BYTES_AT = TABLE_AT + TABLE_ENTRY_BYTES * WRITER_FIELDS_MAX;
+/** What RFC 9114 4.2.2 adds for each field. */
+const FIELD_OVERHEAD_BYTES = 32;
+
+/** In a writer's index: nobody has looked for the name's number yet. */
+const UNSEEN = -1;
+
+/**
+ * Builds sections in one scratch area that is made once and never moves, so native code may read what `finish` returns.
+ * Holds `LIMITS.fieldsPerSectionMax` fields and `LIMITS.fieldsAddedMax` more, with `LIMITS.fieldWriterBytesMax` bytes of
+ * names and values: what goes beyond is refused with false, and everything after it too, so that a caller may ask `full`
+ * once at the end. Names are given in lower case; neither they nor values are checked here.
+ */
+export class FieldWriter {
+  readonly #bytes = new Uint8Array(new ArrayBuffer(WRITER_BYTES_AT + LIMITS.fieldWriterBytesMax));
+  /** As a section's; a name's number may be `UNSEEN`. */
+  readonly #index = new Int32Array(INDEX_WORDS * WRITER_FIELDS_MAX + 1);
+  readonly #view = FieldSection.over(this.#bytes, this.#index);
+  #count = 0;
+  #end = WRITER_BYTES_AT;
+  #full = false;
+
+  /** Something was refused since `begin`. */
+  get full(): boolean {
+    return this.#full;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Size of what was added, as RFC 9114 4.2.2 counts it: names, values and 32 for each field. */
+  get sectionBytes(): number {
+    return this.#end - WRITER_BYTES_AT + FIELD_OVERHEAD_BYTES * this.count;
+  }
+
+  /** Starts a new section; views given out before are no longer valid. */
+  begin(): void {
+    this.#count = 0;
+    this.#end = WRITER_BYTES_AT;
+    this.#full = false;
+  }
+
+  /** Adds a field from strings of one byte per character. */
+  add(name: string, value: string): boolean {
+    if (!this.#hasRoom(1, name.length + value.length)) return false;
+    this.#putText(name);
+    this.#putText(value);
+    this.#putLengths(name.length, value.length, UNSEEN);
+    return true;
+  }
+
+  /** Adds a field from an array that holds its name and value back to back, and nothing else; `nameId` as in `FIELD`. */
+  addBytes(bytes: Uint8Array, nameLength: number, nameId: number = UNSEEN): boolean {
+    if (!this.#hasRoom(1, bytes.length)) return false;
+    this.#putBytes(bytes, 0, bytes.length);
+    this.#putLengths(nameLength, bytes.length - nameLength, nameId);
+    return true;
+  }
+
+  /** Where a decoder writes names and values itself, from `scratchEnd` on, before it adds them with `addWritten`. */
+  get scratch(): Uint8Array {
+    return this.#bytes;
+  }
+
+  get scratchEnd(): number {
+    return this.#end;
+  }
+
+  /** Adds a field whose name and value were written from `scratchEnd` on. */
+  addWritten(nameLength: number, valueLength: number, nameId: number = UNSEEN): boolean {
+    if (!this.#hasRoom(1, nameLength + valueLength)) return false;
+    this.#end += nameLength + valueLength;
+    this.#putLengths(nameLength, valueLength, nameId);
+    return true;
+  }
+
+  /** Adds field `i` of a section as it is. */
+  addFrom(section: FieldSection, i: number): boolean {
+    return this.addRun(section, i, i + 1);
+  }
+
+  /** Adds the fields `from .. to - 1` of a section as they are: their bytes lie together and are copied in one go. */
+  addRun(section: FieldSection, from: number, to: number): boolean {
+    if (from >= to) return !this.#full;
+    const at = section.nameAt(from);
+    const end = section.valueEnd(to - 1);
+    if (!this.#hasRoom(to - from, end - at)) return false;
+    let fieldAt = this.#end;
+    this.#putBytes(section.bytes, at, end);
+    for (let i = from; i < to; i++) {
+      const valueAt = section.valueAt(i);
+      const nameLength = valueAt - section.nameAt(i);
+      const valueLength = section.valueEnd(i) - valueAt;
+      this.#putField(fieldAt, nameLength, valueLength, section.nameId(i));
+      fieldAt += nameLength + valueLength;
+    }
+    return true;
+  }
+
+  /** Adds one field: the name of field `i`, the values of it and of all later fields of that number, joined. */
+  addJoined(section: FieldSection, i: number, separator: string): boolean {
+    const id = section.nameId(i);
+    let valueLength = section.valueLength(i);
+    for (let j = section.find(id, i + 1); j >= 0; j = section.find(id, j + 1)) {
+      valueLength += separator.length + section.valueLength(j);
+    }
+    if (!this.#hasRoom(1, section.nameLength(i) + valueLength)) return false;
+    this.#putBytes(section.bytes, section.nameAt(i), section.valueEnd(i));
+    for (let j = section.find(id, i + 1); j >= 0; j = section.find(id, j + 1)) {
+      this.#putText(separator);
+      this.#putBytes(section.bytes, section.valueAt(j), section.valueEnd(j));
+    }
+    this.#putLengths(section.nameLength(i), valueLength, id);
+    return true;
+  }
+
+  /** The flat section: a view on the scratch area, valid until the next `begin`. */
+  finish(): Uint8Array {
+    this.#seal();
+    return this.#bytes.subarray(0, this.#end);
+  }
+
+  /**
+   * The same fields from position `first` on as a section that is a view on the scratch area, always the same object: valid until the
+   * next `begin` or `view`. It spares the copy where a section is read at once and not kept.
+   */
+  view(first: number = 0): FieldSection {
+    assert(!this.#full, "a section that lacks fields is not read");
+    const index = this.#index;
+    index[INDEX_WORDS * this.#count] = this.#end;
+    for (let at = 0; at < INDEX_WORDS * this.#count; at += INDEX_WORDS) {
+      if (index[at + 2] !== UNSEEN) continue;
+      const nameAt = index[at] ?? 0;
+      index[at + 2] = fieldIdOfBytes(this.#bytes, nameAt, (index[at + 1] ?? 0) - nameAt);
+    }
+    return this.#view.show(first, this.#count - first);
+  }
+
+  /** A section of its own with the same fields. */
+  toSection(): FieldSection {
+    this.#seal();
+    return must(FieldSection.from(this.#bytes, this.#end), "a writer's section is well formed");
+  }
+
+  #seal(): void {
+    assert(!this.#full, "a section that lacks fields is not sent");
+    writeU32(this.#bytes, 0, this.#count);
+    writeU32(this.#bytes, 4, WRITER_BYTES_AT);
+  }
+
+  #hasRoom(fields: number, bytes: number): boolean {
+    if (this.#count + fields > WRITER_FIELDS_MAX || this.#end + bytes > this.#bytes.length) this.#full = true;
+    return !this.#full;
+  }
+
+  #putText(text: string): void {
+    let seen = 0;
+    let at = this.#end;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      seen |= code;
+      this.#bytes[at++] = code;
+    }
+    assert(seen <= 0xff, "a field's text has one byte per character");
+    this.#end = at;
+  }
+
+  #putBytes(source: Uint8Array, at: number, end: number): void {
+    copyBytes(this.#bytes, this.#end, source, at, end);
+    this.#end += end - at;
+  }
+
+  /** Closes a field whose bytes have just been put. */
+  #putLengths(nameLength: number, valueLength: number, nameId: number): void {
+    this.#putField(this.#end - nameLength - valueLength, nameLength, valueLength, nameId);
+  }
+
+  #putField(at: number, nameLength: number, valueLength: number, nameId: number): void {
+    const word = INDEX_WORDS * this.#count;
+    this.#index[word] = at;
+    this.#index[word + 1] = at + nameLength;
+    this.#index[word + 2] = nameId;
+    const entry = TABLE_AT + TABLE_ENTRY_BYTES * this.#count;
+    writeU32(this.#bytes, entry, nameLength);
+    writeU32(this.#bytes, entry + 4, valueLength);
+    this.#count += 1;
+  }
+}
