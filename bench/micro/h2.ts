@@ -111,7 +111,8 @@ class Rig {
   /** Blocks that fill the decoder's table. */
   learn(blocks: readonly Uint8Array[]): void {
     for (const block of blocks) {
-      this.client.openLine(LINE, this.#fields, false, this, 0);
+      // HEAD, for these answers have no body.
+      this.client.openLine({ ...LINE, method: "HEAD" }, this.#fields, false, this, 0);
       this.client.receive(frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, this.#id, block), 0);
       this.#id += 2;
     }

@@ -95,6 +95,8 @@ export const STREAM_FAULTS = {
   "informational-count": H2_CODE.enhanceYourCalm,
   "informational-end": H2_CODE.protocolError,
   "data-before-head": H2_CODE.protocolError,
+  /** The body is longer or shorter than its head says, or there is one where there is none to be (RFC 9113 8.1.1). */
+  "body-length": H2_CODE.protocolError,
   "trailers-without-end": H2_CODE.protocolError,
   "after-end": H2_CODE.streamClosed,
   "flow-control": H2_CODE.flowControlError,

@@ -116,7 +116,9 @@ export class Http2Connection implements ConnectionState {
     const blockAt = this.#reserveBlock(HpackEncoder.blockBytesMax(section));
     const { bytes } = this.output;
     const end = this.encoder.putSection(section, bytes, this.encoder.begin(bytes, blockAt));
-    return this.#opened(blockAt, end, hasBody, sink, nowMs);
+    const stream = this.#opened(blockAt, end, hasBody, sink, nowMs);
+    stream.toHead = section.count > 0 && section.get(":method") === HEAD;
+    return stream;
   }
 
   /** As `open`, with the pseudo-fields as strings and the other fields from a section that has none. */
@@ -138,7 +140,9 @@ export class Http2Connection implements ConnectionState {
     end = this.encoder.putText(":authority", line.authority, bytes, end);
     end = this.encoder.putText(":method", line.method, bytes, end);
     end = this.encoder.putSection(fields, bytes, end);
-    return this.#opened(blockAt, end, hasBody, sink, nowMs);
+    const stream = this.#opened(blockAt, end, hasBody, sink, nowMs);
+    stream.toHead = line.method === HEAD;
+    return stream;
   }
 
   /**
@@ -300,5 +304,7 @@ export class Http2Connection implements ConnectionState {
 
 /** What RFC 9113 6.5.2 adds for each field. */
 const FIELD_OVERHEAD_BYTES = 32;
+const HEAD = "HEAD";
+
 /** Characters of the four names that `openLine` puts. */
 const LINE_NAMES = ":method:scheme:authority:path".length;

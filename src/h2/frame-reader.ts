@@ -5,6 +5,9 @@
 import { assert } from "../core/assert.ts";
 import { type ConnectionFault, FLAG, FRAME, FRAME_HEADER_BYTES } from "./codes.ts";
 
+/** Bytes of a priority, alone or in HEADERS. */
+export const PRIORITY_BYTES = 5;
+
 const NOTHING = new Uint8Array(0);
 
 /** The reader of one connection. Its fields describe the frame, or the piece of one, that `next` last found. */
@@ -14,7 +17,7 @@ export class FrameReader {
   streamId = 0;
   /** The payload's length as the frame's header gives it, padding included. */
   payloadBytes = 0;
-  /** Where the payload lies, or this piece of it. Valid until the next call. For DATA the padding is cut off. */
+  /** Where the payload lies, or this piece of it. Valid until the next call. What is left of DATA and HEADERS without padding and priority. */
   bytes: Uint8Array = NOTHING;
   at = 0;
   end = 0;
@@ -23,6 +26,8 @@ export class FrameReader {
   last = false;
   /** Payload bytes that this piece stands for, padding included: what flow control counts. */
   flowBytes = 0;
+  /** Of DATA: payload bytes of the whole frame without its padding. */
+  bodyBytes = 0;
   /** Set when the peer broke the framing: nothing can be read any more. */
   fault: ConnectionFault | null = null;
 
@@ -110,9 +115,11 @@ export class FrameReader {
     this.#begun = true;
     this.bytes = this.#chunk;
     this.at = this.#at;
+    if (this.first) this.bodyBytes = this.payloadBytes;
     if (this.#padding < 0) {
       this.#padding = this.#chunk[this.#at] ?? 0;
       this.at += 1;
+      this.bodyBytes -= 1 + this.#padding;
       if (this.#padding >= this.payloadBytes) {
         this.fault = "padding";
         return false;
@@ -145,7 +152,17 @@ export class FrameReader {
     this.last = true;
     this.flowBytes = this.payloadBytes;
     this.#headerBytes = 0;
-    return true;
+    return this.type !== FRAME.headers || this.#trimHeaders();
+  }
+
+  #trimHeaders(): boolean {
+    const isPadded = (this.flags & FLAG.padded) !== 0;
+    const fixedBytes = (isPadded ? 1 : 0) + ((this.flags & FLAG.priority) !== 0 ? PRIORITY_BYTES : 0);
+    if (fixedBytes > this.payloadBytes) this.fault = "frame-size";
+    else if (isPadded) this.end -= this.bytes[this.at] ?? 0;
+    this.at += fixedBytes;
+    if (this.at > this.end) this.fault ??= "padding";
+    return this.fault === null;
   }
 
   /** Grows with what has arrived, not with what a header promises. */

@@ -11,14 +11,12 @@ import {
 } from "./codes.ts";
 import { FieldBlock } from "./field-block.ts";
 import { FloodBudget } from "./flood-budget.ts";
-import { FrameReader, readU31, readU32 } from "./frame-reader.ts";
+import { FrameReader, PRIORITY_BYTES, readU31, readU32 } from "./frame-reader.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
 import { PeerSettings } from "./peer-settings.ts";
-import { responseStatus, trailersFault } from "./response-section.ts";
+import { bodyBytesOf, responseStatus, trailersFault } from "./response-section.ts";
 import type { H2Stream } from "./stream.ts";
 import type { ConnectionState } from "./stream-table.ts";
-
-const PRIORITY_BYTES = 5;
 
 /** Reads one connection's frames and acts on them. */
 export class Incoming {
@@ -28,6 +26,8 @@ export class Incoming {
   readonly #reader = new FrameReader(FRAME_BYTES_DEFAULT);
   readonly #decoder = new HpackDecoder();
   readonly #block = new FieldBlock();
+  /** For whom the DATA frame is whose pieces are being read; null for nobody. */
+  #dataStream: H2Stream | null = null;
   #nowMs: number;
 
   constructor(connection: ConnectionState, nowMs: number) {
@@ -85,26 +85,15 @@ export class Incoming {
     }
   }
 
+  /** DATA in the pieces in which it came. The first of them is judged as the whole frame, so that cuts change nothing. */
   #data(): void {
     const reader = this.#reader;
     const { streams } = this.#connection;
-    const stream = this.#addressed();
+    if (reader.first) this.#beginData();
     if (this.#connection.failure !== null) return;
-    if (!streams.charge(reader.flowBytes)) return this.#connection.fail("flow-control");
-    const endStream = reader.last && (reader.flags & FLAG.endStream) !== 0;
+    const stream = this.#dataStream;
+    if (stream === null || stream.isReset) return streams.giveBack(reader.flowBytes);
     const bodyBytes = reader.end - reader.at;
-    if (reader.first && bodyBytes === 0 && !endStream && !this.#spend()) return;
-    if (stream === undefined) {
-      // Only what was under way when we reset streams is borne.
-      if (!streams.chargeStray(reader.flowBytes)) this.#connection.fail("closed-stream");
-      return;
-    }
-    const fault = this.#dataFault(stream);
-    if (fault !== null) {
-      streams.giveBack(reader.flowBytes);
-      return this.#resetByUs(stream, fault);
-    }
-    stream.receiveWindowBytes -= reader.flowBytes;
     stream.unconsumedBytes += bodyBytes;
     this.#connection.liveness.progressed();
     if (reader.flowBytes > bodyBytes) {
@@ -112,26 +101,33 @@ export class Incoming {
       streams.giveBack(reader.flowBytes - bodyBytes);
     }
     if (bodyBytes > 0) stream.sink.onData(reader.bytes, reader.at, reader.end);
-    if (endStream && !stream.isReset) this.#remoteEnd(stream);
+    if (reader.last && (reader.flags & FLAG.endStream) !== 0 && !stream.isReset) this.#remoteEnd(stream);
   }
 
-  #dataFault(stream: H2Stream): StreamFault | null {
-    if (stream.remoteEnded) return "after-end";
-    if (!stream.headSeen) return "data-before-head";
-    return this.#reader.flowBytes > stream.receiveWindowBytes ? "flow-control" : null;
+  /** Finds out for whom a DATA frame is: nobody when its stream is over, or is because of this frame. */
+  #beginData(): void {
+    const { payloadBytes, bodyBytes, flags } = this.#reader;
+    const { streams } = this.#connection;
+    this.#dataStream = null;
+    const stream = this.#addressed();
+    if (this.#connection.failure !== null) return;
+    if (!streams.charge(payloadBytes)) return this.#connection.fail("flow-control");
+    const endStream = (flags & FLAG.endStream) !== 0;
+    if (bodyBytes === 0 && !endStream && !this.#spend()) return;
+    if (stream === undefined) {
+      // Only what was under way when we reset streams is borne.
+      if (!streams.chargeStray(payloadBytes)) this.#connection.fail("closed-stream");
+      return;
+    }
+    const fault = stream.takeData(payloadBytes, bodyBytes, endStream);
+    if (fault !== null) return this.#resetByUs(stream, fault);
+    this.#dataStream = stream;
   }
 
   #headers(): void {
-    const { bytes, flags, streamId } = this.#reader;
-    let { at, end } = this.#reader;
+    const { bytes, at, end, flags, streamId } = this.#reader;
     this.#addressed();
     if (this.#connection.failure !== null) return;
-    if ((flags & FLAG.padded) !== 0) {
-      end -= bytes[at] ?? 0;
-      at += 1;
-    }
-    if ((flags & FLAG.priority) !== 0) at += PRIORITY_BYTES;
-    if (at > end) return this.#connection.fail(this.#reader.payloadBytes < PRIORITY_BYTES ? "frame-size" : "padding");
     const endStream = (flags & FLAG.endStream) !== 0;
     if ((flags & FLAG.endHeaders) !== 0) return this.#section(streamId, endStream, bytes, at, end);
     this.#block.begin(streamId, endStream);
@@ -179,10 +175,13 @@ export class Incoming {
 
   #head(stream: H2Stream, endStream: boolean): void {
     const { writer } = this.#connection;
-    const status = responseStatus(writer.view());
+    const section = writer.view();
+    const status = responseStatus(section);
     if (typeof status === "string") return this.#resetByUs(stream, status);
     if (status >= 200) {
       stream.headSeen = true;
+      stream.bodyBytesLeft = stream.toHead ? 0 : bodyBytesOf(section, status);
+      if (endStream && stream.isShort) return this.#resetByUs(stream, "body-length");
       this.budget.earn(1);
       stream.sink.onHead(status, writer.view(1), endStream);
       if (endStream && !stream.isReset) this.#remoteEnd(stream);
@@ -200,7 +199,7 @@ export class Incoming {
   #trailers(stream: H2Stream, endStream: boolean): void {
     if (!endStream) return this.#resetByUs(stream, "trailers-without-end");
     const section = this.#connection.writer.view();
-    const fault = trailersFault(section);
+    const fault = stream.isShort ? "body-length" : trailersFault(section);
     if (fault !== null) return this.#resetByUs(stream, fault);
     stream.sink.onTrailers(section);
     if (!stream.isReset) this.#remoteEnd(stream);
@@ -262,6 +261,7 @@ export class Incoming {
     const { received, windowBytes } = settings;
     const fault = settings.apply(bytes, at, end);
     if (fault !== null) return connection.fail(fault);
+    connection.encoder.setTableBytesMax(settings.headerTableBytesLeast);
     connection.encoder.setTableBytesMax(settings.headerTableBytes);
     const shift = settings.windowBytes - windowBytes;
     if (shift !== 0 && connection.streams.shiftSendWindows(shift, WINDOW_BYTES_MAX) !== null) {
@@ -311,6 +311,7 @@ export class Incoming {
     const connection = this.#connection;
     stream.fault = fault;
     connection.counters.h2StreamsReset += 1;
+    if (fault === "body-length") connection.counters.h2LengthsWrong += 1;
     const code = STREAM_FAULTS[fault];
     connection.output.resetStream(stream.id, code);
     connection.streams.abandon(stream);

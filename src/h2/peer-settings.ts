@@ -10,6 +10,8 @@ const FRAME_BYTES_MAX = 2 ** 24 - 1;
 /** The peer's settings, as the last frame left them. */
 export class PeerSettings {
   headerTableBytes = TABLE_BYTES_DEFAULT;
+  /** The lowest that it was since the frame before the last one: a table shrinks to it even if it may grow again at once. */
+  headerTableBytesLeast = TABLE_BYTES_DEFAULT;
   streamsMax: number = LIMITS.h2StreamsBeforeSettingsMax;
   windowBytes = WINDOW_BYTES_DEFAULT;
   frameBytesMax = FRAME_BYTES_DEFAULT;
@@ -24,6 +26,7 @@ export class PeerSettings {
     // A server that names no maximum has none.
     if (!this.received) this.streamsMax = Infinity;
     this.received = true;
+    this.headerTableBytesLeast = this.headerTableBytes;
     for (let p = at; p < end; p += ENTRY_BYTES) {
       const fault = this.#applyOne(((bytes[p] ?? 0) << 8) | (bytes[p + 1] ?? 0), readU32(bytes, p + 2));
       if (fault !== null) return fault;
@@ -35,6 +38,7 @@ export class PeerSettings {
     switch (id) {
       case SETTING.headerTableSize:
         this.headerTableBytes = value;
+        this.headerTableBytesLeast = Math.min(this.headerTableBytesLeast, value);
         return null;
       case SETTING.enablePush:
         // Only a client may set it (RFC 9113 6.5.2).

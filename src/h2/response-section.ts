@@ -3,7 +3,7 @@
  * (`h3/response-head.ts`), and so is what HTTP itself asks of names and lengths.
  */
 import { FIELD, fieldSet, PSEUDO_FIELD_LAST, UNKNOWN_FIELD } from "../core/field-names.ts";
-import { nameFault } from "../core/field-syntax.ts";
+import { contentLengthOf, nameFault } from "../core/field-syntax.ts";
 import type { FieldSection } from "../core/fields.ts";
 import type { StreamFault } from "./codes.ts";
 
@@ -12,6 +12,8 @@ const COLON = 0x3a;
 const ZERO = 0x30;
 const NINE = 0x39;
 const SWITCHING_PROTOCOLS = 101;
+const NO_CONTENT = 204;
+const NOT_MODIFIED = 304;
 
 /** The status of a response head whose first field is `:status`, or why it is none. */
 export function responseStatus(section: FieldSection): number | StreamFault {
@@ -20,6 +22,17 @@ export function responseStatus(section: FieldSection): number | StreamFault {
   // There is no 101 in HTTP/2 (RFC 9113 8.6).
   if (status < 100 || status === SWITCHING_PROTOCOLS) return "status";
   return fieldsFault(section, 1) ?? status;
+}
+
+/**
+ * How long the body behind this head is, `Infinity` when it does not say. A Content-Length that is malformed says nothing here: the
+ * validator refuses it, and repeats that differ.
+ */
+export function bodyBytesOf(section: FieldSection, status: number): number {
+  if (status === NO_CONTENT || status === NOT_MODIFIED) return 0;
+  const i = section.find(FIELD["content-length"]);
+  const length = i < 0 ? -1 : contentLengthOf(section.bytes, section.valueAt(i), section.valueEnd(i));
+  return length < 0 ? Infinity : length;
 }
 
 /** Null for a section that may be trailers as far as HTTP/2 is concerned. */

@@ -134,7 +134,6 @@ export class StreamTable {
   /** Body bytes came for a stream that is over. False: more than may have been under way when we reset streams. */
   chargeStray(flowBytes: number): boolean {
     this.#strayBytes -= flowBytes;
-    this.giveBack(flowBytes);
     return this.#strayBytes >= 0;
   }
 

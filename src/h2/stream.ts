@@ -34,6 +34,10 @@ export class H2Stream {
   receiveWindowBytes: number = LIMITS.h2StreamWindowBytesMax;
   /** Received and not yet consumed. */
   unconsumedBytes = 0;
+  /** What the head says that the body still has; `Infinity` when it does not say. */
+  bodyBytesLeft = Infinity;
+  /** The request's method is HEAD: the answer has no body, whatever its head says. */
+  toHead = false;
   /** Consumed and not yet given back to the peer. */
   creditBytes = 0;
   /** Where its HEADERS begin among the bytes of the connection. */
@@ -56,5 +60,20 @@ export class H2Stream {
     this.sink = sink;
     this.sendWindowBytes = sendWindowBytes;
     this.headByte = headByte;
+  }
+
+  /** The answer would be shorter than its head says if it ended here. */
+  get isShort(): boolean {
+    return this.bodyBytesLeft > 0 && this.bodyBytesLeft < Infinity;
+  }
+
+  /** Counts a DATA frame: its payload for the window, what is no padding for the body. What is wrong with it, null for nothing. */
+  takeData(payloadBytes: number, bodyBytes: number, endStream: boolean): StreamFault | null {
+    if (this.remoteEnded) return "after-end";
+    if (!this.headSeen) return "data-before-head";
+    if (payloadBytes > this.receiveWindowBytes) return "flow-control";
+    this.receiveWindowBytes -= payloadBytes;
+    this.bodyBytesLeft -= bodyBytes;
+    return this.bodyBytesLeft < 0 || (endStream && this.isShort) ? "body-length" : null;
   }
 }

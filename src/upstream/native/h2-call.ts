@@ -2,8 +2,6 @@
 import { ProxyError } from "../../core/error.ts";
 import { copyOf } from "../../core/bytes.ts";
 import type { Counters } from "../../core/counters.ts";
-import { FIELD } from "../../core/field-names.ts";
-import { contentLengthOf } from "../../core/field-syntax.ts";
 import type { FieldSection } from "../../core/fields.ts";
 import { H2_CODE } from "../../h2/codes.ts";
 import type { H2Stream, H2StreamSink } from "../../h2/stream.ts";
@@ -49,9 +47,6 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
   #bodyEnded = false;
   /** Bytes given to the receiver for which the backend has no credit yet. */
   #owedBytes = 0;
-  /** What the answer's Content-Length says of its body; -1 for nothing. */
-  #expectedBytes = -1;
-  #receivedBytes = 0;
   #full = false;
   #moves = 0;
   #over = false;
@@ -148,9 +143,7 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
   onHead(status: number, section: FieldSection): void {
     this.movedMs = this.#owner.nowMs();
     this.answered = true;
-    if (this.#over) return;
-    if (hasBody(this.request.method, status)) this.#expectedBytes = lengthIn(section);
-    this.#sink.onHead(status, section);
+    if (!this.#over) this.#sink.onHead(status, section);
   }
 
   onData(bytes: Uint8Array, at: number, end: number): void {
@@ -160,21 +153,17 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
     }
     this.movedMs = this.#owner.nowMs();
     this.#owedBytes += end - at;
-    this.#receivedBytes += end - at;
-    if (this.#expectedBytes >= 0 && this.#receivedBytes > this.#expectedBytes) return this.#refuseLength();
     // The socket's memory is reused after the call; the receiver keeps what it is given.
     this.#full = !this.#sink.onBody(copyOf(bytes, at, end));
     if (!this.#full) this.#giveCredit();
   }
 
   onTrailers(section: FieldSection): void {
-    if (this.#over) return;
-    if (!this.#isShort) this.#sink.onTrailers(section);
+    if (!this.#over) this.#sink.onTrailers(section);
   }
 
   onEnd(): void {
     if (this.#over) return;
-    if (this.#isShort) return this.#refuseLength();
     this.#giveCredit();
     const { body } = this.request;
     const unfinished = body !== null && !this.#bodyEnded;
@@ -198,8 +187,12 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
       if (this.#owner.repeat(this)) return;
     }
     const failure = this.#link?.failureError ?? null;
-    const reset = failure ?? new ProxyError("UPSTREAM_RESET", `${address} reset the stream (code ${code})`);
-    this.#fail(reset, surelyNotProcessed && !this.answered ? REFUSED : this.#progress);
+    const fault = this.#stream?.fault ?? null;
+    const reset =
+      fault === null
+        ? new ProxyError("UPSTREAM_RESET", `${address} reset the stream (code ${code})`)
+        : new ProxyError("UPSTREAM_PROTOCOL", `${address} broke HTTP/2 (${fault})`);
+    this.#fail(failure ?? reset, surelyNotProcessed && !this.answered ? REFUSED : this.#progress);
   }
 
   onWritable(): void {
@@ -212,13 +205,7 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
    * its window is used up with the last byte (20.20.2); without a length nothing tells such an answer from one that was cut.
    */
   get #isWhole(): boolean {
-    const { connection } = this.#link ?? {};
-    return this.#expectedBytes >= 0 && !this.#isShort && connection !== undefined && connection.failure === null;
-  }
-
-  /** Something is missing to what the Content-Length promised. */
-  get #isShort(): boolean {
-    return this.#receivedBytes < this.#expectedBytes;
+    return this.#stream?.bodyBytesLeft === 0 && this.#link?.connection.failure === null;
   }
 
   /** RFC 9113 8.1: an answer may end before its request; nobody wants the rest of the request then. */
@@ -226,16 +213,6 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
     if (this.#stream !== null) this.#link?.connection.reset(this.#stream);
     this.request.body?.stop();
     this.#link?.wake();
-  }
-
-  /** RFC 9113 8.1.1: a body that differs from its Content-Length makes the answer malformed. */
-  #refuseLength(): void {
-    this.#owner.counters.h2LengthsWrong += 1;
-    if (this.#stream !== null) this.#link?.connection.reset(this.#stream, H2_CODE.protocolError);
-    this.#link?.wake();
-    const { address } = this.request.backend;
-    const why = `${address} sent a body of ${this.#receivedBytes} bytes where its content-length says ${this.#expectedBytes}`;
-    this.#fail(new ProxyError("UPSTREAM_PROTOCOL", why), CUT_OFF);
   }
 
   #refuseHead(): void {
@@ -302,16 +279,3 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
 }
 
 const NOTHING = new Uint8Array(0);
-const NO_CONTENT = 204;
-const NOT_MODIFIED = 304;
-
-/** Whether a Content-Length tells of this answer's own body (RFC 9110 8.6). */
-function hasBody(method: string, status: number): boolean {
-  return method !== "HEAD" && status !== NO_CONTENT && status !== NOT_MODIFIED;
-}
-
-/** The first Content-Length; -1 for none or a wrong one, which who passes the head on refuses. */
-function lengthIn(section: FieldSection): number {
-  const i = section.find(FIELD["content-length"]);
-  return i < 0 ? -1 : contentLengthOf(section.bytes, section.valueAt(i), section.valueEnd(i));
-}
