@@ -59,7 +59,7 @@ export const LIMITS = {
   hpackEncoderTableBytesMax: 4096,
   /** Bytes of a field that our HPACK encoder still puts into its table, so that one field cannot displace most others. */
   hpackIndexedFieldBytesMax: 1024,
-  /** Bytes of one HPACK string, decoded, that is looked at; a field list at its limit holds no longer one. */
+  /** Bytes of one HPACK string, as it comes, that is looked at; a field block at its limit holds no longer one. */
   hpackStringBytesMax: 64 * 1024,
   /** Bytes of a field list from an HTTP/2 backend, as RFC 9113 6.5.2 counts them; common servers send at most 32 KiB. */
   h2FieldListBytesMax: 64 * 1024,

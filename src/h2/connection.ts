@@ -40,6 +40,11 @@ const OWN_SETTINGS: readonly (readonly [id: number, value: number])[] = [
 const PING_BYTES = new TextEncoder().encode("liveness");
 /** Body bytes sent that pay for one frame of the peer: servers give credit for some KiB at a time. */
 const BYTES_PER_TOKEN = 512;
+/**
+ * Frames that one act of ours may bring back at once: credit for the stream, credit for the connection and a PING for a piece that
+ * went out whole, as servers of gRPC answer each message; a head, trailers and credit for a stream that we gave up.
+ */
+const TOKENS_PER_ACT = 3;
 
 /** One connection. */
 export class Http2Connection implements ConnectionState {
@@ -159,7 +164,8 @@ export class Http2Connection implements ConnectionState {
     } else if (last) {
       this.#localEnd(stream);
     }
-    if (taken > 0) this.#incoming.budget.earn(taken / BYTES_PER_TOKEN);
+    // A piece that is cut pays for its bytes alone: a peer that gives credit by the byte is to run out of tokens.
+    if (taken > 0) this.#incoming.budget.earn(taken / BYTES_PER_TOKEN + (taken === end - at ? TOKENS_PER_ACT : 0));
     return taken;
   }
 
@@ -183,6 +189,7 @@ export class Http2Connection implements ConnectionState {
   reset(stream: H2Stream, code: number = H2_CODE.cancel): void {
     if (stream.isReset || (stream.localEnded && stream.remoteEnded)) return;
     this.counters.h2StreamsReset += 1;
+    this.#incoming.budget.earn(TOKENS_PER_ACT);
     this.output.resetStream(stream.id, code);
     this.streams.abandon(stream);
     this.#offerOpen();

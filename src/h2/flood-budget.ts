@@ -20,7 +20,7 @@ export class FloodBudget {
     return this.#tokens >= 0;
   }
 
-  /** Progress was made: a response head came, or body bytes were sent that the peer will give credit for. */
+  /** Progress was made, or we did what a good peer answers: a response head came, a piece of a body went out, a stream was given up. */
   earn(tokens: number): void {
     this.#tokens = Math.min(LIMITS.h2FloodTokensMax, Math.max(0, this.#tokens) + tokens);
   }

@@ -48,7 +48,8 @@ export class HpackDecoder {
     listBytesMax: number = LIMITS.h2FieldListBytesMax,
   ) {
     assert(tableBytesMax <= LIMITS.hpackDecoderTableBytesMax, "a decoder's table is within its limit");
-    assert(listBytesMax <= LIMITS.fieldWriterBytesMax - 2 * LIMITS.hpackStringBytesMax, "a writer holds a list");
+    const stringsBytesMax = 2 * decodedBytesMax(LIMITS.hpackStringBytesMax);
+    assert(listBytesMax + stringsBytesMax <= LIMITS.fieldWriterBytesMax, "a writer holds a list and one field more");
     this.#table = new HpackTable(tableBytesMax);
     this.#tableBytesMax = tableBytesMax;
     this.#listBytesMax = listBytesMax;
@@ -169,13 +170,12 @@ export class HpackDecoder {
     if (length < 0) return FAULT;
     const at = this.#at;
     if (length > this.#end - at) return this.#fail("hpack-truncated");
+    if (length > LIMITS.hpackStringBytesMax) return this.#fail("hpack-string-size");
     this.#at = at + length;
     if (coded) {
-      if (decodedBytesMax(length) > LIMITS.hpackStringBytesMax) return this.#fail("hpack-string-size");
       const end = huffmanDecode(this.#bytes, at, at + length, scratch, to);
       return end < 0 ? this.#fail("hpack-huffman") : end;
     }
-    if (length > LIMITS.hpackStringBytesMax) return this.#fail("hpack-string-size");
     if (length > COPY_LOOP_BYTES_MAX) scratch.set(this.#bytes.subarray(at, at + length), to);
     else for (let i = 0; i < length; i++) scratch[to + i] = this.#bytes[at + i] ?? 0;
     return to + length;

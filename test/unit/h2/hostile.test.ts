@@ -139,6 +139,45 @@ describe("floods", () => {
     expect(peer.failure).toBeNull();
   });
 
+  test("of credit and pings are none from a peer that answers each small piece of a body with all it may (gRPC's servers do)", () => {
+    const peer = H2Peer.ready();
+    const { stream } = peer.request(GET, true);
+    for (let i = 0; i < 5000; i++) {
+      expect(peer.client.send(stream, new Uint8Array(20), 0, 20, false)).toBe(20);
+      peer.say(frame(FRAME.windowUpdate, 0, 1, words(20)), frame(FRAME.windowUpdate, 0, 0, words(20)));
+      peer.say(frame(FRAME.ping, 0, 0, new Uint8Array(8)));
+      peer.output();
+    }
+    expect(peer.failure).toBeNull();
+  });
+
+  test("of credit, a byte at a time for a body that waits, end the connection", () => {
+    const peer = H2Peer.ready([SETTING.initialWindowSize, 0]);
+    const { stream, sink } = peer.request(GET, true);
+    const body = new Uint8Array(1_000_000);
+    let sent = peer.client.send(stream, body, 0, body.length, false);
+    sink.onCall = (call) => {
+      if (call === "writable") sent += peer.client.send(stream, body, sent, body.length, false);
+    };
+    for (let i = 0; i < 2 * LIMITS.h2FloodTokensMax && peer.failure === null; i++) {
+      peer.say(frame(FRAME.windowUpdate, 0, 1, words(1)));
+      peer.output();
+    }
+    expect(peer.failure?.fault).toBe("flood");
+    expect(sent).toBeLessThanOrEqual(LIMITS.h2FloodTokensMax + 10);
+  });
+
+  test("of late answers are none where it was us who gave the requests up", () => {
+    const peer = H2Peer.ready();
+    for (let i = 0; i < 3 * LIMITS.h2FloodTokensMax; i++) {
+      const { stream } = peer.request();
+      peer.client.reset(stream);
+      peer.say(peer.headers(stream.id, OK), dataFrame(stream.id, "late"), peer.headers(stream.id, [["a", "b"]], true));
+      peer.output();
+    }
+    expect(peer.failure).toBeNull();
+  });
+
   test("of CONTINUATION frames end at the limit of frames, the last of them not counting on the next", () => {
     const make = (count: number) => (): readonly Uint8Array[] => [
       frame(FRAME.headers, 0, 1, Uint8Array.of(0x88)),

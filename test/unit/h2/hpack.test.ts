@@ -209,6 +209,16 @@ describe("hostile blocks", () => {
     expect(decoder.tableBytes).toBe(encoder.tableBytes);
   });
 
+  test("a string that fills a list, coded in more bytes than most are", () => {
+    const field: Field = ["x-a", "0123456789".repeat(7000).slice(0, LIMITS.h2FieldListBytesMax - 32 - 3)];
+    for (const huffman of [true, false]) {
+      const block = encoded(new HpackEncoder(huffman), [field]);
+      expect(decoded(new HpackDecoder(), block)).toEqual([field]);
+    }
+    const larger: Field = ["x-a", `${field[1]}0`];
+    expect(decoded(new HpackDecoder(), encoded(new HpackEncoder(true), [larger]))).toBe("too-large");
+  });
+
   test("a string that no list could hold", () => {
     const length = LIMITS.hpackStringBytesMax + 1;
     const rest = length - 127;
