@@ -32,6 +32,7 @@ server.on("stream", (stream, headers) => {
     stream.end("bye");
     stream.session.close();
   } else {
+    if (path.startsWith("/table/")) stream.session.settings({ headerTableSize: Number(path.slice(7)) });
     stream.respond({ ":status": 204, "x-path": path, "set-cookie": ["a=1", "b=2"] }, { endStream: true });
   }
 });
