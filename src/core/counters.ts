@@ -69,6 +69,7 @@ export class Counters {
   h2StreamsOpened = 0;
   h2StreamsRefused = 0;
   h2StreamsReset = 0;
+  h2StreamFaults = 0;
   h2StreamsResetByPeer = 0;
   h2SectionsTooLarge = 0;
   h2InformationalCut = 0;

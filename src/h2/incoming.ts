@@ -52,8 +52,7 @@ export class Incoming {
   #frame(): void {
     const { type, streamId } = this.#reader;
     if (this.#block.streamId !== 0 && (type !== FRAME.continuation || streamId !== this.#block.streamId)) {
-      this.#connection.fail("continuation");
-      return;
+      return this.#connection.fail("continuation");
     }
     switch (type) {
       case FRAME.data:
@@ -311,6 +310,7 @@ export class Incoming {
     const connection = this.#connection;
     stream.fault = fault;
     connection.counters.h2StreamsReset += 1;
+    connection.counters.h2StreamFaults += 1;
     if (fault === "body-length") connection.counters.h2LengthsWrong += 1;
     const code = STREAM_FAULTS[fault];
     connection.output.resetStream(stream.id, code);

@@ -100,6 +100,7 @@ function tryRule(outcome: Outcome, make: (peer: H2Peer) => readonly Uint8Array[]
     const code = scope === "stream" ? streamCode(fault ?? "") : 0;
     const expected = { type: FRAME.resetStream, flags: 0, streamId: streamId & 0x7fff_ffff, payload: words(code) };
     expect(resets).toEqual(scope === "stream" ? [expected] : []);
+    expect(peer.counters.h2StreamFaults).toBe(scope === "stream" ? 1 : 0);
     if (scope === "stream") expect(sinks.get(expected.streamId)?.notes.at(-1)).toBe(`reset ${code}`);
     expectBystander(peer, must(sinks.get(BYSTANDER), "there is a bystander"));
   }
