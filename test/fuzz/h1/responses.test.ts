@@ -1,4 +1,4 @@
-/** `H1_FUZZ_ROUNDS` and `H1_FUZZ_SEED` make a longer or another run; a failure shows the bytes, which then become a seed file. */
+/** HTTP/1.1 responses under damage: whatever comes, in whatever pieces, has one outcome. See `../rounds.ts`. */
 import { expect, test } from "bun:test";
 import { Counters } from "../../../src/core/counters.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
@@ -7,10 +7,11 @@ import { H1Connection } from "../../../src/h1/connection.ts";
 import { bytesOf, everyCut, exchange, latin1Of, requestOf } from "../../unit/h1/exchanges.ts";
 import { cutAtRandom } from "../../unit/h1/generated-responses.ts";
 import { RecordingSink } from "../../unit/h1/recording-sink.ts";
+import { FUZZ_HANGS_AFTER_MS, FUZZ_SEED, fuzzRounds } from "../rounds.ts";
 import { loadSeeds, mutate, pick } from "./corpus.ts";
 
-const ROUNDS = Number(process.env["H1_FUZZ_ROUNDS"] ?? 20_000);
-const SEED = Number(process.env["H1_FUZZ_SEED"] ?? 20_261_122);
+const ROUNDS = fuzzRounds(20_000);
+const SEED = FUZZ_SEED;
 const SEEDS = loadSeeds();
 const REQUESTS = [{}, { method: "HEAD" }, { upgradeTo: "websocket" }] as const;
 
@@ -39,13 +40,17 @@ test("every kept seed has one outcome, however it is cut", () => {
   for (const { bytes } of SEEDS) expectOneOutcome(bytes, [...everyCut(bytes)]);
 });
 
-test(`${ROUNDS} damaged seeds have one outcome each, however they are cut (seed ${SEED})`, () => {
-  const random = Random.fromEntropy([SEED]);
-  for (let round = 0; round < ROUNDS; round++) {
-    const bytes = mutate(SEEDS, random);
-    expectOneOutcome(bytes, [cutAtRandom(bytes, random)]);
-  }
-});
+test(
+  `${ROUNDS} damaged seeds have one outcome each, however they are cut (seed ${SEED})`,
+  () => {
+    const random = Random.fromEntropy([SEED]);
+    for (let round = 0; round < ROUNDS; round++) {
+      const bytes = mutate(SEEDS, random);
+      expectOneOutcome(bytes, [cutAtRandom(bytes, random)]);
+    }
+  },
+  FUZZ_HANGS_AFTER_MS,
+);
 
 test("nothing endless is taken for longer than its limit", () => {
   const ok = "HTTP/1.1 200 OK\r\n";
@@ -76,17 +81,21 @@ test("nothing endless is taken for longer than its limit", () => {
   }
 });
 
-test(`owners that keep to the rules see each exchange end once, whatever the order of things (seed ${SEED})`, () => {
-  const random = Random.fromEntropy([SEED, 2]);
-  const ends = { reusable: 0, last: 0, failed: 0, cancelled: 0 };
-  for (let round = 0; round < ROUNDS / 4; round++) {
-    const connection = new H1Connection(new Counters());
-    for (let exchanges = 0; exchanges < 4 && connection.state === "idle"; exchanges++) {
-      ends[runExchange(connection, random)] += 1;
+test(
+  `owners that keep to the rules see each exchange end once, whatever the order of things (seed ${SEED})`,
+  () => {
+    const random = Random.fromEntropy([SEED, 2]);
+    const ends = { reusable: 0, last: 0, failed: 0, cancelled: 0 };
+    for (let round = 0; round < ROUNDS / 4; round++) {
+      const connection = new H1Connection(new Counters());
+      for (let exchanges = 0; exchanges < 4 && connection.state === "idle"; exchanges++) {
+        ends[runExchange(connection, random)] += 1;
+      }
     }
-  }
-  for (const count of Object.values(ends)) expect(count).toBeGreaterThan(ROUNDS / 200);
-});
+    for (const count of Object.values(ends)) expect(count).toBeGreaterThan(ROUNDS / 200);
+  },
+  FUZZ_HANGS_AFTER_MS,
+);
 
 function runExchange(connection: H1Connection, random: Random): "reusable" | "last" | "failed" | "cancelled" {
   const sink = new RecordingSink();
