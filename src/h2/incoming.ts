@@ -174,12 +174,11 @@ export class Incoming {
 
   #head(stream: H2Stream, endStream: boolean): void {
     const { writer } = this.#connection;
-    const section = writer.view();
-    const status = responseStatus(section);
+    const status = responseStatus(writer.view());
     if (typeof status === "string") return this.#resetByUs(stream, status);
     if (status >= 200) {
       stream.headSeen = true;
-      stream.bodyBytesLeft = stream.toHead ? 0 : bodyBytesOf(section, status);
+      stream.bodyBytesLeft = stream.toHead ? 0 : bodyBytesOf(writer.view(), status);
       if (endStream && stream.isShort) return this.#resetByUs(stream, "body-length");
       this.budget.earn(1);
       stream.sink.onHead(status, writer.view(1), endStream);

@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { FieldWriter } from "../../src/core/fields.ts";
+import { FieldWriter } from "../../src/core/field-writer.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import { Random } from "../../src/core/random.ts";
 import { HpackDecoder } from "../../src/h2/hpack-decoder.ts";

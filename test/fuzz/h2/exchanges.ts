@@ -3,7 +3,7 @@
  * depend on how the bytes were cut.
  */
 import { expect } from "bun:test";
-import { FieldWriter } from "../../../src/core/fields.ts";
+import { FieldWriter } from "../../../src/core/field-writer.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { FLAG, FRAME } from "../../../src/h2/codes.ts";
 import { HpackDecoder } from "../../../src/h2/hpack-decoder.ts";

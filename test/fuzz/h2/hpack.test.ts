@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import golden from "../../golden/field-blocks.json";
-import { FieldWriter } from "../../../src/core/fields.ts";
+import { FieldWriter } from "../../../src/core/field-writer.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { Random } from "../../../src/core/random.ts";
 import { HpackDecoder } from "../../../src/h2/hpack-decoder.ts";
