@@ -57,7 +57,6 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
   });
 
   test.each([...pairs])("of a request are the same at a backend of $protocol", async ({ protocol, proxy }) => {
-    const takesTrailers = protocol === "h2" && process.env["SPOOKY_TEST_TRANSPORT"] === "native";
     const connection = await runAioquicOnce({
       port: proxy.port,
       steps: [{ do: "request", id: "r", path: "/headers", authority: "shop.test", headers: CLIENT_FIELDS }],
@@ -66,11 +65,9 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     const seen = Object.fromEntries(fields.map(([name, value]) => [name.toLowerCase(), value]));
     for (const name of [":method", ":scheme", ":path", "connection", "x-caf"]) delete seen[name];
     const { [":authority"]: authority = seen["host"], host: _host, ...rest } = seen;
-    expect(authority).toBe("shop.test");
-    expect(rest).toEqual({
-      accept: "text/html",
-      "accept-encoding": "gzip",
-      "user-agent": "test",
+    expect({ ...rest, authority }).toEqual({
+      authority: "shop.test",
+      ...{ accept: "text/html", "accept-encoding": "gzip", "user-agent": "test" },
       "x-empty": "",
       cookie: "a=1; b=2",
       "x-request-id": "mine-1",
@@ -78,7 +75,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
       "x-forwarded-for": "127.0.0.1",
       "x-forwarded-host": "shop.test",
       "x-forwarded-proto": "https",
-      ...(takesTrailers ? { te: "trailers" } : {}),
+      ...teOf(protocol),
     });
   });
 });
@@ -145,6 +142,11 @@ describe("HEAD", () => {
     },
   );
 });
+
+/** Where the way to the backend takes trailers, it is told that the client does. */
+function teOf(protocol: string): object {
+  return protocol === "h2" && process.env["SPOOKY_TEST_TRANSPORT"] === "native" ? { te: "trailers" } : {};
+}
 
 const CLIENT_FIELDS: readonly AioquicField[] = [
   ["accept", "text/html"],
