@@ -59,6 +59,11 @@ export class FrameReader {
     this.#at = 0;
   }
 
+  /** END_STREAM of a HEADERS or DATA frame. */
+  get endsStream(): boolean {
+    return (this.flags & FLAG.endStream) !== 0;
+  }
+
   /** Finds the next frame or piece. False: the chunk is used up, or `fault` is set. */
   next(): boolean {
     if (this.fault !== null || (this.#headerBytes < FRAME_HEADER_BYTES && !this.#readHeader())) return this.#pause();

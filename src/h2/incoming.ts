@@ -99,26 +99,26 @@ export class Incoming {
       streams.giveBackTo(stream, reader.flowBytes - bodyBytes);
       streams.giveBack(reader.flowBytes - bodyBytes);
     }
-    if (bodyBytes > 0) stream.sink.onData(reader.bytes, reader.at, reader.end);
-    if (reader.last && (reader.flags & FLAG.endStream) !== 0 && !stream.isReset) this.#remoteEnd(stream);
+    const last = reader.last && reader.endsStream;
+    if (bodyBytes > 0) stream.sink.onData(reader.bytes, reader.at, reader.end, last);
+    if (last && !stream.isReset) this.#remoteEnd(stream);
   }
 
   /** Finds out for whom a DATA frame is: nobody when its stream is over, or is because of this frame. */
   #beginData(): void {
-    const { payloadBytes, bodyBytes, flags } = this.#reader;
+    const { payloadBytes, bodyBytes, endsStream } = this.#reader;
     const { streams } = this.#connection;
     this.#dataStream = null;
     const stream = this.#addressed();
     if (this.#connection.failure !== null) return;
     if (!streams.charge(payloadBytes)) return this.#connection.fail("flow-control");
-    const endStream = (flags & FLAG.endStream) !== 0;
-    if (bodyBytes === 0 && !endStream && !this.#spend()) return;
+    if (bodyBytes === 0 && !endsStream && !this.#spend()) return;
     if (stream === undefined) {
       // Only what was under way when we reset streams is borne.
       if (!streams.chargeStray(payloadBytes)) this.#connection.fail("closed-stream");
       return;
     }
-    const fault = stream.takeData(payloadBytes, bodyBytes, endStream);
+    const fault = stream.takeData(payloadBytes, bodyBytes, endsStream);
     if (fault !== null) return this.#resetByUs(stream, fault);
     this.#dataStream = stream;
   }

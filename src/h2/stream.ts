@@ -13,8 +13,11 @@ export interface H2StreamSink {
   onInformational(status: number, section: FieldSection): void;
   /** The response head, once, without its `:status`. Names are checked, values are not. With `endStream`, `onEnd` follows. */
   onHead(status: number, section: FieldSection, endStream: boolean): void;
-  /** A piece of the body: `bytes[at..end)`, there only during the call. Every byte is owed to `Http2Connection.consumed`. */
-  onData(bytes: Uint8Array, at: number, end: number): void;
+  /**
+   * A piece of the body: `bytes[at..end)`, there only during the call. Every byte is owed to `Http2Connection.consumed`. With `last`,
+   * `onEnd` follows at once, and the body is as long as it was said to be.
+   */
+  onData(bytes: Uint8Array, at: number, end: number, last: boolean): void;
   onTrailers(section: FieldSection): void;
   /** The response is complete. */
   onEnd(): void;

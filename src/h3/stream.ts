@@ -146,10 +146,10 @@ export class RequestStream {
     this.#write(section, SECTION.head, fin);
   }
 
-  /** Writes body bytes, which belong to the stream from here on. False: no more until `onRoom`. */
-  sendBody(piece: Uint8Array): boolean {
+  /** Writes body bytes, which belong to the stream from here on; with `last` it ends. False: no more until `onRoom`. */
+  sendBody(piece: Uint8Array, last: boolean = false): boolean {
     assert(this.#headSent || this.#dead, "a body comes after its head");
-    if (piece.length > 0) this.#write(piece, "body", false);
+    if (piece.length > 0 || last) this.#write(piece, "body", last);
     return !this.blocked && !this.#dead;
   }
 

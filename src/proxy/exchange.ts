@@ -45,7 +45,7 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
   #error: ProxyError | null = null;
   /** The head has ended the response already: no body belongs to it. */
   #bodyless = false;
-  /** The response was ended by its trailers. */
+  /** The response was ended by its trailers, or with the last piece of its body. */
   #ended = false;
   #over = false;
 
@@ -172,10 +172,12 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     else counters.informationalDropped += 1;
   }
 
-  onBody(piece: Uint8Array): boolean {
+  onBody(piece: Uint8Array, last: boolean = false): boolean {
     // What does not belong to the answer is let pass and dropped, so that it does not hold the attempt up.
     if (this.#bodyless) return true;
-    return !this.#over && this.#stream.sendBody(piece);
+    if (this.#over) return false;
+    this.#ended = last;
+    return this.#stream.sendBody(piece, last);
   }
 
   /** Trailers end the response with them; `onEnd` follows and finds it ended. */

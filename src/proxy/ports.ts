@@ -49,9 +49,9 @@ export interface ResponseSink {
   onHead(status: number, fields: FieldSection): void;
   /**
    * A piece of the body; the receiver owns it until taken. False: full, send no more until `UpstreamCall.resume`.
-   * A transport may deliver one more piece after a false.
+   * A transport may deliver one more piece after a false. `last`: surely nothing but `onEnd` follows, so that the end can go along.
    */
-  onBody(piece: Uint8Array): boolean;
+  onBody(piece: Uint8Array, last?: boolean): boolean;
   /** At most once, right before `onEnd`; `fields` as with `onHead`. */
   onTrailers(fields: FieldSection): void;
   onEnd(): void;

@@ -10,7 +10,7 @@ import { HTTP2_UNSUPPORTED, type RuntimeFetch } from "../runtime/fetch-options.t
 import type { Timers } from "../runtime/timers.ts";
 import { fetchBreak, fetchErrorCode, fetchFailure } from "./fetch-errors.ts";
 import { requestPairs, writeFetched } from "./fetch-fields.ts";
-import { FETCH_METHODS, fetchTarget } from "./fetch-target.ts";
+import { FETCH_METHODS, fetchTarget, isBodyless } from "./fetch-target.ts";
 import { firstWire, type Lane, mayFallBack } from "./lane.ts";
 import { RequestBody, type BodyWatcher } from "./request-body.ts";
 
@@ -62,10 +62,12 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   begin(): void {
     const { method, path, body, contentLengthBytes } = this.#request;
     const target = fetchTarget(path);
-    if (target === null) return this.#refuse("fetch would rewrite this path");
-    if (!FETCH_METHODS.has(method)) return this.#refuse(`fetch cannot send the method ${method}`);
+    if (target === null) return this.#fail(new ProxyError("BAD_REQUEST", "fetch would rewrite this path"));
+    if (!FETCH_METHODS.has(method))
+      return this.#fail(new ProxyError("BAD_REQUEST", `fetch cannot send the method ${method}`));
     if (body === null || !isBodyless(method)) return this.#send(target);
-    if (contentLengthBytes > 0) return this.#refuse(`fetch cannot send a body with ${method}`);
+    if (contentLengthBytes > 0)
+      return this.#fail(new ProxyError("BAD_REQUEST", `fetch cannot send a body with ${method}`));
     body.onReadable = () => this.#awaitEmpty(target);
     this.#awaitEmpty(target);
   }
@@ -116,7 +118,8 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     const { body, method } = this.#request;
     if (body === null || this.#phase !== "unsent") return;
     const piece = body.pull();
-    if (piece !== null && piece.length > 0) this.#refuse(`fetch cannot send a body with ${method}`);
+    if (piece !== null && piece.length > 0)
+      this.#fail(new ProxyError("BAD_REQUEST", `fetch cannot send a body with ${method}`));
     else if (body.state === "broken") this.#fail(new ProxyError("CLIENT_GONE", "the client broke off its request"));
     else if (body.state === "ended") this.#send(target);
   }
@@ -186,7 +189,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   #readWhole(response: Response): void {
     response.bytes().then(
       (bytes) => {
-        if (bytes.length > 0 && this.#take(bytes)) this.#sink.onBody(bytes);
+        if (bytes.length > 0 && this.#take(bytes)) this.#sink.onBody(bytes, this.#isWhole);
         this.#end();
       },
       (thrown: unknown) => this.#onBroken(thrown),
@@ -203,6 +206,10 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
       },
       (thrown: unknown) => this.#onBroken(thrown),
     );
+  }
+
+  get #isWhole(): boolean {
+    return this.#receivedBytes === this.#expectedBytes;
   }
 
   /** Whether a piece may go to the sink. */
@@ -265,10 +272,6 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     this.#fail(this.#error(code, `${what} within the time allowed`));
   }
 
-  #refuse(why: string): void {
-    this.#fail(new ProxyError("BAD_REQUEST", why));
-  }
-
   #fail(error: ProxyError): void {
     this.#failWith(UpstreamFailure.of(error, this.#progressAt(error)));
   }
@@ -314,7 +317,3 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
 }
 
 type TimeoutCode = "UPSTREAM_CONNECT_TIMEOUT" | "UPSTREAM_HEAD_TIMEOUT" | "UPSTREAM_BODY_TIMEOUT";
-
-function isBodyless(method: string): boolean {
-  return method === "GET" || method === "HEAD";
-}

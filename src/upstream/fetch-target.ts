@@ -73,3 +73,8 @@ function encodeOdd(path: string, query: number): string {
   }
   return encoded;
 }
+
+/** Methods with which fetch sends no body. */
+export function isBodyless(method: string): boolean {
+  return method === "GET" || method === "HEAD";
+}

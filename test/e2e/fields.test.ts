@@ -65,7 +65,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     const seen = Object.fromEntries(fields.map(([name, value]) => [name.toLowerCase(), value]));
     for (const name of [":method", ":scheme", ":path", "connection", "x-caf"]) delete seen[name];
     const { [":authority"]: authority = seen["host"], host: _host, ...rest } = seen;
-    expect({ ...rest, authority }).toEqual({
+    expect<object>({ ...rest, authority }).toEqual({
       authority: "shop.test",
       ...{ accept: "text/html", "accept-encoding": "gzip", "user-agent": "test" },
       "x-empty": "",

@@ -76,11 +76,11 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
   }
 
   /** Opens the stream on a connection, or finds that it never can be. False: the connection takes none now. */
-  begin(link: H2Link): boolean {
+  begin(link: H2Link, nowMs: number = this.#owner.nowMs()): boolean {
     const { body, backend } = this.request;
     const scheme = backend.scheme === "https" ? "https" : "http";
     const { method, path, authority, fields } = this.request;
-    this.movedMs = this.#owner.nowMs();
+    this.movedMs = nowMs;
     const line = { method, scheme, authority, path };
     if (link.connection.isTooLarge(line, fields)) {
       this.#refuseHead();
@@ -136,25 +136,25 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
   }
 
   onInformational(status: number, section: FieldSection): void {
-    this.movedMs = this.#owner.nowMs();
+    this.#heard();
     if (!this.#over) this.#sink.onInformational(status, section);
   }
 
   onHead(status: number, section: FieldSection): void {
-    this.movedMs = this.#owner.nowMs();
+    this.#heard();
     this.answered = true;
     if (!this.#over) this.#sink.onHead(status, section);
   }
 
-  onData(bytes: Uint8Array, at: number, end: number): void {
+  onData(bytes: Uint8Array, at: number, end: number, last: boolean): void {
     if (this.#over) {
       if (this.#stream !== null) this.#link?.connection.consumed(this.#stream, end - at);
       return;
     }
-    this.movedMs = this.#owner.nowMs();
+    this.#heard();
     this.#owedBytes += end - at;
     // The socket's memory is reused after the call; the receiver keeps what it is given.
-    this.#full = !this.#sink.onBody(copyOf(bytes, at, end));
+    this.#full = !this.#sink.onBody(copyOf(bytes, at, end), last);
     if (!this.#full) this.#giveCredit();
   }
 
@@ -219,6 +219,11 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
     this.#owner.counters.h2RequestsTooLarge += 1;
     const why = `the request's head is larger than ${this.request.backend.address} takes`;
     this.#fail(new ProxyError("REQUEST_HEAD_TOO_LARGE", why), NOT_SENT);
+  }
+
+  /** The time of what came last is read once for all that came with it. */
+  #heard(): void {
+    this.movedMs = this.#link?.heardMs ?? this.movedMs;
   }
 
   #giveCredit(): void {

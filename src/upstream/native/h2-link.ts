@@ -28,6 +28,8 @@ export class H2Link implements StreamUser, H2ConnectionSink {
   readonly connection: Http2Connection;
   /** When it was last seen with a stream; for the sweep. */
   idleSinceMs: number;
+  /** When the backend last sent something. */
+  heardMs: number;
   /** When it is old enough to be replaced. */
   readonly agedAtMs: number;
   readonly #owner: H2LinkOwner;
@@ -43,6 +45,7 @@ export class H2Link implements StreamUser, H2ConnectionSink {
     this.#owner = owner;
     this.#needsAlpn = target.tls !== null;
     this.idleSinceMs = owner.nowMs();
+    this.heardMs = this.idleSinceMs;
     this.agedAtMs = this.idleSinceMs + ageMsMax;
     const { writer, counters } = owner;
     this.connection = new Http2Connection({ sink: this, writer, counters, nowMs: owner.nowMs() });
@@ -120,7 +123,8 @@ export class H2Link implements StreamUser, H2ConnectionSink {
   }
 
   onData(bytes: Uint8Array): void {
-    this.connection.receive(bytes, this.#owner.nowMs());
+    this.heardMs = this.#owner.nowMs();
+    this.connection.receive(bytes, this.heardMs);
     this.wake();
   }
 

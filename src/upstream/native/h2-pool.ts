@@ -149,7 +149,7 @@ export class H2Pool implements H2LinkOwner, H2CallOwner {
    * that looks full: only who was refused hears of a stream that becomes free.
    */
   #place(call: H2Call): void {
-    for (const link of this.#links) if (link.isUsable && call.begin(link)) return;
+    for (const link of this.#links) if (link.isUsable && call.begin(link, call.movedMs)) return;
     if (this.#waiting.length >= LIMITS.h2WaitingMax) {
       this.counters.upstreamOverflows += 1;
       call.onUnplaced(new ProxyError("OVERLOADED", `too many requests wait for ${this.where}`));
