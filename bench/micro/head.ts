@@ -2,7 +2,7 @@
  * What a request head costs, in nanoseconds: indexing the flat section, validating it, writing the fields for a backend and
  * making them a section. Run it with `bun bench/micro/head.ts` or `deno run bench/micro/head.ts`.
  */
-import { FieldWriter } from "../../src/core/field-writer.ts";
+import { encodedField, FieldWriter } from "../../src/core/field-writer.ts";
 import { FieldSection } from "../../src/core/fields.ts";
 import { Malformed, readRequestHead } from "../../src/h3/head.ts";
 import { writeRequestFields, writeResponseFields } from "../../src/proxy/rewrite.ts";
@@ -50,7 +50,11 @@ const RESPONSE: readonly (readonly [string, string])[] = [
   ["cache-control", "max-age=60"],
 ];
 
-const CONTEXT = { clientIp: "192.0.2.17", requestId: "01931b2f-6c1e-7c3a-9d52-0f6f3f7a1c11", takesTrailers: false };
+const CONTEXT = {
+  forwardedFor: encodedField("x-forwarded-for", "192.0.2.17"),
+  requestId: "01931b2f-6c1e-7c3a-9d52-0f6f3f7a1c11",
+  takesTrailers: false,
+};
 
 /** Flat as the native side writes it: the bytes follow the table at once. */
 function flatOf(fields: readonly (readonly [string, string])[]): Uint8Array {

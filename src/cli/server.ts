@@ -8,14 +8,14 @@ import { HealthMonitor } from "../control/health.ts";
 import { Listener } from "../control/listener.ts";
 import { Counters } from "../core/counters.ts";
 import { must } from "../core/assert.ts";
-import { FieldWriter } from "../core/field-writer.ts";
+import { encodedField, FieldWriter } from "../core/field-writer.ts";
 import { Random } from "../core/random.ts";
 import { RequestIds } from "../core/request-id.ts";
 import { H3_CODE } from "../h3/codes.ts";
 import { AccessLog } from "../observe/access.ts";
 import type { Log } from "../observe/log.ts";
 import { Pool } from "../proxy/pool.ts";
-import type { Generation, Services } from "../proxy/context.ts";
+import type { Client, Generation, Services } from "../proxy/context.ts";
 import { showsUnreachable } from "../proxy/retry.ts";
 import { ConnectionHandler } from "../proxy/handler.ts";
 import type { Connection } from "../quic/connection.ts";
@@ -221,7 +221,7 @@ function makeServices({ log, counters }: ServerParts, random: Random): Services 
   };
 }
 
-function clientOf(connection: Connection): { ip: string; port: number; connectionIdHex: string } {
-  const { peerIp, peerPort } = connection.engine;
-  return { ip: peerIp, port: peerPort, connectionIdHex: connection.idHex };
+function clientOf(connection: Connection): Client {
+  const { peerIp: ip, peerPort: port } = connection.engine;
+  return { ip, port, forwardedFor: encodedField("x-forwarded-for", ip), connectionIdHex: connection.idHex };
 }

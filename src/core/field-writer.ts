@@ -1,7 +1,7 @@
 /** Writes field sections into memory that is made once, in the flat layout of `fields.ts`. */
 import { assert, must } from "./assert.ts";
 import { copyBytes, writeU32 } from "./bytes.ts";
-import { fieldIdOfBytes } from "./field-names.ts";
+import { fieldIdOf, fieldIdOfBytes } from "./field-names.ts";
 import { FieldSection, INDEX_WORDS, TABLE_AT, TABLE_ENTRY_BYTES } from "./fields.ts";
 import { LIMITS } from "./limits.ts";
 
@@ -11,6 +11,20 @@ const WRITER_FIELDS_MAX = LIMITS.fieldsPerSectionMax + LIMITS.fieldsAddedMax;
 const WRITER_BYTES_AT = TABLE_AT + TABLE_ENTRY_BYTES * WRITER_FIELDS_MAX;
 /** What RFC 9114 4.2.2 adds for each field. */
 const FIELD_OVERHEAD_BYTES = 32;
+
+/** A field that is added many times, coded once. */
+export interface EncodedField {
+  /** Name and value. */
+  readonly bytes: Uint8Array;
+  readonly nameLength: number;
+  readonly nameId: number;
+}
+
+/** Codes a field from strings of one byte per character; the name in lower case. */
+export function encodedField(name: string, value: string): EncodedField {
+  const bytes = Uint8Array.from(name + value, (character) => character.charCodeAt(0));
+  return { bytes, nameLength: name.length, nameId: fieldIdOf(name) };
+}
 
 /** In a writer's index: nobody has looked for the name's number yet. */
 const UNSEEN = -1;
@@ -58,6 +72,11 @@ export class FieldWriter {
     this.#putText(value);
     this.#putLengths(name.length, value.length, UNSEEN);
     return true;
+  }
+
+  /** Adds a field that was made by `encodedField`. */
+  addEncoded({ bytes, nameLength, nameId }: EncodedField): boolean {
+    return this.addBytes(bytes, nameLength, nameId);
   }
 
   /** Adds a field from an array that holds its name and value back to back, and nothing else; `nameId` as in `FIELD`. */

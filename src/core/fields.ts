@@ -121,6 +121,15 @@ export class FieldSection {
     return this.#latin1(this.valueAt(i), this.valueEnd(i));
   }
 
+  /** As `value`, for one that is kept while its section is not, and where few are asked for: it is decoded alone. */
+  loneValue(i: number): string {
+    const at = this.valueAt(i);
+    const end = this.valueEnd(i);
+    let seen = 0;
+    for (let p = at; p < end; p++) seen |= this.bytes[p] ?? 0;
+    return seen < 0x80 ? SINGLE_BYTE_DECODER.decode(this.bytes.subarray(at, end)) : this.value(i);
+  }
+
   /** Compares bytes; makes no string. */
   nameIs(i: number, name: string): boolean {
     return equalsLatin1(this.bytes, this.nameAt(i), this.valueAt(i), name);

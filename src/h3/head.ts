@@ -94,7 +94,7 @@ export class Malformed {
 /** The head of a request, or why it is none. Never throws, whatever the bytes. */
 export function readRequestHead(section: FieldSection): RequestHead | Malformed {
   if (section.count > LIMITS.fieldsPerSectionMax) return new Malformed("too-many-fields");
-  const places = new Int32Array(PLACES);
+  const places = PLACES_SCRATCH.fill(0);
   const firstField = placePseudoFields(section, places);
   if (typeof firstField === "string") return new Malformed(firstField);
   const fault = fieldsFault(section, firstField, places) ?? controlDataFault(section, places);
@@ -105,8 +105,8 @@ export function readRequestHead(section: FieldSection): RequestHead | Malformed 
   return {
     method: methodAt(section, place(places, FIELD[":method"])),
     scheme: must(schemeAt(section, place(places, FIELD[":scheme"])), "the scheme was checked"),
-    authority: section.value(authorityAt >= 0 ? authorityAt : place(places, FIELD.host)),
-    path: section.value(place(places, FIELD[":path"])),
+    authority: section.loneValue(authorityAt >= 0 ? authorityAt : place(places, FIELD.host)),
+    path: section.loneValue(place(places, FIELD[":path"])),
     fields: section,
     firstField,
     contentLengthBytes: lengthAt < 0 ? -1 : lengthOf(section, lengthAt),
@@ -125,6 +125,8 @@ const METHODS = ["GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TR
 
 /** Pseudo-fields, Host and Content-Length have the lowest numbers: their positions plus one are kept by number, 0 is absent. */
 const PLACES = FIELD["content-length"] + 1;
+/** Used within one reading only. */
+const PLACES_SCRATCH = new Int32Array(PLACES);
 
 /** Fields that need more than a legal value. */
 const RULED = fieldSet([

@@ -1,6 +1,6 @@
 /** One attempt at one backend: the client's request as a transport sees it. */
 import type { BackendSettings, PoolSettings } from "../config/snapshot.ts";
-import type { FieldWriter } from "../core/field-writer.ts";
+import type { EncodedField, FieldWriter } from "../core/field-writer.ts";
 import type { FieldSection } from "../core/fields.ts";
 import type { RequestHead } from "../h3/head.ts";
 import type { BodySource, UpstreamRequest } from "./ports.ts";
@@ -12,7 +12,7 @@ export interface AttemptParts {
   readonly pool: PoolSettings;
   readonly backend: BackendSettings;
   readonly body: BodySource | null;
-  readonly clientIp: string;
+  readonly forwardedFor: EncodedField;
   readonly requestId: string;
   readonly takesTrailers: boolean;
   readonly writer: FieldWriter;
@@ -23,7 +23,7 @@ export class Attempt implements UpstreamRequest, ForwardContext {
   readonly pool: PoolSettings;
   readonly backend: BackendSettings;
   readonly body: BodySource | null;
-  readonly clientIp: string;
+  readonly forwardedFor: EncodedField;
   readonly requestId: string;
   readonly takesTrailers: boolean;
   readonly #head: RequestHead;
@@ -33,7 +33,7 @@ export class Attempt implements UpstreamRequest, ForwardContext {
     this.pool = parts.pool;
     this.backend = parts.backend;
     this.body = parts.body;
-    this.clientIp = parts.clientIp;
+    this.forwardedFor = parts.forwardedFor;
     this.requestId = parts.requestId;
     this.takesTrailers = parts.takesTrailers;
     this.#head = parts.head;

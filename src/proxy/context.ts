@@ -1,7 +1,7 @@
 /** What exchanges share: the configuration at work, the services of the process, and who the client is. */
 import type { BackendSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
-import type { FieldWriter } from "../core/field-writer.ts";
+import type { EncodedField, FieldWriter } from "../core/field-writer.ts";
 import type { RequestIds } from "../core/request-id.ts";
 import type { RouteTable } from "../route/table.ts";
 import type { Pool } from "./pool.ts";
@@ -32,6 +32,8 @@ export interface Services {
 /** Who is at the other end of a connection. */
 export interface Client {
   readonly ip: string;
+  /** X-Forwarded-For with that address. */
+  readonly forwardedFor: EncodedField;
   readonly port: number;
   /** Stays the same while the connection lives. */
   readonly connectionIdHex: string;

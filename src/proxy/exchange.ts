@@ -100,7 +100,7 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
       pool: pool.settings,
       backend,
       body: this.#stream.state === "ended" ? null : this.#stream,
-      clientIp: this.#client.ip,
+      forwardedFor: this.#client.forwardedFor,
       requestId: this.#requestId,
       takesTrailers: upstream.abilities.trailers,
       writer: this.#services.writer,

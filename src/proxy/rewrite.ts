@@ -3,7 +3,7 @@
  * where they came from, and get our own account of it; responses lose what belongs to the backend's connection.
  */
 import { FIELD, type FieldName, fieldSet, UNKNOWN_FIELD } from "../core/field-names.ts";
-import type { FieldWriter } from "../core/field-writer.ts";
+import { encodedField, type EncodedField, type FieldWriter } from "../core/field-writer.ts";
 import type { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { MalformedReason, RequestHead } from "../h3/head.ts";
@@ -13,8 +13,8 @@ import { trailerFaultAt } from "../h3/trailers.ts";
 
 /** What a backend is told beside the client's own fields. */
 export interface ForwardContext {
-  /** The client's address as text, without port and brackets. */
-  readonly clientIp: string;
+  /** X-Forwarded-For: the client's address as text, without port and brackets. */
+  readonly forwardedFor: EncodedField;
   /** Goes along when the client sent no usable id of its own. */
   readonly requestId: string;
   /** The way to the backend and back takes trailers, so the client's word that it wants them goes along (`te: trailers`). */
@@ -49,9 +49,9 @@ export function writeRequestFields(head: RequestHead, into: FieldWriter, context
   into.addRun(fields, runAt, fields.count);
 
   if (head.contentLengthBytes >= 0) into.add("content-length", String(head.contentLengthBytes));
-  into.add("via", REQUEST_VIA);
-  into.add("x-forwarded-for", context.clientIp);
-  into.add("x-forwarded-proto", "https");
+  into.addEncoded(REQUEST_VIA);
+  into.addEncoded(context.forwardedFor);
+  into.addEncoded(FORWARDED_PROTO);
   into.add("x-forwarded-host", head.authority);
   if (idAt < 0) into.add("x-request-id", context.requestId);
   if (context.takesTrailers && wantsTrailers(fields)) into.add("te", "trailers");
@@ -71,7 +71,7 @@ export function writeResponseFields(
 ): ResponseFault | null {
   const result = readResponseFields(status, section, into, NOT_FOR_CLIENTS);
   if (typeof result === "string") return result;
-  into.add("via", RESPONSE_VIA[received]);
+  into.addEncoded(RESPONSE_VIA[received]);
   into.add("x-request-id", requestId);
   return into.full ? "section-too-large" : null;
 }
@@ -104,12 +104,13 @@ export function requestIdOf(head: RequestHead): string | null {
   return at < 0 ? null : head.fields.value(at);
 }
 
-const REQUEST_VIA = "3 spooky";
-const RESPONSE_VIA: Readonly<Record<ReceivedProtocol, string>> = {
-  "1.0": "1.0 spooky",
-  "1.1": "1.1 spooky",
-  "2": "2 spooky",
-  "3": "3 spooky",
+const REQUEST_VIA = encodedField("via", "3 spooky");
+const FORWARDED_PROTO = encodedField("x-forwarded-proto", "https");
+const RESPONSE_VIA: Readonly<Record<ReceivedProtocol, EncodedField>> = {
+  "1.0": encodedField("via", "1.0 spooky"),
+  "1.1": encodedField("via", "1.1 spooky"),
+  "2": encodedField("via", "2 spooky"),
+  "3": encodedField("via", "3 spooky"),
 };
 const REQUEST_ID_BYTES_MAX = 128;
 const UNDERSCORE = 0x5f;

@@ -1,7 +1,7 @@
 /** One exchange between a scripted client stream and scripted backends: everything but the exchange itself is a fake. */
 import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
-import { FieldWriter } from "../../src/core/field-writer.ts";
+import { encodedField, FieldWriter } from "../../src/core/field-writer.ts";
 import { Random } from "../../src/core/random.ts";
 import { RequestIds } from "../../src/core/request-id.ts";
 import { createBalancer } from "../../src/balance/create.ts";
@@ -41,7 +41,12 @@ export interface FakeExchangeOptions {
 }
 
 const STREAM_ID = 0;
-const CLIENT: Client = { ip: "192.0.2.7", port: 40_001, connectionIdHex: "0badc0de" };
+const CLIENT: Client = {
+  ip: "192.0.2.7",
+  port: 40_001,
+  forwardedFor: encodedField("x-forwarded-for", "192.0.2.7"),
+  connectionIdHex: "0badc0de",
+};
 
 /** An exchange from its request on. */
 export class FakeExchange implements StreamHost {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { isIPv6 } from "node:net";
-import { FieldWriter } from "../../../src/core/field-writer.ts";
+import { encodedField, FieldWriter } from "../../../src/core/field-writer.ts";
 import { FieldSection } from "../../../src/core/fields.ts";
 import { Random } from "../../../src/core/random.ts";
 import { Malformed, readRequestHead, type RequestHead } from "../../../src/h3/head.ts";
@@ -145,7 +145,11 @@ function isLegalAuthority(text: string): boolean {
 }
 
 const writer = new FieldWriter();
-const CONTEXT = { clientIp: "192.0.2.1", requestId: "made-here", takesTrailers: false };
+const CONTEXT = {
+  forwardedFor: encodedField("x-forwarded-for", "192.0.2.1"),
+  requestId: "made-here",
+  takesTrailers: false,
+};
 
 /** What must hold of every head that passed. */
 function expectHarmless(head: RequestHead): void {

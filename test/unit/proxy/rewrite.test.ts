@@ -1,13 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import { must } from "../../../src/core/assert.ts";
-import { FieldWriter } from "../../../src/core/field-writer.ts";
+import { encodedField, FieldWriter } from "../../../src/core/field-writer.ts";
 import { FieldSection } from "../../../src/core/fields.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { Malformed, readRequestHead, type RequestHead } from "../../../src/h3/head.ts";
 import { requestIdOf, writeRequestFields, writeResponseFields } from "../../../src/proxy/rewrite.ts";
 import { type Field, fieldsOfFlat, flatOf, sectionOf } from "../../support/sections.ts";
 
-const CONTEXT = { clientIp: "192.0.2.17", requestId: "made-here", takesTrailers: false };
+const CONTEXT = {
+  forwardedFor: encodedField("x-forwarded-for", "192.0.2.17"),
+  requestId: "made-here",
+  takesTrailers: false,
+};
 
 /** What we add to a request that has nothing of its own. */
 const ADDED: readonly Field[] = [
