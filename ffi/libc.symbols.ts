@@ -39,6 +39,11 @@ export const LIBC_SYMBOLS = {
     args: ["i32", "i32", "i32", "pointer"],
     returns: "i32",
   },
+  poll: {
+    c: "int poll(struct pollfd *fds, unsigned long count, int timeout)",
+    args: ["pointer", "u64", "i32"],
+    returns: "i32",
+  },
   close: { c: "int close(int fd)", args: ["i32"], returns: "i32" },
   memcpy: {
     c: "void *memcpy(void *to, const void *from, size_t size)",

@@ -44,6 +44,7 @@ export class Listener {
   readonly endpoint: Endpoint;
   readonly #engine: QuicheEngine;
   readonly #loop: Loop;
+  readonly #timing = { turnDue: false, deadlineMs: Infinity, onWake: (): void => this.#loop.onWake() };
   #waker: Waker | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #closed = false;
@@ -74,7 +75,7 @@ export class Listener {
 
   /** Begins to serve. */
   async start(runtime: Runtime, library: Library): Promise<void> {
-    this.#waker = await runtime.createWaker(library, [this.socket.fd], () => this.#loop.onWake());
+    this.#waker = await runtime.createWaker(library, [this.socket.fd], this.#timing);
     this.#loop.start();
   }
 
@@ -101,17 +102,26 @@ export class Listener {
   }
 
   #loopHost(): LoopHost {
+    const timing = this.#timing;
     const onTimer = (): void => {
       this.#timer = null;
+      timing.deadlineMs = Infinity;
       this.#loop.onTimer();
     };
-    const onImmediate = (): void => this.#loop.turn();
+    const onImmediate = (): void => {
+      timing.turnDue = false;
+      this.#loop.turn();
+    };
     return {
       nowMs: () => performance.now(),
-      requestTurn: () => void setImmediate(onImmediate),
+      requestTurn: () => {
+        timing.turnDue = true;
+        setImmediate(onImmediate);
+      },
       wakeAt: (deadlineMs) => {
         if (this.#timer !== null) clearTimeout(this.#timer);
         const delayMs = Math.min(Math.max(0, deadlineMs - performance.now()), TIMER_MS_MAX);
+        timing.deadlineMs = deadlineMs;
         this.#timer = setTimeout(onTimer, delayMs);
       },
       armWaker: (alsoWritable) => this.#waker?.arm(alsoWritable),

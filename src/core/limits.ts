@@ -21,6 +21,8 @@ export const LIMITS = {
   messagesPerSendMax: 256,
   /** HTTP/3 events handled for one connection in one turn. */
   eventsPerConnectionTurnMax: 256,
+  /** How long the process sleeps outside the runtime's loop, whose timers are late by as much, milliseconds. */
+  sleepMsMax: 4,
   /** How long a flush that would carry only acknowledgements waits for an answer to go with it, milliseconds. */
   heldFlushMsMax: 2,
   /** Datagrams a connection may have received since its last flush before the flush is no longer held. */

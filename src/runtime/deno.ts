@@ -4,7 +4,7 @@ import { SOCKET } from "../../ffi/layout.ts";
 import type { Library } from "../../ffi/library.ts";
 import { Arena } from "../../ffi/memory.ts";
 import { connectNodeStream } from "./node-streams.ts";
-import type { Runtime, Waker } from "./runtime.ts";
+import type { Runtime, Waker, WakerHost } from "./runtime.ts";
 
 /** A poll that is not answered ends after this, so that a closed waker leaves no thread behind for longer. */
 const POLL_MS = 250;
@@ -21,7 +21,7 @@ export const denoRuntime: Runtime = {
 };
 
 /** `poll(2)` on a thread of Deno's pool, as a promise. */
-function createDenoWaker(library: Library, fds: readonly number[], onWake: () => void): Promise<Waker> {
+function createDenoWaker(library: Library, fds: readonly number[], host: WakerHost): Promise<Waker> {
   const poll = denoPoll();
   const arena = new Arena(library.foreign, POLLFD_BYTES * fds.length);
   let wanted = 0;
@@ -37,7 +37,7 @@ function createDenoWaker(library: Library, fds: readonly number[], onWake: () =>
       const ready = await poll(arena.address, fds.length, POLL_MS);
       if (closed || ready <= 0) continue;
       wanted = 0;
-      onWake();
+      host.onWake();
     }
     polling = false;
   };

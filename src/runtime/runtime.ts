@@ -3,11 +3,21 @@ import type { ForeignInterface } from "../../ffi/abi.ts";
 import type { Library } from "../../ffi/library.ts";
 import type { ConnectStream } from "./streams.ts";
 
-/** Wakes the loop when a socket is ready. */
+/** Wakes the loop when a socket is ready. Asked for once, it wakes once. */
 export interface Waker {
   /** Asks for one call of `onWake`, at once when a socket is ready already. */
   arm(alsoWritable: boolean): void;
   close(): void;
+}
+
+/** Whom a waker wakes. */
+export interface WakerHost {
+  /** A socket is ready. */
+  onWake(): void;
+  /** A turn was asked for and comes by itself: no time to sleep. */
+  readonly turnDue: boolean;
+  /** When the loop runs at the latest, by a timer of the runtime; monotonic milliseconds. */
+  readonly deadlineMs: number;
 }
 
 /** A runtime. */
@@ -17,5 +27,5 @@ export interface Runtime {
   readonly foreign: ForeignInterface;
   readonly connectStream: ConnectStream;
   /** A waker over UDP sockets, which stay the caller's and must outlive it. */
-  createWaker(library: Library, fds: readonly number[], onWake: () => void): Promise<Waker>;
+  createWaker(library: Library, fds: readonly number[], host: WakerHost): Promise<Waker>;
 }
