@@ -26,7 +26,7 @@ export const LIMITS = {
   /** How long a flush that would carry only acknowledgements waits for an answer to go with it, milliseconds. */
   heldFlushMsMax: 2,
   /** Datagrams a connection may have received since its last flush before the flush is no longer held. */
-  heldDatagramsMax: 8,
+  heldDatagramsMax: 16,
   /** Bytes of a field section, as `spooky_h3_event_fields` lays it out. */
   fieldSectionBytesMax: 256 * 1024,
   /** Fields in one section. */
