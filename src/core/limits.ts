@@ -112,6 +112,8 @@ export const LIMITS = {
   h2ConnectionsDrainingMax: 16,
   /** How long no further HTTP/2 connection to a backend is tried after one failed while others work, milliseconds. */
   h2ReopenMsMin: 1000,
+  /** How long before its Keep-Alive time is over an idle connection to a backend is closed, milliseconds: a slow way there and a pause. */
+  h1KeepAliveMarginMs: 1000,
   /** Connections to one backend over HTTP/1.1: one for each request in flight; further requests are answered 503. */
   h1ConnectionsPerBackendMax: 4096,
   /** Bytes of one response head of a backend over HTTP/1.1, its status line included: four times what node and HAProxy take. */

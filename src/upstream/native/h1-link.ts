@@ -17,8 +17,8 @@ export interface LinkOwner {
 /** A link. It connects at once and serves the call it was made for; later ones by `serve`. */
 export class H1Link implements StreamUser {
   readonly machine: H1Connection;
-  /** When it became idle; for the sweep. */
-  idleSinceMs = 0;
+  /** How long it may idle; for the sweep. */
+  idleUntilMs = 0;
   readonly #owner: LinkOwner;
   readonly #attempt: StreamAttempt;
   #stream: ByteStream | null = null;

@@ -117,11 +117,12 @@ class H1Pool implements LinkOwner, H1CallOwner {
   }
 
   onIdle(link: H1Link): void {
-    if (this.#idle.length >= this.#idleMax) {
+    const keepMs = keepMsOf(link.machine.idleSeconds);
+    if (keepMs <= 0 || this.#idle.length >= this.#idleMax) {
       link.close();
       return;
     }
-    link.idleSinceMs = this.nowMs();
+    link.idleUntilMs = this.nowMs() + keepMs;
     this.#idle.push(link);
   }
 
@@ -136,13 +137,19 @@ class H1Pool implements LinkOwner, H1CallOwner {
     return this.#links.size === 0 && this.#calls.size === 0;
   }
 
-  /** Closes connections that have idled since before `sinceMs`. */
-  closeIdle(sinceMs: number): void {
-    for (const link of this.#idle.filter((idle) => idle.idleSinceMs < sinceMs)) link.close();
+  /** Closes connections whose time is over by then. */
+  closeIdle(byMs: number): void {
+    for (const link of this.#idle.filter((idle) => idle.idleUntilMs <= byMs)) link.close();
   }
 
   sweep(nowMs: number): void {
-    this.closeIdle(nowMs - LIMITS.upstreamIdleMsMax);
+    this.closeIdle(nowMs);
     expireLate(this.#calls, nowMs, this.#parts.timeouts, this.counters);
   }
+}
+
+/** How long an idle connection is kept: shorter than its backend says it does (Keep-Alive), or a request might cross its end. */
+function keepMsOf(idleSeconds: number): number {
+  if (idleSeconds < 0) return LIMITS.upstreamIdleMsMax;
+  return Math.min(LIMITS.upstreamIdleMsMax, idleSeconds * 1000 - LIMITS.h1KeepAliveMarginMs);
 }

@@ -59,3 +59,28 @@ test("after the transport's end deadlines hold until the last call is over, and 
   native.timers.advance(LIMITS.upstreamSweepMsMax);
   expect([network.at(0).abandoned, network.at(1).abandoned, native.timers.waiting]).toEqual([true, true, 0]);
 });
+
+describe("an idle connection", () => {
+  const answer = (more: string): string => `HTTP/1.1 200 OK\r\n${more}content-length: 0\r\n\r\n`;
+
+  test.each([
+    ["", LIMITS.upstreamIdleMsMax],
+    ["keep-alive: timeout=5, max=100\r\n", 4000],
+    ["keep-alive: timeout=3600\r\n", LIMITS.upstreamIdleMsMax],
+  ])("is kept a little shorter than its backend keeps it: %p", (field, keptMs) => {
+    const { network, native } = make();
+    begin(native.h1, native.request());
+    network.at(0).open().send(answer(field));
+    native.timers.advance(keptMs - LIMITS.upstreamSweepMsMax);
+    expect(network.at(0).abandoned).toBe(false);
+    native.timers.advance(LIMITS.upstreamSweepMsMax);
+    expect(network.at(0).abandoned).toBe(true);
+  });
+
+  test("that its backend keeps for a second at most is not used again", () => {
+    const { network, native } = make();
+    const { outcome } = begin(native.h1, native.request());
+    network.at(0).open().send(answer("keep-alive: timeout=1\r\n"));
+    expect([outcome.ended, network.at(0).abandoned]).toEqual([true, true]);
+  });
+});
