@@ -46,6 +46,11 @@ export class Arena {
     this.view.setUint32(at + WORD_BYTES, Math.floor(value / TWO_32), true);
   }
 
+  /** Reads the 32-bit word at an offset that is a multiple of four. */
+  word(at: number): number {
+    return this.words[at >> 2] ?? 0;
+  }
+
   /** Reads an address, a `size_t` or a counter below 2^53. */
   getWide(at: number): number {
     return this.view.getUint32(at, true) + this.view.getUint32(at + WORD_BYTES, true) * TWO_32;

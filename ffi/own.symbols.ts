@@ -5,9 +5,14 @@ import type { CTable } from "./abi.ts";
 export const OWN_SYMBOLS = {
   spooky_abi_version: { c: "uint32_t spooky_abi_version(void)", args: [], returns: "u32" },
   spooky_build_hash: { c: "const char *spooky_build_hash(void)", args: [], returns: "pointer" },
-  spooky_h3_event_fields: {
-    c: "int64_t spooky_h3_event_fields(const quiche_h3_event *ev, uint8_t *out, size_t out_len)",
-    args: ["pointer", "pointer", "usize"],
+  spooky_conn_aborts: {
+    c: "uint64_t spooky_conn_aborts(const quiche_conn *conn)",
+    args: ["pointer"],
+    returns: "u64",
+  },
+  spooky_h3_poll: {
+    c: "int64_t spooky_h3_poll(quiche_h3_conn *h3, quiche_conn *conn, uint8_t *out, size_t out_len, uint32_t *facts)",
+    args: ["pointer", "pointer", "pointer", "usize", "pointer"],
     returns: "i64",
   },
   spooky_h3_send_fields: {

@@ -275,22 +275,6 @@ const H3 = {
     returns: "pointer",
   },
   quiche_h3_conn_free: { c: "void quiche_h3_conn_free(quiche_h3_conn *conn)", args: ["pointer"], returns: "void" },
-  quiche_h3_conn_poll: {
-    c: "int64_t quiche_h3_conn_poll(quiche_h3_conn *conn, quiche_conn *quic_conn, quiche_h3_event **ev)",
-    args: ["pointer", "pointer", "pointer"],
-    returns: "i64",
-  },
-  quiche_h3_event_type: {
-    c: "enum quiche_h3_event_type quiche_h3_event_type(quiche_h3_event *ev)",
-    args: ["pointer"],
-    returns: "i32",
-  },
-  quiche_h3_event_headers_has_more_frames: {
-    c: "bool quiche_h3_event_headers_has_more_frames(quiche_h3_event *ev)",
-    args: ["pointer"],
-    returns: "bool",
-  },
-  quiche_h3_event_free: { c: "void quiche_h3_event_free(quiche_h3_event *ev)", args: ["pointer"], returns: "void" },
   quiche_h3_send_body: {
     c: "ssize_t quiche_h3_send_body(quiche_h3_conn *conn, quiche_conn *quic_conn, uint64_t stream_id, const uint8_t *body, size_t body_len, bool fin)",
     args: ["pointer", "pointer", "u64", "pointer", "usize", "bool"],

@@ -33,6 +33,8 @@ export interface ScratchPlaces {
   readonly id: number;
   readonly token: number;
   readonly text: number;
+  /** Four words. */
+  readonly facts: number;
 }
 
 /** Makes the memory that calls share. */
@@ -51,6 +53,7 @@ export function makeParts(library: Library, socket: UdpSocket, h3Config: Handle)
       id: arena.take(SCRATCH.idBytes),
       token: arena.take(SCRATCH.tokenBytes),
       text: arena.take(4 * SCRATCH.textBytes),
+      facts: arena.take(16),
     },
     fields: new Arena(library.foreign, LIMITS.fieldSectionBytesMax),
     body: new Arena(library.foreign, LIMITS.bodyReadBytesMax),

@@ -20,6 +20,7 @@ export class QuicheSession implements EngineSession {
   streamId = -1;
   moreFrames = false;
   section: Uint8Array | null = null;
+  sectionBytes = 0;
   readonly #parts: EngineParts;
   readonly #library: Library;
   readonly #connection: Handle;
@@ -67,6 +68,7 @@ export class QuicheSession implements EngineSession {
     this.streamId = waiting.streamId;
     this.moreFrames = waiting.moreFrames;
     this.section = waiting.section;
+    this.sectionBytes = waiting.section?.length ?? 0;
     return waiting.kind;
   }
 
@@ -130,6 +132,10 @@ export class QuicheSession implements EngineSession {
     return result >= 0 ? 0 : transportNumber(result);
   }
 
+  aborts(): number {
+    return this.#library.native.spooky_conn_aborts(this.#connection.address);
+  }
+
   isReset(streamId: number): boolean {
     // Reading nothing tells: quiche's HTTP/3 layer sees a reset only when body bytes are asked for.
     const { arena, flag, code } = this.#parts.scratch;
@@ -153,20 +159,27 @@ export class QuicheSession implements EngineSession {
   }
 
   #poll(): EventKind {
-    const { native } = this.#library;
-    const { arena, word } = this.#parts.scratch;
-    const streamId = native.quiche_h3_conn_poll(this.#handle.address, this.#connection.address, arena.address + word);
-    if (streamId < 0) return streamId === H3_ERROR.QUICHE_H3_ERR_DONE ? EVENT.none : EVENT.failed;
-    const event = arena.getWide(word);
-    this.streamId = streamId;
-    const kind = this.#read(event, native.quiche_h3_event_type(event));
-    native.quiche_h3_event_free(event);
-    return kind;
+    const { library, fields, scratch } = this.#parts;
+    const kind = library.native.spooky_h3_poll(
+      this.#handle.address,
+      this.#connection.address,
+      fields.address,
+      LIMITS.fieldSectionBytesMax,
+      scratch.arena.address + scratch.facts,
+    );
+    if (kind < 0) return kind === H3_ERROR.QUICHE_H3_ERR_DONE ? EVENT.none : EVENT.failed;
+    this.streamId = scratch.arena.getWide(scratch.facts);
+    if (kind !== H3_EVENT.QUICHE_H3_EVENT_HEADERS) return EVENT_OF[kind] ?? EVENT.other;
+    const size = scratch.arena.word(scratch.facts + 8);
+    this.section = size === TOO_LARGE ? null : fields.bytes;
+    this.sectionBytes = size === TOO_LARGE ? 0 : size;
+    this.moreFrames = scratch.arena.word(scratch.facts + 12) !== 0;
+    return EVENT.fields;
   }
 
   /** Keeps an event for `poll`; its section is copied, because the memory it lies in is used again. */
   #keep(kind: EventKind): void {
-    const section = kind === EVENT.fields ? (this.section?.slice() ?? null) : null;
+    const section = kind === EVENT.fields ? (this.section?.slice(0, this.sectionBytes) ?? null) : null;
     this.#pending.push({ kind, streamId: this.streamId, moreFrames: this.moreFrames, section });
   }
 
@@ -184,33 +197,17 @@ export class QuicheSession implements EngineSession {
   #shutdown(streamId: number, side: number, code: number): void {
     this.#library.native.quiche_conn_stream_shutdown(this.#connection.address, streamId, side, code);
   }
-
-  #read(event: number, type: number): EventKind {
-    switch (type) {
-      case H3_EVENT.QUICHE_H3_EVENT_HEADERS:
-        this.#readSection(event);
-        return EVENT.fields;
-      case H3_EVENT.QUICHE_H3_EVENT_DATA:
-        return EVENT.data;
-      case H3_EVENT.QUICHE_H3_EVENT_FINISHED:
-        return EVENT.finished;
-      case H3_EVENT.QUICHE_H3_EVENT_RESET:
-        return EVENT.reset;
-      case H3_EVENT.QUICHE_H3_EVENT_GOAWAY:
-        return EVENT.goaway;
-      default:
-        return EVENT.other;
-    }
-  }
-
-  #readSection(event: number): void {
-    const { fields } = this.#parts;
-    const { native } = this.#library;
-    const size = native.spooky_h3_event_fields(event, fields.address, LIMITS.fieldSectionBytesMax);
-    this.section = size < 0 ? null : fields.bytes.subarray(0, size);
-    this.moreFrames = native.quiche_h3_event_headers_has_more_frames(event);
-  }
 }
+
+/** By quiche's numbers of events; HEADERS has more to it. */
+const EVENT_OF: Readonly<Record<number, EventKind>> = {
+  [H3_EVENT.QUICHE_H3_EVENT_DATA]: EVENT.data,
+  [H3_EVENT.QUICHE_H3_EVENT_FINISHED]: EVENT.finished,
+  [H3_EVENT.QUICHE_H3_EVENT_RESET]: EVENT.reset,
+  [H3_EVENT.QUICHE_H3_EVENT_GOAWAY]: EVENT.goaway,
+};
+/** In place of a section's size. */
+const TOO_LARGE = 0xffff_ffff;
 
 /** A result of quiche's HTTP/3 calls as a number of the port. */
 function streamNumber(result: number): number {

@@ -27,7 +27,7 @@ export const LIMITS = {
   heldFlushMsMax: 2,
   /** Datagrams a connection may have received since its last flush before the flush is no longer held. */
   heldDatagramsMax: 16,
-  /** Bytes of a field section, as `spooky_h3_event_fields` lays it out. */
+  /** Bytes of a field section, as `spooky_h3_poll` lays it out. */
   fieldSectionBytesMax: 256 * 1024,
   /** Fields in one section. */
   fieldsPerSectionMax: 256,

@@ -45,6 +45,10 @@ export class Http3Session implements SessionDriver, StreamHost {
   /** Streams whose response the engine has taken and the client, as far as is known, has not. The client's stream limit bounds it. */
   #leaving: number[] = [];
   #leavingSort = LEAVING_SORT;
+  /** Of `EngineSession.aborts`, when streams were last asked. */
+  #abortsSeen = 0;
+  /** A stream began since then. */
+  #begun = false;
   #draining = false;
   #highestId = -STREAM_ID_STEP;
   #goawayId = Infinity;
@@ -147,12 +151,12 @@ export class Http3Session implements SessionDriver, StreamHost {
       this.#host.wake();
       return;
     }
-    this.#begin(streamId, this.engine.section, this.engine.moreFrames);
+    this.#begin(streamId, this.engine.moreFrames);
   }
 
   /** A second section on a stream; its end follows. */
   #onTrailers(stream: RequestStream): void {
-    const section = this.engine.section === null ? null : FieldSection.from(this.engine.section);
+    const section = this.#takeSection();
     if (section !== null && readTrailers(section) === null) {
       stream.onTrailers(section);
       return;
@@ -161,14 +165,20 @@ export class Http3Session implements SessionDriver, StreamHost {
     stream.onAborted("malformed");
   }
 
-  #begin(streamId: number, flat: Uint8Array | null, hasBody: boolean): void {
+  /** The section of the last event; null when it was too large. */
+  #takeSection(): FieldSection | null {
+    const { section, sectionBytes } = this.engine;
+    return section === null ? null : FieldSection.from(section, sectionBytes);
+  }
+
+  #begin(streamId: number, hasBody: boolean): void {
     this.#host.counters.requestsStarted += 1;
-    const section = flat === null ? null : FieldSection.from(flat);
-    const head = this.#readHead(section, hasBody);
+    const head = this.#readHead(this.#takeSection(), hasBody);
     const expectedBytes = head instanceof Malformed ? -1 : head.contentLengthBytes;
     const stream = new RequestStream(this, streamId, { hasBody, expectedBytes });
     this.#streams.set(streamId, stream);
     this.#unanswered += 1;
+    this.#begun = true;
     if (head instanceof Malformed) this.#handler.onMalformed(stream, head);
     else this.#handler.onRequest(stream, head);
   }
@@ -196,10 +206,15 @@ export class Http3Session implements SessionDriver, StreamHost {
   }
 
   /**
-   * quiche has no event for STOP_SENDING, nor for a reset behind unread bytes, so streams that are not being written or read at the
-   * moment are asked. Two calls of some 10 ns for each stream in flight.
+   * quiche has no event for STOP_SENDING, nor for a reset behind unread bytes, but counts both. When the count has changed, or may have
+   * been changed by a stream whose head came only now, each stream is asked: two calls of some 10 ns.
    */
   #checkAborts(): void {
+    const aborts = this.engine.aborts();
+    const isNews = aborts !== this.#abortsSeen || (this.#begun && aborts > 0);
+    this.#abortsSeen = aborts;
+    this.#begun = false;
+    if (!isNews) return;
     for (const stream of this.#streams.values()) stream.checkAborted();
   }
 

@@ -134,8 +134,9 @@ export interface EngineSession {
   readonly streamId: number;
   /** For `fields`: false when the message ends with this section. */
   readonly moreFrames: boolean;
-  /** For `fields`: the flat section (see `core/fields.ts`), a view valid until the next `poll`. Null when it was too large. */
+  /** For `fields`: the flat section (see `core/fields.ts`) is the first `sectionBytes` of this, until the next `poll`. Null when it was too large. */
   readonly section: Uint8Array | null;
+  readonly sectionBytes: number;
   /** Reads body bytes into `bodyBytes`: how many, or a `STREAM` number. */
   readBody(streamId: number): number;
   /** Events that reading a body came upon wait for `poll`: let the session work soon. */
@@ -150,6 +151,8 @@ export interface EngineSession {
   sendBody(streamId: number, piece: Uint8Array, from: number, fin: boolean): number;
   /** 0 when the peer still listens on the stream, else a `STREAM` number. */
   checkWritable(streamId: number): number;
+  /** How many streams the peer has reset or asked us to stop sending on, since the connection began. */
+  aborts(): number;
   /** True when the peer has reset its side of a stream whose bytes were not all read. */
   isReset(streamId: number): boolean;
   /** Resets our side and asks the peer to stop on its side. */

@@ -361,6 +361,7 @@ export class FakeSession implements EngineSession {
   streamId = -1;
   moreFrames = false;
   section: Uint8Array | null = null;
+  sectionBytes = 0;
   readonly bodyBytes = new Uint8Array(LIMITS.bodyReadBytesMax);
   freed = false;
   /** Set by a test: reading has come upon other events. */
@@ -425,6 +426,7 @@ export class FakeSession implements EngineSession {
     if (event === undefined) return EVENT.none;
     this.streamId = event.streamId;
     this.section = event.section;
+    this.sectionBytes = event.section?.length ?? 0;
     this.moreFrames = event.moreFrames;
     return event.kind;
   }
@@ -480,6 +482,11 @@ export class FakeSession implements EngineSession {
     const stream = this.stream(streamId);
     if (stream.stopped) return STREAM.stopped;
     return stream.gone ? STREAM.gone : 0;
+  }
+
+  aborts(): number {
+    this.#assertAlive();
+    return [...this.#streams.values()].reduce((sum, { stopped, inputReset }) => sum + +stopped + +inputReset, 0);
   }
 
   isReset(streamId: number): boolean {

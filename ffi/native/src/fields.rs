@@ -12,11 +12,21 @@ use libc::{c_int, size_t};
 use quiche::h3::{self, NameValue};
 use std::slice;
 
-const ERR_BUFFER_TOO_SHORT: i64 = -2;
 const ERR_INVALID: i64 = -3;
 /// Where the table of lengths begins.
 const TABLE_AT: usize = 8;
 const TRANSPORT_ERROR_BASE: i64 = -1000;
+
+/// Words of `facts` in `spooky_h3_poll`.
+const FACTS: usize = 4;
+
+/// The numbers of `enum quiche_h3_event_type`.
+const EVENT_HEADERS: i64 = 0;
+const EVENT_DATA: i64 = 1;
+const EVENT_FINISHED: i64 = 2;
+const EVENT_GOAWAY: i64 = 3;
+const EVENT_RESET: i64 = 4;
+const EVENT_PRIORITY_UPDATE: i64 = 5;
 
 /// What a section is, for `spooky_h3_send_fields`.
 const KIND_RESPONSE: c_int = 0;
@@ -24,33 +34,52 @@ const KIND_ADDITIONAL: c_int = 1;
 const KIND_TRAILERS: c_int = 2;
 const KIND_REQUEST: c_int = 3;
 
-/// `int64_t spooky_h3_event_fields(const quiche_h3_event *ev, uint8_t *out, size_t out_len)`
+/// `int64_t spooky_h3_poll(quiche_h3_conn *h3, quiche_conn *conn, uint8_t *out, size_t out_len, uint32_t *facts)`
 ///
-/// Copies the section of a HEADERS event into `out`. Returns the bytes written, -2 when `out` is too small, -3 when the
-/// event carries no section.
+/// Takes the next event of a session with all that is to be known of it. Returns its number in `enum quiche_h3_event_type`, or
+/// quiche's HTTP/3 error (-1: there is none). `facts` gets four words: the stream's id, low word first; for a HEADERS event the
+/// bytes of its section, which is written to `out`, or all ones when it does not fit; and 1 when more frames follow it.
 ///
 /// # Safety
-/// `ev` is a live event from `quiche_h3_conn_poll`; `out` points at `out_len` writable bytes, 4-byte aligned.
+/// `h3` and `conn` are live and belong together; `out` points at `out_len` writable bytes, 4-byte aligned; `facts` at four words.
 #[no_mangle]
-pub unsafe extern "C" fn spooky_h3_event_fields(
-    ev: *const h3::Event, out: *mut u8, out_len: size_t,
+pub unsafe extern "C" fn spooky_h3_poll(
+    h3: *mut h3::Connection, conn: *mut quiche::Connection, out: *mut u8, out_len: size_t,
+    facts: *mut u32,
 ) -> i64 {
-    if ev.is_null() || out.is_null() || out.align_offset(4) != 0 {
+    if h3.is_null() || conn.is_null() || out.is_null() || facts.is_null() || out.align_offset(4) != 0
+    {
         return ERR_INVALID;
     }
-    let h3::Event::Headers { list, .. } = &*ev else {
-        return ERR_INVALID;
+    let (id, event) = match (*h3).poll(&mut *conn) {
+        Ok(found) => found,
+        Err(e) => return error_number(e),
     };
+    let facts = slice::from_raw_parts_mut(facts, FACTS);
+    facts[0] = id as u32;
+    facts[1] = (id >> 32) as u32;
+    match event {
+        h3::Event::Headers { list, more_frames } => {
+            let out = slice::from_raw_parts_mut(out, out_len);
+            facts[2] = write(&list, out).unwrap_or(u32::MAX);
+            facts[3] = more_frames as u32;
+            EVENT_HEADERS
+        },
+        h3::Event::Data => EVENT_DATA,
+        h3::Event::Finished => EVENT_FINISHED,
+        h3::Event::GoAway => EVENT_GOAWAY,
+        h3::Event::Reset(_) => EVENT_RESET,
+        h3::Event::PriorityUpdate => EVENT_PRIORITY_UPDATE,
+    }
+}
 
+/// Writes a flat section; `None` when it does not fit.
+fn write(list: &[h3::Header], out: &mut [u8]) -> Option<u32> {
     let table_len = TABLE_AT + 8 * list.len();
     let total = list
         .iter()
         .fold(table_len, |sum, h| sum + h.name().len() + h.value().len());
-    if total > out_len {
-        return ERR_BUFFER_TOO_SHORT;
-    }
-
-    let out = slice::from_raw_parts_mut(out, total);
+    let out = out.get_mut(..total)?;
     put_u32(out, 0, list.len());
     put_u32(out, 4, table_len);
     let mut at = table_len;
@@ -62,7 +91,7 @@ pub unsafe extern "C" fn spooky_h3_event_fields(
             at += part.len();
         }
     }
-    total as i64
+    u32::try_from(total).ok()
 }
 
 /// `int64_t spooky_h3_send_fields(quiche_h3_conn *h3, quiche_conn *conn, uint64_t stream_id, const uint8_t *section,
@@ -191,6 +220,18 @@ fn transport_number(e: quiche::Error) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again_and_never_cut() {
+        let list = [h3::Header::new(b":path", b"/"), h3::Header::new(b"x", b"")];
+        let mut out = [0xff; 64];
+        let len = write(&list, &mut out).unwrap() as usize;
+        let read = parse(&out[..len]).unwrap();
+        let read: Vec<_> = read.iter().map(|h| (h.name(), h.value())).collect();
+        assert_eq!(read, [(&b":path"[..], &b"/"[..]), (&b"x"[..], &b""[..])]);
+        assert_eq!(write(&list, &mut out[..len - 1]), None);
+        assert_eq!(write(&list, &mut out[..len]), Some(len as u32));
+    }
 
     #[test]
     fn parse_refuses_lengths_that_do_not_fit() {
