@@ -71,8 +71,8 @@ export const LIMITS = {
   h2ContinuationFramesMax: 16,
   /** Requests under way on one HTTP/2 connection, where the backend allows more: beyond it a second connection is no loss. */
   h2StreamsMax: 256,
-  /** Requests under way before a backend has told its own maximum, which RFC 9113 asks to be 100 at least. */
-  h2StreamsBeforeSettingsMax: 100,
+  /** Requests under way before a backend has told its own maximum: more could be refused, all at once, by one that takes few. */
+  h2StreamsBeforeSettingsMax: 1,
   /**
    * Response bytes of one HTTP/2 stream that a backend may send ahead of its consumer (the stream's window). Odd, so that bodies of
    * round lengths do not end where it does: Node's server then resets the stream instead of ending it.

@@ -1,12 +1,13 @@
 /** What the runtimes say when a connection cannot be made or breaks, as errors of ours. */
 import { messageOf, ProxyError } from "../core/error.ts";
 
-const REFUSED: readonly string[] = ["ECONNREFUSED", "ENOENT"];
+const REFUSED: readonly string[] = ["ECONNREFUSED"];
 const NAME: readonly string[] = ["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL", "EAI_NONAME", "EAI_NODATA", "DNS_ENOTFOUND"];
 
 /** A failure before the stream was open: surely nothing was sent. */
 export function connectError(thrown: unknown, where: string): ProxyError {
   const code = codeOf(thrown);
+  if (code === "ENOENT") return new ProxyError("UPSTREAM_REFUSED", `there is no socket ${where}`, { cause: thrown });
   if (REFUSED.includes(code))
     return new ProxyError("UPSTREAM_REFUSED", `connection refused by ${where}`, { cause: thrown });
   if (NAME.includes(code))

@@ -119,10 +119,10 @@ class Learner {
     counters.protocolInquiries += 1;
     const target = this.#parts.targetOf(this.#backend);
     // Both waits together are no longer than the time for a connection.
-    const silenceMs = Math.min(LIMITS.protocolSilenceMsMax, timeouts.backendConnectMs / 2);
-    const connectTimeoutMs = timeouts.backendConnectMs - silenceMs;
+    const deadlineMs = timers.nowMs() + timeouts.backendConnectMs;
     const onResult = (result: ClearProtocol | ProxyError): void => this.#onResult(result);
-    return new ProtocolInquiry({ connect, timers, target: { ...target, connectTimeoutMs }, silenceMs, onResult });
+    const waits = { silenceMs: LIMITS.protocolSilenceMsMax, deadlineMs };
+    return new ProtocolInquiry({ connect, timers, target, ...waits, onResult });
   }
 
   #onResult(result: ClearProtocol | ProxyError): void {

@@ -90,6 +90,11 @@ export class H1Call implements UpstreamCall, TimedCall, ExchangeSink {
     this.movedMs = this.#owner.nowMs();
   }
 
+  /** Something came. Before the head is whole it buys no time, or a head that drips would never be late. */
+  onReceived(): void {
+    if (this.answered) this.onMoved();
+  }
+
   /** The connection could not be made. */
   onConnectFailed(error: ProxyError): void {
     this.#fail(error, NOT_SENT);
@@ -106,6 +111,7 @@ export class H1Call implements UpstreamCall, TimedCall, ExchangeSink {
 
   onHead(status: number, section: FieldSection): void {
     this.answered = true;
+    this.onMoved();
     if (!this.#over) this.#sink.onHead(status, section);
   }
 

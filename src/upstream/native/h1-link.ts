@@ -78,7 +78,7 @@ export class H1Link implements StreamUser {
   }
 
   onData(bytes: Uint8Array): void {
-    this.#call?.onMoved();
+    this.#call?.onReceived();
     this.machine.feed(bytes);
     if (this.machine.state === "closed") this.close();
   }

@@ -14,8 +14,10 @@ export interface InquiryParts {
   readonly connect: ConnectStream;
   readonly timers: Timers;
   readonly target: StreamTarget;
-  /** How long a silent backend is waited for after it took the connection, milliseconds. */
+  /** How long a silent backend is waited for after it took the connection, milliseconds; less when it took that long to take it. */
   readonly silenceMs: number;
+  /** When the answer must be there, whatever the backend does. */
+  readonly deadlineMs: number;
   /** Once: what it speaks, or why it could not be asked. */
   readonly onResult: (result: ClearProtocol | ProxyError) => void;
 }
@@ -50,7 +52,9 @@ export class ProtocolInquiry implements StreamUser {
   onOpen(stream: ByteStream): void {
     // A fresh socket takes so few bytes; where it does not, the backend stays silent and time decides.
     stream.write(GREETING, 0, GREETING.length);
-    this.#silence = this.#parts.timers.after(this.#parts.silenceMs, () => this.#decide("http1"));
+    const { timers, silenceMs, deadlineMs } = this.#parts;
+    const leftMs = Math.max(0, deadlineMs - timers.nowMs());
+    this.#silence = timers.after(Math.min(silenceMs, leftMs), () => this.#decide("http1"));
   }
 
   onData(bytes: Uint8Array): void {

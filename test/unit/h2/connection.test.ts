@@ -400,9 +400,9 @@ describe("streams at once", () => {
     expect(peer.notes.filter((note) => note === "openable").length).toBe(1);
   });
 
-  test("are 100 before the peer's settings, and our own maximum where it names none", () => {
+  test("is one before the peer's settings, which may allow few, and our own maximum where they name none", () => {
     const peer = new H2Peer();
-    expect(peer.client.streamsMax).toBe(100);
+    expect(peer.client.streamsMax).toBe(1);
     peer.say(settingsFrame());
     expect(peer.client.streamsMax).toBe(LIMITS.h2StreamsMax);
   });

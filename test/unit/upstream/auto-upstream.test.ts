@@ -83,13 +83,23 @@ describe("a backend that has not been asked", () => {
   test("speaks HTTP/1.1 when it stays silent; with the connection that takes no longer than one may", () => {
     const { network, timers, ask, http1 } = make();
     ask();
-    const { connectTimeoutMs } = network.last.target;
-    expect(connectTimeoutMs + LIMITS.protocolSilenceMsMax).toBe(CONNECT_MS);
+    expect(network.last.target.connectTimeoutMs).toBe(CONNECT_MS);
     network.last.open();
     timers.advance(LIMITS.protocolSilenceMsMax - 1);
     expect(http1.calls.length).toBe(0);
     timers.advance(1);
     expect([http1.calls.length, network.last.abandoned]).toEqual([1, true]);
+  });
+
+  test("speaks HTTP/1.1 when the time for a connection ends in its silence", () => {
+    const { network, timers, ask, http1 } = make();
+    ask();
+    timers.advance(CONNECT_MS - 10);
+    network.last.open();
+    timers.advance(9);
+    expect(http1.calls.length).toBe(0);
+    timers.advance(1);
+    expect(http1.calls.length).toBe(1);
   });
 
   test("that cannot be reached fails what waits as not sent, and the next request asks again", () => {

@@ -84,3 +84,19 @@ describe("an idle connection", () => {
     expect([outcome.ended, network.at(0).abandoned]).toEqual([true, true]);
   });
 });
+
+test("a head that drips is late when its time is over, and not when the last drop is old", () => {
+  const network = new ScriptedNetwork();
+  const timeouts = { backendResponseHeadMs: 3000, backendBodyIdleMs: 3000 };
+  const native = new NativeBench(network.connect, { address: "http://127.0.0.1:8080", timeouts });
+  const [dripping, whole] = [begin(native.h1, native.request()).outcome, begin(native.h1, native.request()).outcome];
+  for (const stream of network.streams) stream.open().take();
+  network.at(1).send("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n");
+  for (const byte of "HTTP/1.1") {
+    network.at(0).send(byte);
+    network.at(1).send(byte);
+    native.timers.advance(500);
+  }
+  expect(dripping.failure).toMatchObject({ code: "UPSTREAM_HEAD_TIMEOUT", processed: "maybe" });
+  expect([whole.failure, whole.lengthBytes]).toEqual([null, 8]);
+});
