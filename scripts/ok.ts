@@ -27,6 +27,8 @@ interface Step {
 interface TestSettings {
   binary: string;
   python: string;
+  /** Programs of real servers, by name. */
+  servers: ReadonlyMap<string, string>;
 }
 
 const ROOT = join(import.meta.dir, "..");
@@ -48,6 +50,7 @@ const STEPS: readonly Step[] = [
   check("native", [join(ROOT, "quiche.build.sh")]),
   { name: "binary", run: buildBinary },
   { name: "python", run: findPython },
+  { name: "servers", run: findServers },
   { name: "tests", run: (settings) => runTests(settings, [], {}) },
   { name: "native-e2e", run: (settings) => runTests(settings, TRANSPORT_TESTS, { SPOOKY_TEST_TRANSPORT: "native" }) },
 ];
@@ -64,7 +67,7 @@ async function main(names: readonly string[]): Promise<number> {
     console.error(`error: no step ${unknown}; the steps are ${STEPS.map((step) => step.name).join(", ")}`);
     return 2;
   }
-  const settings: TestSettings = { binary: "", python: "" };
+  const settings: TestSettings = { binary: "", python: "", servers: new Map() };
   const outcomes: Outcome[] = [];
   for (const { name, run } of STEPS) {
     if (names.length > 0 && !names.includes(name)) continue;
@@ -125,6 +128,19 @@ async function findPython(settings: TestSettings): Promise<Outcome> {
   return outcomeOf("python", { code, output: "" });
 }
 
+/** The servers that the transports are tested against. One that cannot be had is told of here, and its tests are skipped by name. */
+async function findServers(settings: TestSettings): Promise<Outcome> {
+  const child = Bun.spawn([join(ROOT, "scripts", "servers.sh")], { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+  const lines = (await new Response(child.stdout).text()).trimEnd().split("\n");
+  const outcome = outcomeOf("servers", { code: await child.exited, output: "" });
+  const found = lines.flatMap((line) =>
+    [...line.matchAll(/^([a-z]+)=(.+)$/g)].map(([, name = "", path = ""]) => [name, path] as const),
+  );
+  settings.servers = new Map(found);
+  const lacking = lines.filter((line) => line.startsWith("lacking "));
+  return { ...outcome, skipped: lacking.map((line) => `servers: ${line.slice("lacking ".length)}`) };
+}
+
 async function runTests(
   settings: TestSettings,
   files: readonly string[],
@@ -140,6 +156,9 @@ async function runTests(
       BUN_CONFIG_MAX_HTTP_REQUESTS: "65336",
       SPOOKY_TEST_BINARY: settings.binary,
       SPOOKY_TEST_PYTHON: settings.python,
+      SPOOKY_TEST_NGINX: settings.servers.get("nginx") ?? "",
+      SPOOKY_TEST_HAPROXY: settings.servers.get("haproxy") ?? "",
+      SPOOKY_TEST_GO_SERVER: settings.servers.get("go") ?? "",
       ...env,
     },
     stdio: ["ignore", "inherit", "inherit"],

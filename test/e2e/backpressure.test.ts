@@ -6,9 +6,9 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { must } from "../../src/core/assert.ts";
 import { startBackend } from "../support/backends.ts";
-import { startHttp3 } from "../support/backend-h3.ts";
 import { startHttp1 } from "../support/backend-http1.ts";
 import { startHttp2 } from "../support/backend-http2.ts";
+import { startServe } from "../support/backend-serve.ts";
 import { testCertificate } from "../support/certs.ts";
 import type { BackendExchange } from "../support/exchange.ts";
 import { hasNode, startNodeServer } from "../support/node-server.ts";
@@ -136,7 +136,7 @@ class Source {
 
 async function startPair(protocol: Protocol): Promise<{ source: Source; proxy: RunningProxy }> {
   const source = new Source();
-  const server = await { http1: startHttp1, h2: startHttp2, h3: startHttp3 }[protocol]({
+  const server = await { http1: startHttp1, h2: startHttp2, h3: startServe.bind(null, "h3") }[protocol]({
     host: "127.0.0.1",
     port: 0,
     tls: protocol === "http1" ? null : await testCertificate(),

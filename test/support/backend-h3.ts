@@ -1,8 +1,6 @@
 /**
- * Two HTTP/3 servers for test backends. `startHttp3` is `Bun.serve`: fast, but (Bun 1.4.5) it drops Content-Length from streamed
- * bodies, has no trailers and no interim responses, shows request fields sorted and joined, and ends a broken response cleanly.
- * `startQuic` is `node:quic`: it can do all of that and shows every field unchecked, but sends no GOAWAY and stalls now and then
- * for a second.
+ * HTTP/3 by `node:quic` for test backends: it can reset, send trailers and interim responses, and shows every field unchecked, but
+ * sends no GOAWAY and stalls now and then for a second. (`backend-serve.ts` has a faster one that can do less.)
  */
 import { createPrivateKey } from "node:crypto";
 import { listen as listenQuic } from "node:quic";
@@ -11,69 +9,6 @@ import { must } from "../../src/core/assert.ts";
 import { announcesTrailers, ClientGone, DeliberateReset, groupFields, PieceChannel } from "./exchange.ts";
 import type { BackendExchange, BackendServer, Field } from "./exchange.ts";
 import type { BackendListen } from "./backend-tcp.ts";
-
-/** HTTP/3 by `Bun.serve`. Connections are not told apart. */
-export async function startHttp3(options: BackendListen): Promise<BackendServer> {
-  const tls = must(options.tls, "HTTP/3 needs a certificate");
-  const server = Bun.serve({
-    hostname: options.host,
-    port: options.port,
-    tls: { cert: tls.certPem, key: tls.keyPem },
-    http3: true,
-    http1: false,
-    idleTimeout: 0,
-    fetch: (request) => {
-      const { exchange, response } = serveExchange(request);
-      options.onExchange(exchange);
-      return response;
-    },
-  });
-  return {
-    port: must(server.port, "a listening server has a port"),
-    dropConnections: () => undefined,
-    goAway: () => void server.stop(),
-    stop: () => server.stop(true),
-  };
-}
-
-function serveExchange(request: Request): { exchange: BackendExchange; response: Promise<Response> } {
-  const { promise, resolve } = Promise.withResolvers<Response>();
-  const channel = new PieceChannel();
-  const { pathname, search } = new URL(request.url);
-  request.signal.addEventListener("abort", () => channel.cancel(new ClientGone()));
-  const exchange: BackendExchange = {
-    method: request.method,
-    target: pathname + search,
-    fields: [...request.headers],
-    connection: -1,
-    body: request.body ?? nothing(),
-    gone: request.signal,
-    inform: () => undefined,
-    head: (status, fields) => {
-      const empty = status === 204 || status === 304 || request.method === "HEAD";
-      resolve(new Response(empty ? null : readableOf(channel), { status, headers: fields.map(([n, v]) => [n, v]) }));
-    },
-    write: (piece) => channel.write(piece),
-    end: () => channel.end(),
-    // It cannot: a 500 before the head, a clean end after it. Tests of broken responses take `h3-quic`.
-    reset: () => {
-      channel.cancel(new DeliberateReset());
-      resolve(new Response(null, { status: 500 }));
-    },
-  };
-  return { exchange, response: promise };
-}
-
-function readableOf(channel: PieceChannel): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>({
-    pull: async (controller) => {
-      const piece = await channel.next();
-      if (piece === null) controller.close();
-      else controller.enqueue(piece);
-    },
-    cancel: () => channel.cancel(new ClientGone()),
-  });
-}
 
 /** HTTP/3 by `node:quic`, with resets, trailers and interim responses. */
 export async function startQuic(options: BackendListen): Promise<BackendServer> {
@@ -135,6 +70,7 @@ function quicExchange(
     fields: fieldsOf(headers),
     connection,
     body: piecesOf(stream),
+    trailers: () => [],
     gone: gone.signal,
     inform: (status, fields) =>
       void stream.sendInformationalHeaders({ ":status": String(status), ...groupFields(fields) }),
@@ -153,6 +89,7 @@ function quicExchange(
       if (begun) channel.fail(new DeliberateReset());
       else stream.destroy(undefined, { code: H3_INTERNAL_ERROR });
     },
+    cut: () => channel.end(),
   };
 }
 
@@ -171,8 +108,6 @@ async function* piecesOf(stream: QuicStream): AsyncGenerator<Uint8Array> {
 async function* bodyOf(channel: PieceChannel): AsyncGenerator<Uint8Array> {
   for (let piece = await channel.next(); piece !== null; piece = await channel.next()) yield piece;
 }
-
-async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 const H3_NO_ERROR = 0x100n;
 const H3_INTERNAL_ERROR = 0x102n;

@@ -34,7 +34,7 @@ export async function startHttp1(options: BackendListen): Promise<BackendServer>
   return {
     port,
     dropConnections,
-    goAway: () => undefined,
+    goAway: () => server.closeIdleConnections(),
     stop: () => {
       const { promise, resolve } = Promise.withResolvers<void>();
       server.close(() => resolve());
@@ -62,6 +62,7 @@ function exchangeOf(
     fields: pairFields(request.rawHeaders),
     connection,
     body: request,
+    trailers: () => pairFields(request.rawTrailers),
     gone: gone.signal,
     inform: (_status, fields) => response.writeEarlyHints(earlyHints(fields)),
     head: (status, fields) => {
@@ -75,6 +76,7 @@ function exchangeOf(
     },
     // Bun 1.4.5 knows no TCP reset of a TLS socket: it ends without close_notify and without the last chunk.
     reset: () => (secure ? request.socket.destroy() : request.socket.resetAndDestroy()),
+    cut: () => void request.socket.end(),
   };
 }
 

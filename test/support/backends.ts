@@ -1,14 +1,14 @@
 /** Backends for tests, one server each, on a port the kernel chooses, with counters and levers. */
 import { afterAll } from "bun:test";
 import { testCertificate } from "./certs.ts";
-import { ClientGone } from "./exchange.ts";
-import { answer } from "./routes.ts";
+import { BackendState } from "./backend-state.ts";
 import { startHttp1 } from "./backend-http1.ts";
 import { startHttp2 } from "./backend-http2.ts";
-import { startHttp3, startQuic } from "./backend-h3.ts";
-import type { BackendExchange, BackendServer, Field } from "./exchange.ts";
+import { startQuic } from "./backend-h3.ts";
+import { startServe } from "./backend-serve.ts";
+import type { BackendCounts, SeenRequest } from "./backend-state.ts";
+import type { BackendServer } from "./exchange.ts";
 import type { BackendListen } from "./backend-tcp.ts";
-import type { RouteContext } from "./routes.ts";
 
 /**
  * `http1` and `https1`: HTTP/1.1 in clear and over TLS; `h2`: HTTP/2 over TLS; `h2c`: in clear; `h3`: HTTP/3 by `Bun.serve`, fast;
@@ -27,26 +27,6 @@ export interface BackendOptions {
   readonly port?: number;
   /** Default: the run's leaf (`testCertificate`). */
   readonly certificate?: { readonly certPem: string; readonly keyPem: string };
-}
-
-/** What has happened at a backend. */
-export interface BackendCounts {
-  /** Stays 0 on `h3`, which does not tell. */
-  connections: number;
-  requests: number;
-  /** Running now. */
-  active: number;
-  completed: number;
-  /** Requests whose client went away. */
-  aborted: number;
-}
-
-/** One request, as it arrived. */
-export interface SeenRequest {
-  readonly method: string;
-  readonly target: string;
-  readonly fields: readonly Field[];
-  readonly connection: number;
 }
 
 /** A running backend. It stops by itself at the end of the test, group or file that started it. */
@@ -72,13 +52,13 @@ export interface TestBackend {
   holding(count: number): Promise<void>;
   /** Ends every connection at once; nothing on `h3`. */
   dropConnections(): void;
-  /** Asks clients to go elsewhere and finishes what runs. `h2`, `h2c`: GOAWAY; `h3`: GOAWAY, and no new connections; others: nothing. */
+  /**
+   * Asks clients to go elsewhere and finishes what runs. `h2`, `h2c`: GOAWAY; `h3`: GOAWAY, and no new connections; HTTP/1.1: the end
+   * of idle connections; `h3-quic`: nothing.
+   */
   goAway(): void;
   stop(): Promise<void>;
 }
-
-/** Requests that a backend remembers, so that a long run does not grow. */
-export const SEEN_REQUESTS_MAX = 1000;
 
 /** Starts a backend. */
 export async function startBackend(options: BackendOptions): Promise<TestBackend> {
@@ -101,6 +81,7 @@ export async function startBackend(options: BackendOptions): Promise<TestBackend
   afterAll(stop);
   const bareAddress = `${host.includes(":") ? `[${host}]` : host}:${server.port}`;
   return Object.assign(state, {
+    protocol: options.protocol,
     host,
     port: server.port,
     bareAddress,
@@ -111,79 +92,12 @@ export async function startBackend(options: BackendOptions): Promise<TestBackend
   });
 }
 
-/** Counters, memory and levers of one backend; the routes see it as their context. */
-class BackendState implements RouteContext {
-  readonly id: string;
-  readonly protocol: BackendProtocol;
-  readonly counts: BackendCounts = { connections: 0, requests: 0, active: 0, completed: 0, aborted: 0 };
-  readonly seen: SeenRequest[] = [];
-  readonly faults: unknown[] = [];
-  #healthStatus = 200;
-  #gate = Promise.withResolvers<void>();
-  #holding = 0;
-  #holdingWaiters: { readonly count: number; readonly resolve: () => void }[] = [];
-
-  constructor(id: string, protocol: BackendProtocol) {
-    this.id = id;
-    this.protocol = protocol;
-  }
-
-  get health(): number {
-    return this.#healthStatus;
-  }
-
-  set health(status: number) {
-    this.#healthStatus = status;
-  }
-
-  async held(): Promise<void> {
-    this.#holding++;
-    this.#holdingWaiters = this.#holdingWaiters.filter((waiter) => {
-      if (this.#holding >= waiter.count) waiter.resolve();
-      return this.#holding < waiter.count;
-    });
-    await this.#gate.promise;
-  }
-
-  release(): void {
-    this.#gate.resolve();
-    this.#gate = Promise.withResolvers<void>();
-    this.#holding = 0;
-  }
-
-  holding(count: number): Promise<void> {
-    if (this.#holding >= count) return Promise.resolve();
-    return new Promise((resolve) => this.#holdingWaiters.push({ count, resolve }));
-  }
-
-  /** Answers one request and books how it went. */
-  async serve(exchange: BackendExchange): Promise<void> {
-    const { method, target, fields, connection } = exchange;
-    this.counts.requests++;
-    this.counts.active++;
-    if (this.seen.length < SEEN_REQUESTS_MAX) this.seen.push({ method, target, fields, connection });
-    try {
-      await answer(exchange, this);
-      if (exchange.gone.aborted) this.counts.aborted++;
-      else this.counts.completed++;
-    } catch (thrown) {
-      if (exchange.gone.aborted || thrown instanceof ClientGone) this.counts.aborted++;
-      else {
-        this.faults.push(thrown);
-        exchange.reset();
-      }
-    } finally {
-      this.counts.active--;
-    }
-  }
-}
-
 const STARTERS: Readonly<Record<BackendProtocol, (options: BackendListen) => Promise<BackendServer>>> = {
   http1: startHttp1,
   https1: startHttp1,
   h2: startHttp2,
   h2c: startHttp2,
-  h3: startHttp3,
+  h3: (options) => startServe("h3", options),
   "h3-quic": startQuic,
 };
 

@@ -1,7 +1,7 @@
 /** Certificates for tests: one authority for the whole run, leaves under it, and broken ones on request. */
 import { makeDevAuthority, makeDevCertificate } from "../../src/control/dev-cert.ts";
 import type { DevAuthority, DevCertificate, DevCertificateRequest } from "../../src/control/dev-cert.ts";
-import { tempFolder, writeTemp } from "./temp.ts";
+import { tempFolder, writeTemp, type AtEnd } from "./temp.ts";
 
 /** A certificate as files, for programs that take paths. */
 export interface CertificateFiles {
@@ -32,8 +32,8 @@ export function expiredLeaf(): Promise<DevCertificate> {
 }
 
 /** Writes a certificate into a new folder that lives as long as the caller's scope (`tempFolder`). */
-export function certificateFiles(certificate: DevCertificate): CertificateFiles {
-  const folder = tempFolder("certs");
+export function certificateFiles(certificate: DevCertificate, atEnd?: AtEnd): CertificateFiles {
+  const folder = tempFolder("certs", atEnd);
   return {
     certFile: writeTemp(folder, "cert.pem", certificate.certPem),
     keyFile: writeTemp(folder, "key.pem", certificate.keyPem),
@@ -42,8 +42,8 @@ export function certificateFiles(certificate: DevCertificate): CertificateFiles 
 }
 
 /** The run's leaf as files. */
-export async function testCertificateFiles(): Promise<CertificateFiles> {
-  return certificateFiles(await testCertificate());
+export async function testCertificateFiles(atEnd?: AtEnd): Promise<CertificateFiles> {
+  return certificateFiles(await testCertificate(), atEnd);
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;

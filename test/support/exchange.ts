@@ -13,6 +13,8 @@ export interface BackendExchange {
   /** Number of the connection it came on, from 0; -1 where the server does not tell. */
   readonly connection: number;
   readonly body: AsyncIterable<Uint8Array>;
+  /** Fields that followed the body; none before its end, and on `h3`, which does not tell. */
+  trailers(): readonly Field[];
   /** Aborted when the client goes away or resets the request. */
   readonly gone: AbortSignal;
   /** An interim (1xx) head. */
@@ -23,6 +25,8 @@ export interface BackendExchange {
   end(trailers?: readonly Field[]): void;
   /** Breaks the response off: a TCP reset, or a stream reset with an error code. */
   reset(): void;
+  /** Ends before the announced length: an orderly end of the connection (HTTP/1.1), else of the stream. */
+  cut(): void;
 }
 
 /** The client went away while the backend answered. */
@@ -40,7 +44,10 @@ export interface BackendServer {
   readonly port: number;
   /** Ends every connection at once. */
   dropConnections(): void;
-  /** Asks clients to go elsewhere and finishes what runs. `h2`, `h2c`: GOAWAY; `h3`: GOAWAY, and no new connections; others: nothing. */
+  /**
+   * Asks clients to go elsewhere and finishes what runs. `h2`, `h2c`: GOAWAY; `h3`: GOAWAY, and no new connections; HTTP/1.1: the end
+   * of idle connections; `h3-quic`: nothing.
+   */
   goAway(): void;
   /** Frees everything. */
   stop(): Promise<void>;

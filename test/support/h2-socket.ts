@@ -28,11 +28,12 @@ export class H2Socket {
   readonly client: Http2Connection;
   readonly closed: Promise<void>;
   readonly #socket: Socket;
+  readonly #ready = Promise.withResolvers<void>();
   #isBlocked = false;
 
   constructor(port: number) {
     const sink = {
-      onReady: () => {},
+      onReady: () => this.#ready.resolve(),
       onOpenable: () => {},
       onGoaway: () => {},
       onFailure: () => queueMicrotask(() => this.flush()),
@@ -54,6 +55,11 @@ export class H2Socket {
         resolve();
       });
     });
+  }
+
+  /** The server's SETTINGS came: many requests may be opened at once. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
   }
 
   flush(): void {

@@ -12,6 +12,8 @@ export interface ProcessOptions {
   readonly cwd?: string;
   /** Written to standard input; the input stays open until `closeInput`. */
   readonly input?: string;
+  /** Descriptors of this process that it gets as 3, 4, ... */
+  readonly descriptors?: readonly number[];
 }
 
 /** How it ended. */
@@ -51,9 +53,7 @@ export class RunningProcess {
     this.#child = Bun.spawn([...options.command], {
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       env: options.bareEnv ?? { ...process.env, ...options.env },
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "pipe",
+      stdio: ["pipe", "pipe", "pipe", ...(options.descriptors ?? [])],
     });
     if (options.input !== undefined) this.write(options.input);
     this.ended = this.#finish();

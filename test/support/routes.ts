@@ -6,8 +6,10 @@
  * - `/headers` the request as JSON. `/upload` length and SHA-256 of the body as JSON. `/echo` the body, as it comes.
  * - `/slow?ms=N` answers after N ms; `/hold` after `backend.release()`; `/hold-body?bytes=N` sends the head and N bytes, then holds.
  * - `/stream?pieces=N&bytes=M&ms=T` N pieces with T ms between; `/drip?bytes=N&ms=T` one byte at a time.
- * - `/hints` 103, then 200; `/trailers` a body and trailers; `/ignore-body` answers without reading the body.
- * - `/reset-before` breaks off before the head; `/reset-mid?bytes=N&length=M` after N bytes of an announced M (none: unannounced).
+ * - `/hints` 103, then soon 200; `/trailers` a body and trailers; `/ignore-body` answers without reading the body.
+ * - `/request-trailers` the body's length and the fields that followed it, as JSON.
+ * - `/reset-before` breaks off before the head; `/reset-mid?bytes=N&length=M` after N bytes of an announced M (none: unannounced);
+ *   `/cut-mid?bytes=N&length=M` ends there in an orderly way, which HTTP/2 can tell from a full body by its length only.
  * - anything else: 200 and a line of text.
  */
 import { createHash } from "node:crypto";
@@ -139,6 +141,8 @@ async function drip(call: RouteCall): Promise<void> {
 
 async function hints(call: RouteCall): Promise<void> {
   call.exchange.inform(103, [["link", "</style.css>; rel=preload; as=style"]]);
+  // HAProxy 2.6.12 loses the body of an answer whose head it reads together with an interim one.
+  await pause(HINTS_BEFORE_MS);
   await text(call, 200, "after the hints\n");
 }
 
@@ -146,6 +150,12 @@ async function trailers(call: RouteCall): Promise<void> {
   begin(call, 200, [["trailer", "x-checksum"]]);
   await call.exchange.write(patternBytes("trailers", 100));
   call.exchange.end([["x-checksum", "pattern-trailers"]]);
+}
+
+async function requestTrailers(call: RouteCall): Promise<void> {
+  let length = 0;
+  for await (const piece of call.exchange.body) length += piece.length;
+  await json(call, { length, trailers: call.exchange.trailers() });
 }
 
 async function ignoreBody(call: RouteCall): Promise<void> {
@@ -157,12 +167,21 @@ async function resetBefore(call: RouteCall): Promise<void> {
 }
 
 async function resetMid(call: RouteCall): Promise<void> {
-  const announced = call.query.get("length");
-  begin(call, 200, announced === null ? [] : [["content-length", announced]]);
-  await call.exchange.write(patternBytes("reset-mid", number(call, "bytes", 1000)));
+  await part(call, "reset-mid");
   // A reset discards what is still in the sender's queue, so the bytes get a moment to leave. No test may count on them.
   await pause(RESET_AFTER_MS);
   call.exchange.reset();
+}
+
+async function cutMid(call: RouteCall): Promise<void> {
+  await part(call, "cut-mid");
+  call.exchange.cut();
+}
+
+async function part(call: RouteCall, seed: string): Promise<void> {
+  const announced = call.query.get("length");
+  begin(call, 200, announced === null ? [] : [["content-length", announced]]);
+  await call.exchange.write(patternBytes(seed, number(call, "bytes", 1000)));
 }
 
 async function plain(call: RouteCall): Promise<void> {
@@ -170,7 +189,13 @@ async function plain(call: RouteCall): Promise<void> {
 }
 
 function begin(call: RouteCall, code: number, fields: readonly Field[]): void {
-  call.exchange.head(code, [["x-backend", call.context.id], ["x-backend-protocol", call.context.protocol], ...fields]);
+  const { exchange, context } = call;
+  exchange.head(code, [
+    ["x-backend", context.id],
+    ["x-backend-protocol", context.protocol],
+    ["x-connection", String(exchange.connection)],
+    ...fields,
+  ]);
 }
 
 async function whole(call: RouteCall, code: number, body: Uint8Array, fields: readonly Field[]): Promise<void> {
@@ -205,6 +230,7 @@ function pause(ms: number): Promise<void> {
 
 const PIECE_BYTES = 64 * 1024;
 const RESET_AFTER_MS = 20;
+const HINTS_BEFORE_MS = 20;
 const SMALL_BODY = patternBytes("small", 512);
 const ROUTES: ReadonlyMap<string, Route> = new Map([
   ["small", small],
@@ -222,7 +248,9 @@ const ROUTES: ReadonlyMap<string, Route> = new Map([
   ["drip", drip],
   ["hints", hints],
   ["trailers", trailers],
+  ["request-trailers", requestTrailers],
   ["ignore-body", ignoreBody],
   ["reset-before", resetBefore],
   ["reset-mid", resetMid],
+  ["cut-mid", cutMid],
 ]);

@@ -4,14 +4,17 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+/** Where to say what has to be done at the end; `afterAll` for most. */
+export type AtEnd = (clean: () => void | Promise<void>) => void;
+
 /**
  * A new private folder. Called at the top of a file or in a `describe`, it lives as long as that; called in a test, as long as
- * the test (Bun runs an `afterAll` registered there at the test's end; it never fires the process's `exit` event).
+ * the test (Bun runs an `afterAll` registered there at the test's end; it never fires the process's `exit` event). `atEnd` is for a hook, at whose end one registered there runs as well.
  */
-export function tempFolder(label = "test"): string {
+export function tempFolder(label = "test", atEnd: AtEnd = afterAll): string {
   const folder = mkdtempSync(join(tmpdir(), `spooky-${label}-`));
   chmodSync(folder, 0o700);
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  atEnd(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 

@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# Prints where the real servers of the upstream tests are, one `NAME=PATH` line each for nginx, haproxy and go (the program of
+# test/interop/go, built), or a line `lacking NAME: REASON`. nginx and HAProxy are those of the search path, else Debian's
+# packages, unpacked in the user's cache folder: nothing is installed on the system and nothing is started. Go is the one of the
+# search path, else Debian's, which is kept only as long as the program is built. Node needs no line: the set-up needs it anyway.
+# Exit codes: 0 printed, 1 the Go program does not compile.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname -- "$(readlink -f -- "$0")")/environment.sh"
+
+STORE=$CACHE/servers
+GO_SOURCE=$ROOT/test/interop/go
+GO_MINOR_MIN=19
+KEPT_MAX=2
+APT_OPTIONS=()
+
+main() {
+  mkdir -p -- "$STORE"
+  exec 9>"$STORE/lock"
+  flock 9
+  find_server nginx -v
+  find_server haproxy -v
+  find_go_program
+  rm -rf -- "$STORE/apt"
+}
+
+# find_server NAME VERSION_OPTION: the search path's, or Debian's package from the cache, made when it is not there.
+find_server() {
+  local name=$1 option=$2 path place
+  if path=$(PATH=$PATH:/usr/local/sbin:/usr/sbin command -v "$name") && "$path" "$option" >/dev/null 2>&1; then
+    printf '%s=%s\n' "$name" "$path"
+    return 0
+  fi
+  place=$STORE/$name-$(package_key "$name")
+  if ! "$place/run" "$option" >/dev/null 2>&1; then
+    if ! command -v dpkg-deb >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
+      lacking "$name" "it is not in the search path, and this is no Debian system whose package could be unpacked"
+      return 0
+    fi
+    say "real servers: unpacking Debian's $name"
+    rm -rf -- "$place"
+    if ! unpack "$name" "$place/root" || ! write_runner "$name" "$place" || ! "$place/run" "$option" >/dev/null 2>&1; then
+      rm -rf -- "$place"
+      lacking "$name" "Debian's package could not be fetched, or does not run here"
+      return 0
+    fi
+  fi
+  used "$place" "$name"
+  printf '%s=%s\n' "$name" "$place/run"
+}
+
+lacking() { printf 'lacking %s: %s\n' "$1" "$2"; }
+
+# What an unpacked package depends on: the system it was chosen for, and the way this script unpacks it.
+package_key() {
+  { printf '%s\n' "$1"; uname -m; cat /etc/os-release 2>/dev/null; cat -- "$0"; } | sha256sum | cut -c 1-32
+}
+
+# unpack PACKAGE FOLDER: the package and all that it needs and the system has not.
+unpack() {
+  local debs packages
+  debs=$(mktemp -d) || return 1
+  if { packages=$(wanted_packages "$1") && download "$debs" "$packages"; } ||
+    { own_package_lists && packages=$(wanted_packages "$1") && download "$debs" "$packages"; }; then
+    mkdir -p -- "$2"
+    find "$debs" -name '*.deb' -exec dpkg-deb -x {} "$2" \;
+    rm -rf -- "$debs"
+    return 0
+  fi
+  rm -rf -- "$debs"
+  return 1
+}
+
+# apt's own answer to what an installation would bring, as NAME=VERSION. Fails when there is no such package.
+wanted_packages() {
+  apt-get "${APT_OPTIONS[@]}" install --simulate --no-install-recommends "$1" 2>/dev/null |
+    sed -n 's/^Inst \([^ ]*\) .*(\([^ ]*\) .*/\1=\2/p' | grep .
+}
+
+# download FOLDER PACKAGES. As root, apt would read the folder as another user; it is told not to.
+download() {
+  # shellcheck disable=SC2086
+  (cd -- "$1" && apt-get "${APT_OPTIONS[@]}" -o APT::Sandbox::User=root download --quiet $2 >/dev/null 2>&1)
+}
+
+# The system's lists are missing or older than the archive: lists of our own, so that the system's stay as they are.
+own_package_lists() {
+  local apt=$STORE/apt
+  [ ${#APT_OPTIONS[@]} = 0 ] || return 1
+  mkdir -p -- "$apt/lists/partial" "$apt/cache/archives/partial"
+  APT_OPTIONS=(-o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User=root)
+  say "real servers: reading Debian's package lists"
+  apt-get "${APT_OPTIONS[@]}" update >/dev/null 2>&1
+}
+
+# A program that becomes the server, with the libraries that were unpacked beside it; its process id stays the one started.
+write_runner() {
+  local root=$2/root program libraries
+  program=$(find "$root/usr/sbin" "$root/usr/bin" -name "$1" -type f 2>/dev/null | head -n 1)
+  [ -n "$program" ] || return 1
+  libraries=$(find "$root/usr/lib" "$root/lib" -maxdepth 1 -type d -name '*-linux-*' 2>/dev/null | paste -sd :)
+  # shellcheck disable=SC2016
+  printf '#!/bin/sh\nLD_LIBRARY_PATH=%s${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec %s "$@"\n' "'$libraries'" "'$program'" >"$2/run"
+  chmod +x "$2/run"
+}
+
+find_go_program() {
+  local go go_root='' key place version
+  if ! go=$(command -v go) || ! is_go_new_enough "$go"; then go=''; fi
+  version=$([ -z "$go" ] && printf 'Debian' || "$go" env GOVERSION)
+  key=$({ printf '%s\n' "$version"; uname -m; cat -- "$GO_SOURCE"/*; } | sha256sum | cut -c 1-32)
+  place=$STORE/go-$key
+  if [ ! -x "$place/server" ]; then
+    if [ -z "$go" ]; then
+      if ! command -v dpkg-deb >/dev/null 2>&1; then
+        lacking go "no Go 1.$GO_MINOR_MIN or newer in the search path, and this is no Debian system whose package could be unpacked"
+        return 0
+      fi
+      say "real servers: unpacking Debian's Go for the time of the build"
+      go_root=$STORE/go-toolchain
+      rm -rf -- "$go_root"
+      if ! unpack golang-go "$go_root" || ! go=$(echo "$go_root"/usr/lib/go-1.*/bin/go) || ! is_go_new_enough "$go"; then
+        rm -rf -- "$go_root"
+        lacking go "no Go 1.$GO_MINOR_MIN or newer in the search path, and Debian's package could not be fetched or is older"
+        return 0
+      fi
+    fi
+    build_go_program "$go" "$place" || return 0
+    [ -z "$go_root" ] || { chmod -R u+w -- "$go_root" && rm -rf -- "$go_root"; }
+  fi
+  used "$place" go
+  printf 'go=%s\n' "$place/server"
+}
+
+is_go_new_enough() {
+  local minor
+  minor=$(GOTOOLCHAIN=local "$1" env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+  [ -n "$minor" ] && [ "$minor" -ge $GO_MINOR_MIN ]
+}
+
+# build_go_program GO PLACE: modules by go.sum, which the build does not change.
+build_go_program() {
+  local go=$1 place=$2
+  export GOTOOLCHAIN=local GOFLAGS=-mod=readonly GOWORK=off CGO_ENABLED=0
+  [ "$HOME_USABLE" = yes ] || export GOPATH=$CACHE/go GOCACHE=$CACHE/go/build
+  if ! (cd -- "$GO_SOURCE" && "$go" mod download >/dev/null 2>&1); then
+    lacking go "the module golang.org/x/net could not be fetched"
+    return 1
+  fi
+  say "real servers: building test/interop/go"
+  mkdir -p -- "$place"
+  (cd -- "$GO_SOURCE" && "$go" build -trimpath -buildvcs=false -o "$place/server.part" . >&2) ||
+    fail 1 "test/interop/go does not compile"
+  mv -- "$place/server.part" "$place/server"
+}
+
+# used PLACE NAME: remembers when it was, and keeps only the latest of its kind.
+used() {
+  local old
+  touch -- "$1" 2>/dev/null || true
+  find "$STORE" -mindepth 1 -maxdepth 1 -name "$2-????????????????????????????????" -printf '%T@ %p\n' | sort -rn |
+    tail -n +$((KEPT_MAX + 1)) | cut -d ' ' -f 2- |
+    while IFS= read -r old; do rm -rf -- "$old"; done
+}
+
+main
