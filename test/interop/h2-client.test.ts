@@ -57,6 +57,7 @@ for (const [name, program, script] of SERVERS)
     /** A connection for one test. */
     async function withSocket(run: (socket: H2Socket) => Promise<void>): Promise<void> {
       const socket = new H2Socket(port);
+      await socket.ready;
       try {
         await run(socket);
         const failure = socket.client.failure;
