@@ -6,6 +6,7 @@
  *
  * Bun 1.4.5, 2 cores shared with the backend and other work, three runs each: see `docs/decisions/0006-fetch-transport.md`.
  */
+import { STANDARD, STANDARD_BACKEND, STANDARD_POOL } from "../../test/support/settings.ts";
 import { createServer } from "node:http";
 import { createSecureServer, type ServerHttp2Stream } from "node:http2";
 import { must } from "../../src/core/assert.ts";
@@ -115,12 +116,8 @@ async function cost(scheme: BackendScheme, port: number, caPem: string, requests
     snapshot: {
       pools: [pool],
       timeouts: {
-        quicIdleMs: ms,
-        backendConnectMs: ms,
-        backendResponseHeadMs: ms,
-        backendBodyIdleMs: ms,
-        clientBodyIdleMs: ms,
-        drainMs: ms,
+        ...STANDARD.timeouts,
+        ...{ backendConnectMs: ms, backendResponseHeadMs: ms, backendBodyIdleMs: ms, clientBodyIdleMs: ms },
       },
     },
     runtime: must(runtimeFetch(globalThis), "the runtime has a fetch"),
@@ -164,23 +161,8 @@ function requestOf(pool: PoolSettings): UpstreamRequest {
 function poolOf(scheme: BackendScheme, port: number): PoolSettings {
   const address = `127.0.0.1:${port}`;
   const backend: BackendSettings = {
-    id: "b",
-    address,
-    scheme,
-    protocol: "auto",
-    transport: "fetch",
-    host: "127.0.0.1",
-    port,
-    weight: 100,
-    healthCheck: null,
+    ...STANDARD_BACKEND,
+    ...{ address, scheme, protocol: "auto", transport: "fetch", host: "127.0.0.1", port },
   };
-  return {
-    name: "bench",
-    route: { host: null, pathPrefix: "/", method: null },
-    balancing: "round-robin",
-    hashKey: { kind: "path" },
-    backends: [backend],
-    tls: { verifyCertificates: true, caFile: null, caDir: null, clientCertificate: null, serverName: null },
-    backendConnectionsMax: IN_FLIGHT,
-  };
+  return { ...STANDARD_POOL, name: "bench", backends: [backend], backendConnectionsMax: IN_FLIGHT };
 }

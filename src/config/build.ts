@@ -1,17 +1,21 @@
 /** A checked configuration into the frozen snapshot: units into names, texts into their parts, what pools inherit filled in. */
 import { assert, must } from "../core/assert.ts";
 import { parseBackendAddress, parseIp, parseRouteHost, parseServerName, parseTlsName } from "./address.ts";
-import { parseHashKey, parseMethod, parsePathPrefix } from "./forms.ts";
+import { parseCidr } from "./cidr.ts";
+import { parseAuthorityText, parseHashKey, parseMethod, parsePathPrefix } from "./forms.ts";
 import { checked } from "./parsed.ts";
 import type { ConfigValue } from "./schema.ts";
 import type {
   BackendSettings,
   CertificateSettings,
   ConnectionSettings,
+  ForwardingSettings,
   HealthCheckSettings,
+  HostPolicy,
   ListenSettings,
   LogSettings,
   PoolSettings,
+  RequestSettings,
   RouteSettings,
   Snapshot,
   TimeoutSettings,
@@ -36,6 +40,7 @@ export function buildSnapshot(config: ConfigValue, poolNames: readonly string[])
     pools,
     log: logOf(config.log),
     connections: connectionsOf(config),
+    requests: requestsOf(config.performance),
     timeouts: timeoutsOf(config.performance),
   });
 }
@@ -60,7 +65,25 @@ function poolOf(name: string, pool: PoolValue, config: ConfigValue): PoolSetting
     hashKey: checked(parseHashKey(balancing.key)),
     backends: pool.backends.map((backend) => backendOf(backend, pool)),
     tls: tlsOf(pool.tls, config.upstream_tls),
+    hostPolicy: hostPolicyOf(pool.host_policy),
+    forwarding: forwardingOf(pool.forwarded_headers ?? config.forwarded_headers),
+    requestBodyBytesMax: pool.max_request_body_bytes ?? config.performance.max_request_body_bytes ?? Infinity,
+    inFlightMax: config.performance.per_upstream_inflight_limit,
+    backendInFlightMax: config.performance.per_backend_inflight_limit,
     backendConnectionsMax: config.backend_connection_pool_size,
+  };
+}
+
+function hostPolicyOf({ mode, host }: PoolValue["host_policy"]): HostPolicy {
+  if (mode !== "rewrite") return { mode };
+  return { mode, host: checked(parseAuthorityText(must(host, "the rules have seen to the host"))) };
+}
+
+function forwardingOf(value: ConfigValue["forwarded_headers"]): ForwardingSettings {
+  return {
+    mode: value.mode,
+    trustedProxies: value.trusted_proxies.map((network) => checked(parseCidr(network))),
+    sendsForwarded: value.forwarded,
   };
 }
 
@@ -79,7 +102,8 @@ function backendOf(backend: BackendValue, pool: PoolValue): BackendSettings {
   assert(!isContradiction(wire), "the rules have found every contradiction");
   const { protocol, transport } = wire;
   const healthCheck = healthCheckOf(backend.health_check);
-  return { id, address, scheme, protocol, transport, host, port, weight, healthCheck };
+  const transportIsChosen = pool.transport !== null;
+  return { id, address, scheme, protocol, transport, transportIsChosen, host, port, weight, healthCheck };
 }
 
 function healthCheckOf(check: HealthCheckValue): HealthCheckSettings | null {
@@ -131,8 +155,27 @@ function connectionsOf(config: ConfigValue): ConnectionSettings {
     connectionWindowBytes: performance.quic_initial_max_data,
     streamWindowBytes: performance.quic_initial_max_stream_data,
     headerBytesMax: resilience.protocol.max_headers_bytes,
+    headerCountMax: resilience.protocol.max_headers_count,
+    uriBytesMax: resilience.protocol.max_uri_bytes,
+    requestsPerConnectionMax: performance.max_requests_per_connection ?? Infinity,
+    connectionsPerAddressMax: performance.max_connections_per_ip ?? Infinity,
+    newConnectionsPerSecond: performance.new_connections_per_sec,
+    newConnectionsBurst: performance.new_connections_burst,
+    handshakesMax: performance.max_handshakes,
+    resetBurst: resilience.protocol.reset_burst,
+    resetsPerSecond: resilience.protocol.resets_per_sec,
+    glitchBurst: resilience.protocol.glitch_burst,
+    glitchesPerSecond: resilience.protocol.glitches_per_sec,
     udpReceiveBufferBytes: performance.udp_recv_buffer_bytes,
     udpSendBufferBytes: performance.udp_send_buffer_bytes,
+  };
+}
+
+function requestsOf(performance: ConfigValue["performance"]): RequestSettings {
+  return {
+    inFlightMax: performance.global_inflight_limit,
+    connectionBufferBytesMax: performance.connection_buffer_max_bytes,
+    bufferBytesMax: performance.response_buffer_global_cap_bytes,
   };
 }
 
@@ -143,6 +186,11 @@ function timeoutsOf(performance: ConfigValue["performance"]): TimeoutSettings {
     backendResponseHeadMs: performance.backend_timeout_ms,
     backendBodyIdleMs: performance.backend_body_idle_timeout_ms,
     clientBodyIdleMs: performance.client_body_idle_timeout_ms,
+    handshakeMs: performance.handshake_timeout_ms,
+    requestHeadMs: performance.client_header_timeout_ms,
+    requestTotalMs: performance.backend_total_request_timeout_ms ?? Infinity,
+    clientSendMs: performance.client_send_timeout_ms,
+    connectionIdleMs: performance.client_idle_timeout_ms,
     drainMs: performance.shutdown_drain_timeout_ms,
   };
 }

@@ -11,6 +11,8 @@ import {
   parseServerName,
   parseTlsName,
 } from "./address.ts";
+import { CIDR_EXPECTED, parseCidr } from "./cidr.ts";
+import { authorityFault } from "../core/authority.ts";
 import { nearest } from "./nearest.ts";
 import { bad, good } from "./parsed.ts";
 import type { Parsed } from "./parsed.ts";
@@ -28,6 +30,7 @@ const FOLDER_EXPECTED = "the path of a folder";
 const NAME_EXPECTED = "a name of 1 to 128 characters";
 const PREFIX_EXPECTED = 'a path that begins with "/", such as "/api"';
 const PROBE_EXPECTED = 'a path that begins with "/", such as "/health"';
+const AUTHORITY_EXPECTED = 'a host with or without port, such as "app.internal" or "app.internal:8080"';
 const METHOD_EXPECTED = 'one HTTP method, such as "GET"';
 const HASH_KEY_EXPECTED = "one of client_ip, header:<name>, cookie:<name>, query:<name>, path, authority, method, cid";
 
@@ -40,6 +43,8 @@ export const FORMS = {
   "tls-name": { expected: TLS_NAME_EXPECTED, parse: parseTlsName },
   "server-name": { expected: SERVER_NAME_EXPECTED, parse: parseServerName },
   host: { expected: HOST_EXPECTED, parse: parseRouteHost },
+  authority: { expected: AUTHORITY_EXPECTED, parse: parseAuthorityText },
+  cidr: { expected: CIDR_EXPECTED, parse: parseCidr },
   "path-prefix": { expected: PREFIX_EXPECTED, parse: parsePathPrefix },
   "probe-path": { expected: PROBE_EXPECTED, parse: parseProbePath },
   method: { expected: METHOD_EXPECTED, parse: parseMethod },
@@ -97,6 +102,13 @@ function pathFault(text: string, expected: string): ReturnType<typeof bad> | nul
   // Requests carry such characters percent-encoded, so as written it would never match.
   if (/[^\u0000-\u007f]/.test(text)) return bad(`${quoted(text)} is not ASCII`, "the path percent-encoded in UTF-8");
   return null;
+}
+
+/** Host towards backends, lower case. */
+export function parseAuthorityText(text: string): Parsed<string> {
+  const bytes = new TextEncoder().encode(text);
+  const fault = authorityFault(bytes, 0, bytes.length);
+  return fault === null ? good(text.toLowerCase()) : bad(`${quoted(text)} is no host`, AUTHORITY_EXPECTED);
 }
 
 /** RFC 9110 5.6.2. */

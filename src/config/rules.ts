@@ -28,6 +28,7 @@ export function checkRules(root: ConfigNode, problems: ProblemList): void {
     checkClientCertificate(childOf(pool, "tls"), problems);
     checkBalancing(pool, problems);
     checkRouteSaysSomething(pool, problems);
+    checkHostPolicy(pool, problems);
   }
   checkRoutesDiffer(root, problems);
 }
@@ -197,6 +198,27 @@ function checkRouteSaysSomething(pool: ConfigNode, problems: ProblemList): void 
     wrong: "has neither host nor path_prefix",
     expected: 'at least one of them; path_prefix "/" takes every path',
   });
+}
+
+const OTHER_HOST_MODES = ["pass-through", "pass_through", "passthrough", "upstream"];
+
+/** `host` belongs to `rewrite` and to nothing else. */
+function checkHostPolicy(pool: ConfigNode, problems: ProblemList): void {
+  const policy = childOf(pool, "host_policy");
+  if (policy === null || policy.kind !== "map") return;
+  const mode = childOf(policy, "mode");
+  const host = childOf(policy, "host");
+  const modeName = mode === null ? "pass-through" : stringOf(mode);
+  const rewrites = modeName === "rewrite";
+  if (rewrites && !isGiven(host)) {
+    const expected = "the host that backends are to be asked for";
+    problems.add(policy.keyAt, [...policy.path, "host"], { wrong: 'is missing beside mode "rewrite"', expected });
+  } else if (modeName !== null && OTHER_HOST_MODES.includes(modeName) && host !== null && isGiven(host)) {
+    problems.add(host.keyAt, host.path, {
+      wrong: "has no meaning with this mode",
+      expected: 'host only with mode "rewrite"',
+    });
+  }
 }
 
 /** Two pools with the same route: the second would never see a request. */

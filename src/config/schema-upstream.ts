@@ -2,12 +2,14 @@
 import { LIMITS } from "../core/limits.ts";
 import {
   choice,
+  flag,
   integer,
   list,
   map,
   milliseconds,
   optionalChoice,
   optionalFlag,
+  optionalInteger,
   optionalText,
   orNull,
   standardText,
@@ -38,6 +40,34 @@ export const BALANCING = {
       "`consistent-hash`.",
   ),
 };
+
+/** What backends are told of where a request came from; also the defaults for all pools. */
+export const FORWARDING = {
+  mode: choice(["overwrite", "append", "preserve"], {
+    default: "overwrite",
+    description:
+      "What becomes of Forwarded and X-Forwarded-* of a request from a trusted proxy: replaced by ours, ours added at their end, or left " +
+      "as they are. Those of all others are always replaced.",
+  }),
+  trusted_proxies: list(text("cidr"), {
+    default: [],
+    expected: "a list of addresses and networks",
+    description: "Addresses and networks (`10.0.0.0/8`, `2001:db8::/32`) of proxies in front of us whose word counts.",
+  }),
+  forwarded: flag(true, "Is Forwarded (RFC 7239) sent beside X-Forwarded-For, -Proto and -Host?"),
+};
+
+const HostPolicySchema = map(
+  {
+    mode: choice(["pass-through", "rewrite", "upstream"], {
+      default: "pass-through",
+      description: "Host towards backends: as the client sent it, `host` below, or the backend's own address.",
+      synonyms: { pass_through: "pass-through", passthrough: "pass-through" },
+    }),
+    host: optionalText("authority", "Host, with its port if any, for `rewrite`."),
+  },
+  { default: {}, description: "Which Host backends are asked for." },
+);
 
 const HealthCheckSchema = map({
   path: standardText("probe-path", "/health", "Path, and query if any, that is asked for."),
@@ -107,6 +137,15 @@ export const PoolSchema = map(
       "How requests are spread over the pool. Left out: as the `load_balancing` at the top.",
     ),
     route: RouteSchema,
+    host_policy: HostPolicySchema,
+    forwarded_headers: orNull(
+      map(FORWARDING),
+      "What this pool's backends are told of clients. Left out: as the `forwarded_headers` at the top.",
+    ),
+    max_request_body_bytes: optionalInteger([0, Number.MAX_SAFE_INTEGER], {
+      unit: "bytes",
+      description: "As `performance.max_request_body_bytes`, for this pool. Left out: as there.",
+    }),
     transport: optionalChoice(
       ["fetch", "native"],
       "Whose client speaks to the backends: the runtime's `fetch` or our own (`native`). Left out: `fetch` for `https://` and " +
@@ -127,5 +166,8 @@ export const PoolSchema = map(
     }),
     tls: PoolTlsSchema,
   },
-  { expected: "a map with load_balancing, route, transport, protocol, backends, tls" },
+  {
+    expected:
+      "a map with load_balancing, route, host_policy, forwarded_headers, max_request_body_bytes, transport, protocol, backends, tls",
+  },
 );

@@ -4,7 +4,7 @@
  * A key with a `default` may be left out; one without must be there. A section with the default `{}` may also stand empty.
  */
 import { LIMITS } from "../core/limits.ts";
-import { BALANCING, PoolSchema } from "./schema-upstream.ts";
+import { BALANCING, FORWARDING, PoolSchema } from "./schema-upstream.ts";
 import type { Shape } from "./shape.ts";
 import {
   type Checked,
@@ -17,6 +17,8 @@ import {
   map,
   milliseconds,
   named,
+  optionalInteger,
+  optionalMilliseconds,
   only,
   optionalText,
   socketBuffer,
@@ -104,7 +106,17 @@ const PerformanceSchema = map(
     backend_connect_timeout_ms: milliseconds(5000, "A connection to a backend is given up after this."),
     backend_timeout_ms: milliseconds(60_000, "From sending a request to a backend to the head of its response."),
     backend_body_idle_timeout_ms: milliseconds(60_000, "Between two pieces of a response body."),
+    backend_total_request_timeout_ms: optionalMilliseconds(
+      "From a request's head to the end of its response, whatever moves meanwhile. Left out: no such bound. Streams of events and gRPC are exempt.",
+    ),
+    handshake_timeout_ms: milliseconds(10_000, "From a client's first packet to the end of its handshake."),
+    client_header_timeout_ms: milliseconds(10_000, "From the first byte of a request to the end of its header."),
     client_body_idle_timeout_ms: milliseconds(30_000, "Between two pieces of a request body."),
+    client_send_timeout_ms: milliseconds(60_000, "How long a client may take nothing of a response that waits for it."),
+    client_idle_timeout_ms: milliseconds(
+      300_000,
+      "A connection without a request under way is closed after this, even if its client keeps it alive.",
+    ),
     shutdown_drain_timeout_ms: milliseconds(30_000, "From the stop signal to the forced end of what still runs."),
     udp_recv_buffer_bytes: socketBuffer(
       "Wanted receive buffer (SO_RCVBUF) of a socket; what the system grants is logged.",
@@ -122,12 +134,96 @@ const PerformanceSchema = map(
       unit: "streams",
       description: "Requests a client may have in flight on one connection.",
     }),
+    max_requests_per_connection: optionalInteger([1, 1_000_000_000], {
+      unit: "requests",
+      description:
+        "After so many requests a connection gets GOAWAY and its client opens another. Left out: no such bound.",
+    }),
+    max_request_body_bytes: optionalInteger([0, Number.MAX_SAFE_INTEGER], {
+      unit: "bytes",
+      description: "Largest body of a request; larger ones are answered 413. Left out: no such bound.",
+    }),
+    max_connections_per_ip: optionalInteger([1, 1_000_000], {
+      unit: "connections",
+      scope: "worker",
+      description:
+        "Connections of one client address (IPv6: one /64) at once; further ones are refused. Left out: no such bound, since clients " +
+        "behind one translator share an address.",
+    }),
+    new_connections_per_sec: integer([1, 1_000_000], 2000, {
+      unit: "connections",
+      scope: "worker",
+      description:
+        "New connections a second; the first packets of further ones are dropped, and clients send them again.",
+    }),
+    new_connections_burst: integer([1, 1_000_000], 4000, {
+      unit: "connections",
+      scope: "worker",
+      description: "New connections at once before that rate counts.",
+    }),
+    max_handshakes: integer([1, 1_000_000], 2000, {
+      unit: "connections",
+      scope: "worker",
+      description: "Unfinished handshakes at once; the first packets of further ones are dropped.",
+    }),
+    global_inflight_limit: integer([1, 10_000_000], 65_536, {
+      unit: "requests",
+      scope: "worker",
+      description: "Requests under way at once; further ones are answered 503.",
+    }),
+    per_upstream_inflight_limit: integer([1, 10_000_000], 65_536, {
+      unit: "requests",
+      scope: "worker",
+      description: "Requests under way at once in one pool; further ones are answered 503.",
+    }),
+    per_backend_inflight_limit: integer([1, 10_000_000], 16_384, {
+      unit: "requests",
+      scope: "worker",
+      description: "Requests under way at once at one backend; further ones go to others, or are answered 503.",
+    }),
+    connection_buffer_max_bytes: integer([65_536, 1_073_741_824], 33_554_432, {
+      unit: "bytes",
+      scope: "worker",
+      description:
+        "Response bytes that wait for one connection's client; above it further requests of that connection are answered 503.",
+    }),
+    response_buffer_global_cap_bytes: integer([1_048_576, 1_099_511_627_776], 536_870_912, {
+      unit: "bytes",
+      scope: "worker",
+      description: "Response bytes that wait for clients altogether; above it further requests are answered 503.",
+    }),
   },
   { default: {}, description: "Waits, buffers and windows." },
 );
 
 const ProtocolSchema = map(
   {
+    max_headers_count: integer([8, LIMITS.fieldsPerSectionMax], 128, {
+      unit: "fields",
+      description: "Most fields of a request's header, pseudo-fields included; more are answered 431.",
+    }),
+    max_uri_bytes: integer([64, HEADER_BYTES_CONFIGURED_MAX], 16_384, {
+      unit: "bytes",
+      description: "Longest `:path` of a request; longer ones are answered 414.",
+    }),
+    reset_burst: integer([1, 1_000_000], 200, {
+      unit: "requests",
+      description:
+        "Requests of one connection that its client may give up, or that are malformed, at once; beyond it the connection is closed (0x107).",
+    }),
+    resets_per_sec: integer([1, 1_000_000], 50, {
+      unit: "requests",
+      description: "Such requests a second beyond that.",
+    }),
+    glitch_burst: integer([1, 1_000_000], 2000, {
+      unit: "events",
+      description:
+        "Packets and frames of one connection that bring nothing (empty DATA, PING, PRIORITY_UPDATE ...) at once; beyond it the connection is closed (0x107).",
+    }),
+    glitches_per_sec: integer([1, 1_000_000], 200, {
+      unit: "events",
+      description: "Such packets and frames a second beyond that.",
+    }),
     max_headers_bytes: integer([1024, HEADER_BYTES_CONFIGURED_MAX], 32_768, {
       unit: "bytes",
       description: "Largest header of a request, counted as RFC 9114 4.2.2 does; larger ones are answered 431.",
@@ -149,6 +245,10 @@ const ConfigSchema = map(
     load_balancing: map(BALANCING, {
       default: {},
       description: "Balancing of the pools that have no `load_balancing` of their own.",
+    }),
+    forwarded_headers: map(FORWARDING, {
+      default: {},
+      description: "What backends are told of clients, for the pools that have no `forwarded_headers` of their own.",
     }),
     upstream_tls: UpstreamTlsSchema,
     log: LogSchema,

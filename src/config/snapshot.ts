@@ -3,6 +3,8 @@
  * this and nothing else of the file. Made by `build.ts` from a parsed document; never changed, only replaced whole.
  */
 
+import type { Cidr } from "./cidr.ts";
+
 /** A whole configuration. */
 export interface Snapshot {
   readonly listen: ListenSettings;
@@ -10,6 +12,7 @@ export interface Snapshot {
   readonly pools: readonly PoolSettings[];
   readonly log: LogSettings;
   readonly connections: ConnectionSettings;
+  readonly requests: RequestSettings;
   readonly timeouts: TimeoutSettings;
 }
 
@@ -46,8 +49,28 @@ export interface PoolSettings {
   readonly hashKey: HashKey;
   readonly backends: readonly BackendSettings[];
   readonly tls: UpstreamTlsSettings;
+  readonly hostPolicy: HostPolicy;
+  readonly forwarding: ForwardingSettings;
+  /** Largest body of a request; `Infinity` without a bound. */
+  readonly requestBodyBytesMax: number;
+  /** Requests under way at once in the pool, and at one of its backends. */
+  readonly inFlightMax: number;
+  readonly backendInFlightMax: number;
   /** Connections to one backend over native HTTP/2 at most, and idle ones kept over HTTP/1.1. */
   readonly backendConnectionsMax: number;
+}
+
+/** Which Host backends are asked for: the client's, a given one, or the backend's own. */
+export type HostPolicy =
+  { readonly mode: "pass-through" | "upstream" } | { readonly mode: "rewrite"; readonly host: string };
+
+/** What backends are told of where a request came from. */
+export interface ForwardingSettings {
+  /** For requests from trusted proxies; those of all others are overwritten. */
+  readonly mode: "overwrite" | "append" | "preserve";
+  readonly trustedProxies: readonly Cidr[];
+  /** Is Forwarded sent beside X-Forwarded-*? */
+  readonly sendsForwarded: boolean;
 }
 
 /** Which requests a pool takes: all given parts must match. */
@@ -77,6 +100,8 @@ export interface BackendSettings {
   readonly scheme: BackendScheme;
   readonly protocol: BackendProtocol;
   readonly transport: BackendTransport;
+  /** The file says `transport` outright, so no request goes another way. */
+  readonly transportIsChosen: boolean;
   /** Name, IP literal without brackets, or the path of a Unix socket. */
   readonly host: string;
   /** 0 for a Unix socket. */
@@ -136,9 +161,37 @@ export interface ConnectionSettings {
   readonly streamWindowBytes: number;
   /** Largest size of a request's field section, bytes counted as RFC 9114 4.2.2 does. */
   readonly headerBytesMax: number;
+  /** Most fields of it, pseudo-fields included. */
+  readonly headerCountMax: number;
+  /** Longest `:path`, bytes. */
+  readonly uriBytesMax: number;
+  /** Requests on one connection before it gets GOAWAY; `Infinity` without a bound. */
+  readonly requestsPerConnectionMax: number;
+  /** Connections of one client address, IPv6 by its /64; `Infinity` without a bound. */
+  readonly connectionsPerAddressMax: number;
+  readonly newConnectionsPerSecond: number;
+  readonly newConnectionsBurst: number;
+  /** Unfinished handshakes at once. */
+  readonly handshakesMax: number;
+  /** Requests given up by the client or malformed: at once, and each second beyond that. */
+  readonly resetBurst: number;
+  readonly resetsPerSecond: number;
+  /** Packets and frames that bring nothing: at once, and each second beyond that. */
+  readonly glitchBurst: number;
+  readonly glitchesPerSecond: number;
   /** Wanted SO_RCVBUF and SO_SNDBUF, bytes. */
   readonly udpReceiveBufferBytes: number;
   readonly udpSendBufferBytes: number;
+}
+
+/** Bounds on requests of all connections together. */
+export interface RequestSettings {
+  /** Under way at once. */
+  readonly inFlightMax: number;
+  /** Response bytes that wait for one connection's client before its further requests are refused. */
+  readonly connectionBufferBytesMax: number;
+  /** Response bytes that wait for clients altogether before further requests are refused. */
+  readonly bufferBytesMax: number;
 }
 
 /** How long things may take, all in milliseconds. */
@@ -151,6 +204,16 @@ export interface TimeoutSettings {
   readonly backendBodyIdleMs: number;
   /** Between two pieces of a request body. */
   readonly clientBodyIdleMs: number;
+  /** From a client's first packet to the end of its handshake. */
+  readonly handshakeMs: number;
+  /** From the first byte of a request to the end of its head. */
+  readonly requestHeadMs: number;
+  /** From a request's head to the end of its response; `Infinity` without a bound. Streams of events and gRPC are exempt. */
+  readonly requestTotalMs: number;
+  /** How long a client may take nothing of a response that waits for it. */
+  readonly clientSendMs: number;
+  /** How long a connection may stay without a request under way. */
+  readonly connectionIdleMs: number;
   /** From the stop signal to the forced end. */
   readonly drainMs: number;
 }

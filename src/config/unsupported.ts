@@ -6,22 +6,11 @@ import { schemaPathText } from "./shape.ts";
 
 const PERFORMANCE = [
   ...["worker_threads", "control_plane_threads", "packet_shards_per_worker", "packet_shard_queue_capacity"],
-  ...[
-    "packet_shard_queue_max_bytes",
-    "reuseport",
-    "pin_workers",
-    "global_inflight_limit",
-    "per_upstream_inflight_limit",
-  ],
-  ...["per_backend_inflight_limit", "inflight_acquire_wait_ms", "backend_body_total_timeout_ms"],
-  ...["backend_total_request_timeout_ms", "h2_pool_idle_timeout_ms", "backend_dns_refresh_enabled"],
-  ...[
-    "backend_dns_refresh_interval_ms",
-    "new_connections_per_sec",
-    "new_connections_burst",
-    "quic_initial_max_streams_uni",
-  ],
-  ...["max_request_body_bytes", "max_response_body_bytes", "request_buffer_global_cap_bytes"],
+  ...["packet_shard_queue_max_bytes", "reuseport", "pin_workers"],
+  ...["inflight_acquire_wait_ms", "backend_body_total_timeout_ms"],
+  ...["h2_pool_idle_timeout_ms", "backend_dns_refresh_enabled"],
+  ...["backend_dns_refresh_interval_ms", "quic_initial_max_streams_uni"],
+  ...["max_response_body_bytes", "request_buffer_global_cap_bytes"],
   ...["unknown_length_response_prebuffer_bytes"],
 ];
 
@@ -39,7 +28,7 @@ const RESILIENCE = [
 ];
 
 const PROTOCOL = [
-  ...["allow_0rtt", "early_data_safe_methods", "max_headers_count", "enforce_authority_host_match", "allowed_methods"],
+  ...["allow_0rtt", "early_data_safe_methods", "enforce_authority_host_match", "allowed_methods"],
   ...["denied_path_prefixes", "allow_connect", "connect_allowed_ports", "connect_allowed_authorities"],
 ];
 
@@ -47,7 +36,7 @@ const UPSTREAM_TLS = ["strict_sni", "client_certificate_ref", "client_key_ref"];
 
 const UNSUPPORTED: ReadonlySet<string> = new Set([
   ...["listeners", "observability", "security", "secrets", "listen.tls.client_auth"],
-  ...["host_policy", "forwarded_headers", "auth"].map((key) => `upstream.<pool>.${key}`),
+  ...["auth"].map((key) => `upstream.<pool>.${key}`),
   ...UPSTREAM_TLS.flatMap((key) => [`upstream_tls.${key}`, `upstream.<pool>.tls.${key}`]),
   ...PERFORMANCE.map((key) => `performance.${key}`),
   ...RESILIENCE.map((key) => `resilience.${key}`),

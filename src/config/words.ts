@@ -28,6 +28,23 @@ export function integer([minimum, maximum]: Range, standard: number, annotations
   return Type.Integer({ minimum, maximum, default: standard, ...annotations });
 }
 
+/** A whole number, or left out: then there is no such limit. */
+export function optionalInteger([minimum, maximum]: Range, annotations: Partial<Shape> & { description: string }) {
+  const { description, aliases, scope, ...rest } = annotations;
+  const about = { ...(aliases === undefined ? {} : { aliases }), ...(scope === undefined ? {} : { scope }) };
+  return Type.Union([Type.Integer({ minimum, maximum, ...rest }), Type.Null()], {
+    default: null,
+    description,
+    ...(rest.unit === undefined ? {} : { unit: rest.unit }),
+    ...about,
+  });
+}
+
+/** A wait, or left out: then there is no end to it. */
+export function optionalMilliseconds(description: string) {
+  return optionalInteger([1, DURATION_MS_MAX], { unit: "ms", description });
+}
+
 /** A wait. */
 export function milliseconds(standard: number, description: string) {
   return integer([1, DURATION_MS_MAX], standard, { unit: "ms", description });

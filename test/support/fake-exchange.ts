@@ -1,4 +1,5 @@
 /** One exchange between a scripted client stream and scripted backends: everything but the exchange itself is a fake. */
+import { STANDARD_BACKEND, STANDARD_POOL } from "./settings.ts";
 import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
 import { encodedField, FieldWriter } from "../../src/core/field-writer.ts";
@@ -19,7 +20,6 @@ import { FakeSession, type FakeStream } from "./fake-engine.ts";
 import { type FakeCall, FakeUpstream } from "./fake-upstream.ts";
 import { ManualTimers } from "./manual-timers.ts";
 import { type Field, sectionOf } from "./sections.ts";
-import { PLAIN_TLS } from "./upstream-calls.ts";
 
 /** What may differ. */
 export interface FakeExchangeOptions {
@@ -169,20 +169,21 @@ export class FakeExchange implements StreamHost {
 
 function poolSettings(backends: number, options: FakeExchangeOptions): PoolSettings {
   return {
+    ...STANDARD_POOL,
     name: "main",
     route: { host: null, pathPrefix: options.path === "/elsewhere" ? "/here" : "/", method: null },
     balancing: options.balancing ?? "round-robin",
     hashKey: options.hashKey ?? { kind: "client_ip" },
     backends: Array.from({ length: backends }, (_, index) => backendSettings(index)),
-    tls: PLAIN_TLS,
     backendConnectionsMax: 4,
   };
 }
 
 function backendSettings(index: number): BackendSettings {
   return {
+    ...STANDARD_BACKEND,
     ...{ id: `b${index}`, address: `127.0.0.1:${8000 + index}`, scheme: "http", host: "127.0.0.1" },
     ...{ protocol: "http1", transport: "native" },
-    ...{ port: 8000 + index, weight: 100, healthCheck: null },
+    port: 8000 + index,
   };
 }

@@ -1,4 +1,5 @@
 /** What tests of a transport need: settings, requests, bodies that are pushed by hand, and a sink that remembers. */
+import { STANDARD, STANDARD_BACKEND, STANDARD_POOL } from "./settings.ts";
 import type { BackendSettings, PoolSettings, TimeoutSettings, UpstreamTlsSettings } from "../../src/config/snapshot.ts";
 import { isContradiction, wireOf } from "../../src/config/wire.ts";
 import type { FieldSection } from "../../src/core/fields.ts";
@@ -8,12 +9,11 @@ import { fieldsOf, sectionOf, type Field } from "./sections.ts";
 
 /** Time-outs long enough never to fire by themselves. */
 export const PATIENT: TimeoutSettings = {
-  quicIdleMs: 600_000,
+  ...STANDARD.timeouts,
   backendConnectMs: 600_000,
   backendResponseHeadMs: 600_000,
   backendBodyIdleMs: 600_000,
   clientBodyIdleMs: 600_000,
-  drainMs: 600_000,
 };
 
 /** A backend from `scheme://host:port`, or bare `host:port`. */
@@ -22,7 +22,7 @@ export function backendOf(address: string, id: string = "b1"): BackendSettings {
   const known = (["https", "http", "h3", "h2c"] as const).find((name) => name === scheme) ?? "auto";
   const wire = wireOf(known, null, null);
   if (isContradiction(wire)) throw new RangeError("an address alone contradicts nothing");
-  return { id, address, scheme: known, ...wire, host, port: Number(port), weight: 100, healthCheck: null };
+  return { ...STANDARD_BACKEND, id, address, scheme: known, ...wire, host, port: Number(port) };
 }
 
 /** Trust as it is without any key. */
@@ -34,9 +34,8 @@ export const PLAIN_TLS: UpstreamTlsSettings = {
 /** A pool named `test`. */
 export function poolOf(backends: readonly BackendSettings[], tls: Partial<UpstreamTlsSettings> = {}): PoolSettings {
   return {
+    ...STANDARD_POOL,
     name: "test",
-    route: { host: null, pathPrefix: "/", method: null },
-    balancing: "round-robin",
     hashKey: { kind: "path" },
     backends,
     tls: { ...PLAIN_TLS, ...tls },

@@ -1,4 +1,5 @@
 /** What every balancing policy keeps to; each of the three goes through the same suite. */
+import { STANDARD_BACKEND } from "../../support/settings.ts";
 import { describe, expect, test } from "bun:test";
 import { AssertionFault } from "../../../src/core/assert.ts";
 import { Counters } from "../../../src/core/counters.ts";
@@ -150,13 +151,13 @@ function balancerOf(balancing: BalancingType, weights: readonly number[]): Balan
   const backends = weights.map((weight, index): BackendSettings => {
     const address = `http://127.0.0.1:${8000 + index}`;
     return {
+      ...STANDARD_BACKEND,
       id: `backend-${index}`,
       address,
       ...{ scheme: "http", protocol: "http1", transport: "native" },
       host: "127.0.0.1",
       port: 8000 + index,
       weight,
-      healthCheck: null,
     };
   });
   return createBalancer({ balancing, backends }, Random.fromEntropy([17]), new Counters());

@@ -18,7 +18,7 @@ describe("the least file", () => {
           backends: [
             {
               ...{ id: "a", address: "127.0.0.1:8080", scheme: "auto", host: "127.0.0.1", port: 8080 },
-              ...{ protocol: "auto", transport: "native" },
+              ...{ protocol: "auto", transport: "native", transportIsChosen: false },
               ...{ weight: 100, healthCheck: null },
             },
           ],
@@ -26,6 +26,10 @@ describe("the least file", () => {
             ...{ verifyCertificates: true, caFile: null, caDir: null },
             ...{ clientCertificate: null, serverName: null },
           },
+          hostPolicy: { mode: "pass-through" },
+          forwarding: { mode: "overwrite", trustedProxies: [], sendsForwarded: true },
+          requestBodyBytesMax: Infinity,
+          ...{ inFlightMax: 65_536, backendInFlightMax: 16_384 },
           backendConnectionsMax: 100,
         },
       ],
@@ -35,11 +39,17 @@ describe("the least file", () => {
         streamsPerConnectionMax: 100,
         connectionWindowBytes: 10_000_000,
         streamWindowBytes: 1_000_000,
-        headerBytesMax: 32_768,
+        ...{ headerBytesMax: 32_768, headerCountMax: 128, uriBytesMax: 16_384 },
+        ...{ requestsPerConnectionMax: Infinity, connectionsPerAddressMax: Infinity },
+        ...{ newConnectionsPerSecond: 2000, newConnectionsBurst: 4000, handshakesMax: 2000 },
+        ...{ resetBurst: 200, resetsPerSecond: 50, glitchBurst: 2000, glitchesPerSecond: 200 },
         udpReceiveBufferBytes: 8_388_608,
         udpSendBufferBytes: 8_388_608,
       },
+      requests: { inFlightMax: 65_536, connectionBufferBytesMax: 33_554_432, bufferBytesMax: 536_870_912 },
       timeouts: {
+        ...{ handshakeMs: 10_000, requestHeadMs: 10_000, requestTotalMs: Infinity },
+        ...{ clientSendMs: 60_000, connectionIdleMs: 300_000 },
         quicIdleMs: 30_000,
         backendConnectMs: 5000,
         backendResponseHeadMs: 60_000,
@@ -51,7 +61,9 @@ describe("the least file", () => {
   });
 
   test("means the same with every optional section standing empty", () => {
-    const sections = ["load_balancing", "upstream_tls", "log", "performance"].map((key) => `${key}:\n`).join("");
+    const sections = ["load_balancing", "forwarded_headers", "upstream_tls", "log", "performance"]
+      .map((key) => `${key}:\n`)
+      .join("");
     expect(snapshotOf(`${LEAST}${sections}resilience:\n  protocol:\n`)).toEqual(snapshotOf(LEAST));
   });
 
@@ -90,19 +102,47 @@ performance:
   quic_initial_max_data: 20011
   quic_initial_max_stream_data: 20010
   quic_initial_max_streams_bidi: 13
+  backend_total_request_timeout_ms: 14
+  handshake_timeout_ms: 15
+  client_header_timeout_ms: 16
+  client_send_timeout_ms: 17
+  client_idle_timeout_ms: 18
+  max_requests_per_connection: 19
+  max_request_body_bytes: 20
+  max_connections_per_ip: 21
+  new_connections_per_sec: 22
+  new_connections_burst: 23
+  max_handshakes: 24
+  global_inflight_limit: 25
+  per_upstream_inflight_limit: 26
+  per_backend_inflight_limit: 27
+  connection_buffer_max_bytes: 65564
+  response_buffer_global_cap_bytes: 1048605
 resilience:
   protocol:
     max_headers_bytes: 1024
+    max_headers_count: 30
+    max_uri_bytes: 131
+    reset_burst: 32
+    resets_per_sec: 33
+    glitch_burst: 34
+    glitches_per_sec: 35
 `;
-  const { connections, timeouts, pools } = snapshotOf(text);
-  expect(pools[0]?.backendConnectionsMax).toBe(2);
+  const { connections, requests, timeouts, pools } = snapshotOf(text);
+  expect(pools[0]).toMatchObject({ backendConnectionsMax: 2, requestBodyBytesMax: 20 });
+  expect(pools[0]).toMatchObject({ inFlightMax: 26, backendInFlightMax: 27 });
+  expect(requests).toEqual({ inFlightMax: 25, connectionBufferBytesMax: 65_564, bufferBytesMax: 1_048_605 });
   expect(connections).toEqual({
     ...{ connectionsMax: 1, streamsPerConnectionMax: 13, connectionWindowBytes: 20_011, streamWindowBytes: 20_010 },
+    ...{ requestsPerConnectionMax: 19, connectionsPerAddressMax: 21, newConnectionsPerSecond: 22 },
+    ...{ newConnectionsBurst: 23, handshakesMax: 24, headerCountMax: 30, uriBytesMax: 131 },
+    ...{ resetBurst: 32, resetsPerSecond: 33, glitchBurst: 34, glitchesPerSecond: 35 },
     ...{ headerBytesMax: 1024, udpReceiveBufferBytes: 4098, udpSendBufferBytes: 4099 },
   });
   expect(timeouts).toEqual({
     ...{ backendConnectMs: 3, backendResponseHeadMs: 4, backendBodyIdleMs: 5, clientBodyIdleMs: 6 },
-    ...{ drainMs: 7, quicIdleMs: 10 },
+    ...{ drainMs: 7, quicIdleMs: 10, requestTotalMs: 14, handshakeMs: 15, requestHeadMs: 16 },
+    ...{ clientSendMs: 17, connectionIdleMs: 18 },
   });
 });
 
@@ -142,6 +182,19 @@ describe("inheritance", () => {
     );
     const text = `${own}upstream_tls: { verify_certificates: false, ca_file: all.pem, ca_dir: /certs }\n`;
     expect(poolOf(text).tls).toMatchObject({ verifyCertificates: false, caFile: "own.pem", caDir: "/certs" });
+  });
+
+  test("a pool's forwarded_headers replace those at the top whole", () => {
+    const top = 'forwarded_headers: { mode: append, trusted_proxies: ["10.0.0.0/8"], forwarded: false }\n';
+    expect(poolOf(`${pool}${top}`).forwarding).toMatchObject({ mode: "append", sendsForwarded: false });
+    const own = withPool(
+      ...["forwarded_headers: { mode: preserve }", "max_request_body_bytes: 7", "route: { path_prefix: / }"],
+      "backends: [{ id: a, address: a:1 }]",
+    );
+    expect(poolOf(`${own}${top}performance: { max_request_body_bytes: 9 }\n`)).toMatchObject({
+      forwarding: { mode: "preserve", trustedProxies: [], sendsForwarded: true },
+      requestBodyBytesMax: 7,
+    });
   });
 
   test("a pool may verify where the top does not", () => {

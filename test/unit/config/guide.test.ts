@@ -14,7 +14,7 @@ function backend(id: string, address: string, path: string, intervalMs: number, 
   const [host, port] = address.split(":");
   return {
     ...{ id, address, scheme: "auto", host, port: Number(port), weight: 100 },
-    ...{ protocol: "auto", transport: "native" },
+    ...{ protocol: "auto", transport: "native", transportIsChosen: false },
     healthCheck: { path, intervalMs, timeoutMs, failureThreshold: 3, successThreshold: 2, cooldownMs: 5000 },
   };
 }
@@ -22,7 +22,9 @@ function backend(id: string, address: string, path: string, intervalMs: number, 
 function pool(name: string, pathPrefix: string, balancing: string, backends: readonly unknown[]) {
   return {
     ...{ name, route: { host: null, pathPrefix, method: null }, balancing, hashKey: { kind: "client_ip" } },
-    ...{ backends, tls: UNSET_TLS, backendConnectionsMax: 100 },
+    ...{ backends, tls: UNSET_TLS, backendConnectionsMax: 100, hostPolicy: { mode: "pass-through" } },
+    forwarding: { mode: "overwrite", trustedProxies: [], sendsForwarded: true },
+    ...{ requestBodyBytesMax: Infinity, inFlightMax: 65_536, backendInFlightMax: 16_384 },
   };
 }
 

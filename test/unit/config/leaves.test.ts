@@ -23,6 +23,9 @@ const WHOLE: Value = {
     "<pool>": {
       load_balancing: { type: "consistent-hash", key: "path" },
       route: { host: "a.example", path_prefix: "/a", method: "GET" },
+      host_policy: { mode: "rewrite", host: "a.example" },
+      forwarded_headers: { mode: "append", trusted_proxies: ["10.0.0.0/8"], forwarded: true },
+      max_request_body_bytes: 5,
       transport: "native",
       protocol: "auto",
       backends: [
@@ -40,6 +43,7 @@ const WHOLE: Value = {
     },
   },
   load_balancing: { type: "consistent-hash", key: "cid" },
+  forwarded_headers: { mode: "preserve", trusted_proxies: ["::1"], forwarded: false },
   upstream_tls: {
     ...{ verify_certificates: true, ca_file: "a", ca_dir: "b" },
     ...{ client_certificate: "c", client_key: "d" },
@@ -52,8 +56,19 @@ const WHOLE: Value = {
     ...{ client_body_idle_timeout_ms: 5, shutdown_drain_timeout_ms: 5, udp_recv_buffer_bytes: 5000 },
     ...{ udp_send_buffer_bytes: 5000, quic_max_idle_timeout_ms: 5, quic_initial_max_data: 1_000_000 },
     ...{ quic_initial_max_stream_data: 1_000_000, quic_initial_max_streams_bidi: 5 },
+    ...{ backend_total_request_timeout_ms: 5, handshake_timeout_ms: 5, client_header_timeout_ms: 5 },
+    ...{ client_send_timeout_ms: 5, client_idle_timeout_ms: 5, max_requests_per_connection: 5 },
+    ...{ max_request_body_bytes: 5, max_connections_per_ip: 5, new_connections_per_sec: 5 },
+    ...{ new_connections_burst: 5, max_handshakes: 5, global_inflight_limit: 5, per_upstream_inflight_limit: 5 },
+    ...{ per_backend_inflight_limit: 5, connection_buffer_max_bytes: 1_000_000 },
+    response_buffer_global_cap_bytes: 2_000_000,
   },
-  resilience: { protocol: { max_headers_bytes: 5000 } },
+  resilience: {
+    protocol: {
+      ...{ max_headers_bytes: 5000, max_headers_count: 9, max_uri_bytes: 100 },
+      ...{ reset_burst: 5, resets_per_sec: 5, glitch_burst: 5, glitches_per_sec: 5 },
+    },
+  },
 };
 
 const ROWS = keyRows(CONFIG_SHAPE);

@@ -11,9 +11,11 @@ function check(cases: readonly Case[]): void {
 }
 
 const TOP_KEYS =
-  "one of version, listen, upstream, load_balancing, upstream_tls, log, max_concurrent_connections, " +
+  "one of version, listen, upstream, load_balancing, forwarded_headers, upstream_tls, log, max_concurrent_connections, " +
   "backend_connection_pool_size, performance, resilience";
-const POOL_KEYS = "one of load_balancing, route, transport, protocol, backends, tls";
+const POOL_KEYS_PLAIN =
+  "load_balancing, route, host_policy, forwarded_headers, max_request_body_bytes, transport, protocol, backends, tls";
+const POOL_KEYS = `one of ${POOL_KEYS_PLAIN}`;
 const ROUTE = "route: { path_prefix: / }";
 const BACKENDS = "backends: [{ id: a, address: a:1 }]";
 
@@ -132,9 +134,7 @@ describe("a missing key", () => {
     [
       "and a pool that is empty",
       `${LISTEN}upstream:\n  web:\n`,
-      [
-        "c.yaml:6:3: upstream.web: is empty; expected a map with load_balancing, route, transport, protocol, backends, tls",
-      ],
+      [`c.yaml:6:3: upstream.web: is empty; expected a map with ${POOL_KEYS_PLAIN}`],
     ],
     [
       "and the backends: none",
@@ -355,8 +355,6 @@ describe("a key of the original without a meaning here", () => {
     ["security", `${LEAST}security:\n`, "12:1"],
     ["secrets", `${LEAST}secrets: {}\n`, "12:1"],
     ["listen.tls.client_auth", LEAST.replace("  tls:\n", "  tls:\n    client_auth: {}\n"), "3:5"],
-    ["upstream.web.host_policy", withPool(ROUTE, BACKENDS, "host_policy: { mode: upstream }"), "9:5"],
-    ["upstream.web.forwarded_headers", withPool(ROUTE, BACKENDS, "forwarded_headers: {}"), "9:5"],
     ["upstream.web.auth", withPool(ROUTE, BACKENDS, "auth: {}"), "9:5"],
     ["upstream.web.tls.strict_sni", withPool(ROUTE, BACKENDS, "tls: { strict_sni: true }"), "9:12"],
     ["upstream_tls.client_key_ref", `${LEAST}upstream_tls: { client_key_ref: {} }\n`, "12:17"],

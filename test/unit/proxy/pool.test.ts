@@ -1,21 +1,20 @@
+import { STANDARD_BACKEND, STANDARD_POOL } from "../../support/settings.ts";
 import { describe, expect, test } from "bun:test";
 import type { HashKeyRequest } from "../../../src/balance/hash-key.ts";
 import { hashBytesString } from "../../../src/balance/hash-ring.ts";
 import { type Balancer, NO_BACKEND, NONE_EXCLUDED } from "../../../src/balance/policy.ts";
 import type { PoolSettings } from "../../../src/config/snapshot.ts";
-import { PLAIN_TLS } from "../../support/upstream-calls.ts";
 import { Pool } from "../../../src/proxy/pool.ts";
 
 const SETTINGS: PoolSettings = {
+  ...STANDARD_POOL,
   name: "main",
-  route: { host: null, pathPrefix: "/", method: null },
   balancing: "consistent-hash",
   hashKey: { kind: "path" },
   backends: ["a", "b"].map((id) => ({
-    ...{ id, address: id, scheme: "http", host: id, port: 80, weight: 1, healthCheck: null },
+    ...{ ...STANDARD_BACKEND, id, address: id, scheme: "http", host: id, port: 80, weight: 1 },
     ...{ protocol: "http1", transport: "native" },
   })),
-  tls: PLAIN_TLS,
   backendConnectionsMax: 1,
 };
 
