@@ -1,0 +1,130 @@
+/**
+ * The rows of the adversarial suite: what strangers and broken backends can do to an HTTP/3 proxy, by number. Numbers are never
+ * given anew. Each row has a case in `cases/`, or is proved by a test file that is named here, or says why it is not tried.
+ */
+
+/** A row. */
+export interface Row {
+  readonly row: number;
+  readonly name: string;
+  /** The test file that proves it instead of a case. */
+  readonly elsewhere?: string;
+  /** Why there is no case. Whoever writes one takes this out; the suite insists on it. */
+  readonly untried?: string;
+}
+
+const BEING_WRITTEN = "its case is still being written";
+const RETRY = "the proxy sends no Retry and no tokens yet: they come with several worker processes";
+const RESETS = "the proxy sends no stateless resets yet: they come with several worker processes";
+const MOVES = "migration between worker processes comes with them";
+const EARLY = "0-RTT is off, and cannot be switched on yet";
+const FLAP = "panic mode and slow start of backends come with passive health checks";
+
+/** All of them, in order. */
+export const ROWS: readonly Row[] = [
+  // Frames and streams (RFC 9114 4.1, 6 and 7, RFC 9204).
+  { row: 1, name: "data-before-headers", untried: BEING_WRITTEN },
+  { row: 2, name: "no-settings", untried: BEING_WRITTEN },
+  { row: 3, name: "second-settings", untried: BEING_WRITTEN },
+  { row: 4, name: "dup-setting, h2-setting", untried: BEING_WRITTEN },
+  { row: 5, name: "control-data, control-headers", untried: BEING_WRITTEN },
+  { row: 6, name: "cancel-push-on-request", untried: BEING_WRITTEN },
+  { row: 7, name: "second-control-stream", untried: BEING_WRITTEN },
+  { row: 8, name: "control-fin, control-reset", untried: BEING_WRITTEN },
+  { row: 9, name: "push-promise-from-client", untried: BEING_WRITTEN },
+  { row: 10, name: "grease", untried: BEING_WRITTEN },
+  { row: 11, name: "frame-truncated", untried: BEING_WRITTEN },
+  { row: 12, name: "third-headers", untried: BEING_WRITTEN },
+  { row: 13, name: "qpack-static-oob, capacity, incr-0", untried: BEING_WRITTEN },
+  { row: 14, name: "qpack-blocked-over", untried: BEING_WRITTEN },
+  { row: 15, name: "fin-without-headers", untried: BEING_WRITTEN },
+  // Messages (RFC 9114 4.1.2 to 4.3, RFC 9110).
+  { row: 16, name: "pseudo-dup, missing, unknown, after-regular", untried: BEING_WRITTEN },
+  { row: 17, name: "response-pseudo", untried: BEING_WRITTEN },
+  { row: 18, name: "name-upper, name-space, name-colon, name-empty", untried: BEING_WRITTEN },
+  { row: 19, name: "value-crlf, value-nul, value-lf", untried: BEING_WRITTEN },
+  { row: 20, name: "method-space", untried: BEING_WRITTEN },
+  { row: 21, name: "path-space, path-ctl, path-frag, path-empty, path-noslash", untried: BEING_WRITTEN },
+  { row: 22, name: "path-absolute", untried: BEING_WRITTEN },
+  { row: 23, name: "scheme-odd", untried: BEING_WRITTEN },
+  { row: 24, name: "authority-vs-host", untried: BEING_WRITTEN },
+  { row: 25, name: "host-only", untried: BEING_WRITTEN },
+  { row: 26, name: "no-authority-no-host", untried: BEING_WRITTEN },
+  { row: 27, name: "authority-userinfo", untried: BEING_WRITTEN },
+  { row: 28, name: "host-synth" },
+  { row: 29, name: "conn-headers", untried: BEING_WRITTEN },
+  { row: 30, name: "te", untried: BEING_WRITTEN },
+  { row: 31, name: "cl-dup-diff, cl-plus, cl-hex, cl-neg, cl-list", untried: BEING_WRITTEN },
+  { row: 32, name: "cl-more, cl-less", untried: BEING_WRITTEN },
+  { row: 33, name: "standalone-fin", untried: BEING_WRITTEN },
+  { row: 34, name: "cl-then-reset", untried: BEING_WRITTEN },
+  { row: 35, name: "get-with-body, no-cl-body", untried: BEING_WRITTEN },
+  { row: 36, name: "expect-100", untried: BEING_WRITTEN },
+  { row: 37, name: "trailers-both", untried: BEING_WRITTEN },
+  { row: 38, name: "1xx", untried: BEING_WRITTEN },
+  { row: 39, name: "head, 204, 304", untried: BEING_WRITTEN },
+  { row: 40, name: "cookie-crumbs", untried: BEING_WRITTEN },
+  { row: 41, name: "set-cookie-many", untried: BEING_WRITTEN },
+  { row: 42, name: "xff-spoof", untried: BEING_WRITTEN },
+  { row: 43, name: "connect-udp, connect", untried: BEING_WRITTEN },
+  { row: 44, name: "alt-svc-hop", untried: BEING_WRITTEN },
+  { row: 45, name: "encoded-body", untried: BEING_WRITTEN },
+  // Transport (RFC 9000 and 9001).
+  { row: 46, name: "stream-limit, flow, final-size", untried: BEING_WRITTEN },
+  { row: 47, name: "stream-state set", untried: BEING_WRITTEN },
+  { row: 48, name: "bad-tp set", untried: BEING_WRITTEN },
+  { row: 49, name: "unknown-frame, empty-packet, bad-NCID", untried: BEING_WRITTEN },
+  { row: 50, name: "server-only frames", untried: BEING_WRITTEN },
+  { row: 51, name: "reserved-bits", untried: BEING_WRITTEN },
+  { row: 52, name: "alpn-none", untried: BEING_WRITTEN },
+  { row: 53, name: "version-unknown", untried: BEING_WRITTEN },
+  { row: 54, name: "initial-small", untried: BEING_WRITTEN },
+  { row: 55, name: "dcid-short", untried: BEING_WRITTEN },
+  { row: 56, name: "initial-garbage", untried: BEING_WRITTEN },
+  { row: 57, name: "coalesced-odd-dcid", untried: BEING_WRITTEN },
+  { row: 58, name: "zero-length-datagrams", untried: BEING_WRITTEN },
+  { row: 59, name: "split-clienthello", untried: BEING_WRITTEN },
+  { row: 60, name: "amplification", untried: BEING_WRITTEN },
+  { row: 61, name: "retry-flow", untried: RETRY },
+  { row: 62, name: "token-bad", untried: RETRY },
+  { row: 63, name: "new-token-misuse", untried: RETRY },
+  { row: 64, name: "stateless-reset", untried: RESETS },
+  { row: 65, name: "idle", untried: BEING_WRITTEN },
+  { row: 66, name: "loss, reorder, dup 10%", untried: BEING_WRITTEN },
+  { row: 67, name: "keyupdate, chacha20, resumption", untried: BEING_WRITTEN },
+  { row: 68, name: "rebind-port, rebind-addr", untried: MOVES },
+  { row: 69, name: "active-migration, fresh CID", untried: MOVES },
+  // Attacks on resources.
+  { row: 70, name: "initial-flood", untried: RETRY },
+  { row: 71, name: "handshake-flood-validated", untried: BEING_WRITTEN },
+  { row: 72, name: "rapid-reset-h3", untried: BEING_WRITTEN },
+  { row: 73, name: "madeyoureset-h3", untried: BEING_WRITTEN },
+  { row: 74, name: "window-stall", untried: BEING_WRITTEN },
+  { row: 75, name: "slow-body", untried: BEING_WRITTEN },
+  { row: 76, name: "slow-headers", untried: BEING_WRITTEN },
+  { row: 77, name: "header-bomb", untried: BEING_WRITTEN },
+  { row: 78, name: "huffman-cpu", untried: BEING_WRITTEN },
+  { row: 79, name: "ncid-flood", untried: BEING_WRITTEN },
+  { row: 80, name: "retire-loop", untried: BEING_WRITTEN },
+  { row: 81, name: "path-challenge-flood", untried: BEING_WRITTEN },
+  { row: 82, name: "crypto-hole", untried: BEING_WRITTEN },
+  { row: 83, name: "optimistic-ack", untried: BEING_WRITTEN },
+  { row: 84, name: "stream-gaps", untried: BEING_WRITTEN },
+  { row: 85, name: "priority-flood", untried: BEING_WRITTEN },
+  { row: 86, name: "settings, ping, empty-data flood", untried: BEING_WRITTEN },
+  { row: 87, name: "1M requests on one connection", untried: BEING_WRITTEN },
+  { row: 88, name: "10 k idle connections", untried: BEING_WRITTEN },
+  { row: 89, name: "loop-starvation", untried: BEING_WRITTEN },
+  { row: 90, name: "conn-per-ip, streams, bytes quotas", untried: BEING_WRITTEN },
+  // Faults of backends.
+  { row: 91, name: "refuse, blackhole, rst", untried: BEING_WRITTEN },
+  { row: 92, name: "stale-pool", untried: BEING_WRITTEN },
+  { row: 93, name: "half-open", untried: BEING_WRITTEN },
+  { row: 94, name: "h2-goaway, refused, reset", untried: BEING_WRITTEN },
+  { row: 95, name: "premature-end", untried: BEING_WRITTEN },
+  { row: 96, name: "response-smuggle", untried: BEING_WRITTEN },
+  { row: 97, name: "endless-headers, h2 bomb, 1xx flood", untried: BEING_WRITTEN },
+  { row: 98, name: "slow-upstream", untried: BEING_WRITTEN },
+  { row: 99, name: "flap", untried: FLAP },
+  { row: 100, name: "0-RTT", untried: EARLY },
+];
