@@ -159,6 +159,7 @@ async function runTests(
       SPOOKY_TEST_NGINX: settings.servers.get("nginx") ?? "",
       SPOOKY_TEST_HAPROXY: settings.servers.get("haproxy") ?? "",
       SPOOKY_TEST_GO_SERVER: settings.servers.get("go") ?? "",
+      SPOOKY_TEST_GRPC: settings.servers.get("grpc") ?? "",
       ...env,
     },
     stdio: ["ignore", "inherit", "inherit"],

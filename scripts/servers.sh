@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# Prints where the real servers of the upstream tests are, one `NAME=PATH` line each for nginx, haproxy and go (the program of
-# test/interop/go, built), or a line `lacking NAME: REASON`. nginx and HAProxy are those of the search path, else Debian's
-# packages, unpacked in the user's cache folder: nothing is installed on the system and nothing is started. Go is the one of the
-# search path, else Debian's, which is kept only as long as the program is built. Node needs no line: the set-up needs it anyway.
-# Exit codes: 0 printed, 1 the Go program does not compile.
+# Prints where the real servers of the tests are, one `NAME=PATH` line each for nginx, haproxy, go and grpc (the programs of
+# test/interop/go and test/interop/grpc, built), or a line `lacking NAME: REASON`. nginx and HAProxy are those of the search path, else
+# Debian's packages, unpacked in the user's cache folder: nothing is installed on the system and nothing is started. Go is the one of
+# the search path, else Debian's, which is kept only as long as the program is built, and is too old for gRPC's libraries. Node needs no
+# line: the set-up needs it anyway.
+# Exit codes: 0 printed, 1 a Go program does not compile.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname -- "$(readlink -f -- "$0")")/environment.sh"
 
 STORE=$CACHE/servers
-GO_SOURCE=$ROOT/test/interop/go
 GO_MINOR_MIN=19
+# What the gRPC libraries of test/interop/grpc ask for.
+GRPC_GO_MINOR_MIN=26
 KEPT_MAX=2
 APT_OPTIONS=()
 
@@ -20,7 +22,8 @@ main() {
   flock 9
   find_server nginx -v
   find_server haproxy -v
-  find_go_program
+  find_go_program go "$ROOT/test/interop/go" $GO_MINOR_MIN
+  find_go_program grpc "$ROOT/test/interop/grpc" $GRPC_GO_MINOR_MIN
   rm -rf -- "$STORE/apt"
 }
 
@@ -104,53 +107,59 @@ write_runner() {
   chmod +x "$2/run"
 }
 
+# find_go_program NAME SOURCE MINOR_MIN: a program of ours, built with the search path's Go. For the NAME `go` Debian's will do, too.
 find_go_program() {
-  local go go_root='' key place version
-  if ! go=$(command -v go) || ! is_go_new_enough "$go"; then go=''; fi
+  local name=$1 source=$2 minor_min=$3 go go_root='' key place version
+  if ! go=$(command -v go) || ! is_go_new_enough "$go" "$minor_min"; then go=''; fi
   version=$([ -z "$go" ] && printf 'Debian' || "$go" env GOVERSION)
-  key=$({ printf '%s\n' "$version"; uname -m; cat -- "$GO_SOURCE"/*; } | sha256sum | cut -c 1-32)
-  place=$STORE/go-$key
+  key=$({ printf '%s\n' "$version"; uname -m; cat -- "$source"/*; } | sha256sum | cut -c 1-32)
+  place=$STORE/$name-$key
   if [ ! -x "$place/server" ]; then
     if [ -z "$go" ]; then
+      if [ "$name" != go ]; then
+        lacking "$name" "no Go 1.$minor_min or newer in the search path"
+        return 0
+      fi
       if ! command -v dpkg-deb >/dev/null 2>&1; then
-        lacking go "no Go 1.$GO_MINOR_MIN or newer in the search path, and this is no Debian system whose package could be unpacked"
+        lacking go "no Go 1.$minor_min or newer in the search path, and this is no Debian system whose package could be unpacked"
         return 0
       fi
       say "real servers: unpacking Debian's Go for the time of the build"
-      go_root=$STORE/go-toolchain
+      go_root=$STORE/toolchain
       rm -rf -- "$go_root"
-      if ! unpack golang-go "$go_root" || ! go=$(echo "$go_root"/usr/lib/go-1.*/bin/go) || ! is_go_new_enough "$go"; then
+      if ! unpack golang-go "$go_root" || ! go=$(echo "$go_root"/usr/lib/go-1.*/bin/go) || ! is_go_new_enough "$go" "$minor_min"; then
         rm -rf -- "$go_root"
-        lacking go "no Go 1.$GO_MINOR_MIN or newer in the search path, and Debian's package could not be fetched or is older"
+        lacking go "no Go 1.$minor_min or newer in the search path, and Debian's package could not be fetched or is older"
         return 0
       fi
     fi
-    build_go_program "$go" "$place" || return 0
+    build_go_program "$name" "$source" "$go" "$place" || return 0
     [ -z "$go_root" ] || { chmod -R u+w -- "$go_root" && rm -rf -- "$go_root"; }
   fi
-  used "$place" go
-  printf 'go=%s\n' "$place/server"
+  used "$place" "$name"
+  printf '%s=%s\n' "$name" "$place/server"
 }
 
+# is_go_new_enough GO MINOR_MIN
 is_go_new_enough() {
   local minor
   minor=$(GOTOOLCHAIN=local "$1" env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
-  [ -n "$minor" ] && [ "$minor" -ge $GO_MINOR_MIN ]
+  [ -n "$minor" ] && [ "$minor" -ge "$2" ]
 }
 
-# build_go_program GO PLACE: modules by go.sum, which the build does not change.
+# build_go_program NAME SOURCE GO PLACE: modules by go.sum, which the build does not change.
 build_go_program() {
-  local go=$1 place=$2
+  local name=$1 source=$2 go=$3 place=$4
   export GOTOOLCHAIN=local GOFLAGS=-mod=readonly GOWORK=off CGO_ENABLED=0
   [ "$HOME_USABLE" = yes ] || export GOPATH=$CACHE/go GOCACHE=$CACHE/go/build
-  if ! (cd -- "$GO_SOURCE" && "$go" mod download >/dev/null 2>&1); then
-    lacking go "the module golang.org/x/net could not be fetched"
+  if ! (cd -- "$source" && "$go" mod download >/dev/null 2>&1); then
+    lacking "$name" "its modules (${source#"$ROOT/"}/go.mod) could not be fetched"
     return 1
   fi
-  say "real servers: building test/interop/go"
+  say "real servers: building ${source#"$ROOT/"}"
   mkdir -p -- "$place"
-  (cd -- "$GO_SOURCE" && "$go" build -trimpath -buildvcs=false -o "$place/server.part" . >&2) ||
-    fail 1 "test/interop/go does not compile"
+  (cd -- "$source" && "$go" build -trimpath -buildvcs=false -o "$place/server.part" . >&2) ||
+    fail 1 "${source#"$ROOT/"} does not compile"
   mv -- "$place/server.part" "$place/server"
 }
 
