@@ -148,7 +148,7 @@ export class Listener {
             again: () => this.endpoint.again(connection),
             close: (code: number) => connection.close(true, code, ""),
           };
-          return new Http3Session(session, host, options.handlerOf(connection), connections.headerBytesMax);
+          return new Http3Session(session, host, options.handlerOf(connection), connections);
         },
         onClosed: options.onClosed,
         requestTurn: () => this.#loop.requestTurn(),

@@ -1,3 +1,22 @@
+/** One event told apart by a word, such as a reason. The words come from closed lists of the program, never from peers. */
+class CounterFamily {
+  readonly #counts = new Map<string, number>();
+
+  /** Counts one more. For events that are not the common way: it costs a lookup. */
+  add(word: string): void {
+    this.#counts.set(word, this.of(word) + 1);
+  }
+
+  of(word: string): number {
+    return this.#counts.get(word) ?? 0;
+  }
+
+  /** The words so far with their counts. */
+  entries(): Iterable<readonly [string, number]> {
+    return this.#counts.entries();
+  }
+}
+
 /**
  * What happened, counted. Plain numeric fields: an increment costs one store, and every layer may write. Names are those of
  * the events; their exposition (names, labels, units) is the business of `observe`.
@@ -35,7 +54,10 @@ export class Counters {
   // Requests.
   requestsStarted = 0;
   requestsMalformed = 0;
+  /** The same by `MalformedReason`. */
+  readonly malformedReasons = new CounterFamily();
   requestsHeadTooLarge = 0;
+  requestsUriTooLong = 0;
   requestsRejectedDraining = 0;
   requestsCompleted = 0;
   requestsFailed = 0;
@@ -92,3 +114,8 @@ export class Counters {
   logLinesDropped = 0;
   logWriteErrors = 0;
 }
+
+/** The counters that are one number. */
+export type CounterName = {
+  [Name in keyof Counters]: Counters[Name] extends number ? Name : never;
+}[keyof Counters];

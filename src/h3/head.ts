@@ -40,6 +40,7 @@ export interface RequestHead {
 export const MALFORMED_ANSWERS = {
   "section-too-large": 431,
   "too-many-fields": 431,
+  "uri-too-long": 414,
   "pseudo-unknown": "reset",
   "pseudo-duplicate": "reset",
   "pseudo-after-field": "reset",
@@ -72,7 +73,8 @@ export const MALFORMED_ANSWERS = {
   "content-length": "reset",
   "content-length-conflict": "reset",
   "trailer-forbidden": "reset",
-} as const satisfies Record<string, "reset" | 400 | 431 | 501>;
+  "body-length": "reset",
+} as const satisfies Record<string, "reset" | 400 | 414 | 431 | 501>;
 
 /** Why a message is refused. */
 export type MalformedReason = keyof typeof MALFORMED_ANSWERS;
@@ -91,12 +93,26 @@ export class Malformed {
   }
 }
 
+/** How much a head may hold; `ConnectionSettings` says it for the heads of clients. */
+export interface HeadLimits {
+  /** Most bytes of the section, counted as RFC 9114 4.2.2 does: names, values and 32 for each field. */
+  readonly headerBytesMax: number;
+  /** Most fields, pseudo-fields included. */
+  readonly headerCountMax: number;
+  /** Longest `:path`. */
+  readonly uriBytesMax: number;
+}
+
 /** The head of a request, or why it is none. Never throws, whatever the bytes. */
-export function readRequestHead(section: FieldSection): RequestHead | Malformed {
-  if (section.count > LIMITS.fieldsPerSectionMax) return new Malformed("too-many-fields");
+export function readRequestHead(section: FieldSection, limits: HeadLimits = WIDEST): RequestHead | Malformed {
+  if (section.lengthBytes + FIELD_OVERHEAD_BYTES * section.count > limits.headerBytesMax)
+    return new Malformed("section-too-large");
+  if (section.count > limits.headerCountMax) return new Malformed("too-many-fields");
   const places = PLACES_SCRATCH.fill(0);
   const firstField = placePseudoFields(section, places);
   if (typeof firstField === "string") return new Malformed(firstField);
+  const pathAt = place(places, FIELD[":path"]);
+  if (pathAt >= 0 && section.valueLength(pathAt) > limits.uriBytesMax) return new Malformed("uri-too-long");
   const fault = fieldsFault(section, firstField, places) ?? controlDataFault(section, places);
   if (fault !== null) return new Malformed(fault);
 
@@ -106,12 +122,20 @@ export function readRequestHead(section: FieldSection): RequestHead | Malformed 
     method: methodAt(section, place(places, FIELD[":method"])),
     scheme: must(schemeAt(section, place(places, FIELD[":scheme"])), "the scheme was checked"),
     authority: section.loneValue(authorityAt >= 0 ? authorityAt : place(places, FIELD.host)),
-    path: section.loneValue(place(places, FIELD[":path"])),
+    path: section.loneValue(pathAt),
     fields: section,
     firstField,
     contentLengthBytes: lengthAt < 0 ? -1 : lengthOf(section, lengthAt),
   };
 }
+
+/** What any section may hold that crosses the native boundary. */
+const WIDEST: HeadLimits = {
+  headerBytesMax: Infinity,
+  headerCountMax: LIMITS.fieldsPerSectionMax,
+  uriBytesMax: Infinity,
+};
+const FIELD_OVERHEAD_BYTES = 32;
 
 const COLON = 0x3a;
 const HASH = 0x23;

@@ -5,7 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { SessionDriver } from "../quic/connection.ts";
 import { type EngineSession, EVENT, type EventKind } from "../quic/engine.ts";
 import { H3_CODE } from "./codes.ts";
-import { Malformed, readRequestHead, type RequestHead } from "./head.ts";
+import { type HeadLimits, Malformed, readRequestHead, type RequestHead } from "./head.ts";
 import { RequestStream, type StreamHost } from "./stream.ts";
 import { readTrailers } from "./trailers.ts";
 
@@ -37,7 +37,7 @@ export class Http3Session implements SessionDriver, StreamHost {
   readonly engine: EngineSession;
   readonly #host: SessionHost;
   readonly #handler: RequestHandler;
-  readonly #headerBytesMax: number;
+  readonly #limits: HeadLimits;
   readonly #streams = new Map<number, RequestStream>();
   #blocked: RequestStream[] = [];
   /** Streams whose response has not begun. */
@@ -54,11 +54,11 @@ export class Http3Session implements SessionDriver, StreamHost {
   #goawayId = Infinity;
   #gone = false;
 
-  constructor(engine: EngineSession, host: SessionHost, handler: RequestHandler, headerBytesMax: number) {
+  constructor(engine: EngineSession, host: SessionHost, handler: RequestHandler, limits: HeadLimits) {
     this.engine = engine;
     this.#host = host;
     this.#handler = handler;
-    this.#headerBytesMax = headerBytesMax;
+    this.#limits = limits;
   }
 
   get awaitsAnswer(): boolean {
@@ -157,12 +157,9 @@ export class Http3Session implements SessionDriver, StreamHost {
   /** A second section on a stream; its end follows. */
   #onTrailers(stream: RequestStream): void {
     const section = this.#takeSection();
-    if (section !== null && readTrailers(section) === null) {
-      stream.onTrailers(section);
-      return;
-    }
-    this.#host.counters.requestsMalformed += 1;
-    stream.onAborted("malformed");
+    const malformed = section === null ? new Malformed("section-too-large") : readTrailers(section);
+    if (section !== null && malformed === null) stream.onTrailers(section);
+    else stream.onMalformed(malformed?.reason ?? "section-too-large");
   }
 
   /** The section of the last event; null when it was too large. */
@@ -184,11 +181,11 @@ export class Http3Session implements SessionDriver, StreamHost {
   }
 
   #readHead(section: FieldSection | null, hasBody: boolean): RequestHead | Malformed {
-    if (section === null || sizeOf(section) > this.#headerBytesMax) return new Malformed("section-too-large");
-    const head = readRequestHead(section);
+    if (section === null) return new Malformed("section-too-large");
+    const head = readRequestHead(section, this.#limits);
     if (head instanceof Malformed || hasBody || head.contentLengthBytes <= 0) return head;
     // RFC 9114 4.1.2: a body was promised and none follows.
-    return new Malformed("content-length");
+    return new Malformed("body-length");
   }
 
   /** Any datagram may have opened a window; each blocked stream tries once. There are at most as many as streams. */
@@ -230,9 +227,4 @@ export class Http3Session implements SessionDriver, StreamHost {
     this.#leaving = this.#leaving.filter((id) => this.engine.checkWritable(id) === 0);
     this.#leavingSort = this.#leaving.length + LEAVING_SORT;
   }
-}
-
-/** RFC 9114 4.2.2: name and value lengths and 32 for each field. */
-function sizeOf(section: FieldSection): number {
-  return section.lengthBytes + section.count * 32;
 }

@@ -6,6 +6,7 @@ import { assert } from "../core/assert.ts";
 import type { FieldSection } from "../core/fields.ts";
 import { type EngineSession, SECTION, type SectionKind, STREAM } from "../quic/engine.ts";
 import { H3_CODE } from "./codes.ts";
+import type { MalformedReason } from "./head.ts";
 
 /** Why a stream ended before its response did. */
 export type AbortReason = "reset" | "stopped" | "closed" | "malformed";
@@ -51,6 +52,8 @@ export class RequestStream {
   owner: StreamOwner | null = null;
   /** What followed the request's body; see `BodySource`. */
   trailers: FieldSection | null = null;
+  /** Which rule the request broke behind its head; null while it broke none. */
+  fault: MalformedReason | null = null;
   /** Body bytes read from the client. */
   receivedBytes = 0;
   /** Body bytes taken for the client. */
@@ -201,6 +204,12 @@ export class RequestStream {
     owner?.onAborted(reason);
   }
 
+  /** From the session, or found here: the request breaks a rule behind its head. */
+  onMalformed(reason: MalformedReason): void {
+    this.fault ??= reason;
+    this.onAborted("malformed");
+  }
+
   /** From the session: has the client given up, without anybody having noticed by reading or writing? */
   checkAborted(): void {
     if (this.#dead) return;
@@ -271,7 +280,7 @@ export class RequestStream {
       return;
     }
     // RFC 9114 4.1.2: a body that differs from its Content-Length is malformed. Some resets also arrive looking like an end.
-    this.onAborted("malformed");
+    this.onMalformed("body-length");
   }
 
   #finish(): void {

@@ -213,9 +213,13 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
   onAborted(reason: AbortReason): void {
     if (this.#over) return;
     this.#call?.cancel();
-    this.#services.counters.requestsAborted += 1;
+    const { counters } = this.#services;
+    counters.requestsAborted += 1;
     if (reason === "malformed") {
-      this.#record(new ProxyError("BAD_REQUEST", "the request body differs from its content-length"));
+      const fault = this.#stream.fault ?? "body-length";
+      counters.requestsMalformed += 1;
+      counters.malformedReasons.add(fault);
+      this.#record(new ProxyError("BAD_REQUEST", `malformed request: ${fault}`));
       return;
     }
     this.#status = CLIENT_GONE_STATUS;

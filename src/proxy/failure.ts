@@ -9,6 +9,7 @@ const REASONS: Readonly<Record<number, string>> = {
   404: "Not Found",
   408: "Request Timeout",
   413: "Content Too Large",
+  414: "URI Too Long",
   421: "Misdirected Request",
   431: "Request Header Fields Too Large",
   500: "Internal Server Error",

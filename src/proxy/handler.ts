@@ -8,6 +8,7 @@ import type { Client, Generation, Services } from "./context.ts";
 import { Exchange } from "./exchange.ts";
 import { encodeAscii, failureText, writeFailureHead } from "./failure.ts";
 
+const URI_TOO_LONG = 414;
 const HEAD_TOO_LARGE = 431;
 
 /** Makes an exchange of each request of one connection. */
@@ -30,9 +31,11 @@ export class ConnectionHandler implements RequestHandler {
   onMalformed(stream: RequestStream, malformed: Malformed): void {
     const { counters, clock, recorder, requestIds, writer } = this.#services;
     counters.requestsMalformed += 1;
+    counters.malformedReasons.add(malformed.reason);
     const requestId = requestIds.next(clock.epochMs());
     const status = malformed.answer === "reset" ? 0 : malformed.answer;
     if (status === HEAD_TOO_LARGE) counters.requestsHeadTooLarge += 1;
+    else if (status === URI_TOO_LONG) counters.requestsUriTooLong += 1;
     if (status === 0) {
       stream.reset(H3_CODE.messageError);
     } else {

@@ -63,7 +63,8 @@ export class TestServer {
             again: () => this.endpoint.again(connection),
             close: (code: number) => connection.close(true, code, ""),
           };
-          return new Http3Session(session, host, options.handler, options.headerBytesMax ?? 32_768);
+          const limits = { headerBytesMax: options.headerBytesMax ?? 32_768, headerCountMax: 128, uriBytesMax: 16_384 };
+          return new Http3Session(session, host, options.handler, limits);
         },
         onClosed: (_, reason) => void this.closedReasons.push(reason?.by ?? "none"),
         requestTurn: () => undefined,

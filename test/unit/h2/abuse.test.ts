@@ -3,7 +3,7 @@
  * meets, the counter that tells of it, how many bytes it may cost until then, and that memory does not grow meanwhile.
  */
 import { describe, expect, test } from "bun:test";
-import type { Counters } from "../../../src/core/counters.ts";
+import type { CounterName } from "../../../src/core/counters.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { type ConnectionFault, FLAG, FRAME, SETTING, type StreamFault } from "../../../src/h2/codes.ts";
 import { dataFrame, frame, GET, H2Peer, joined, settingsFrame, words } from "../../support/h2-peer.ts";
@@ -20,7 +20,7 @@ interface Abuse {
   /** Null where it is a rule and not a limit. */
   readonly limit: keyof typeof LIMITS | null;
   readonly ends: `connection ${ConnectionFault}` | `stream ${StreamFault}`;
-  readonly counter: keyof Counters;
+  readonly counter: CounterName;
   /** Bytes that it may send until it is ended. */
   readonly bytesMax: number;
   /** The next chunk; `round` counts them. Stream 1 is open, 3 is answered, 5 is over. */

@@ -1,6 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { LIMITS } from "../../../src/core/limits.ts";
-import { Malformed, MALFORMED_ANSWERS, type MalformedReason, readRequestHead } from "../../../src/h3/head.ts";
+import {
+  type HeadLimits,
+  Malformed,
+  MALFORMED_ANSWERS,
+  type MalformedReason,
+  readRequestHead,
+} from "../../../src/h3/head.ts";
 import { type Field, sectionOf } from "../../support/sections.ts";
 
 const METHOD: Field = [":method", "GET"];
@@ -243,9 +249,33 @@ describe("the answer to a malformed request", () => {
 
   test("every reason that a request can have stands in the table above", () => {
     const tested = new Set(BAD.map(([reason]) => reason));
-    const elsewhere = ["section-too-large", "pseudo-in-trailers", "trailer-forbidden"];
+    const elsewhere = ["section-too-large", "uri-too-long", "pseudo-in-trailers", "trailer-forbidden", "body-length"];
     const missing = Object.keys(MALFORMED_ANSWERS).filter((reason) => ![...tested].some((each) => each === reason));
     expect(missing).toEqual(elsewhere);
+  });
+});
+
+describe("the limits of a head", () => {
+  const readWithin = (fields: readonly Field[], limits: Partial<HeadLimits>): string => {
+    const wide = { headerBytesMax: 10_000, headerCountMax: 100, uriBytesMax: 1000 };
+    const head = readRequestHead(sectionOf(fields), { ...wide, ...limits });
+    return head instanceof Malformed ? `${head.reason} ${head.answer}` : "read";
+  };
+  const BYTES = PSEUDO.reduce((sum, [name, value]) => sum + name.length + value.length + 32, 0);
+
+  test("are what may still be read", () => {
+    expect(readWithin(PSEUDO, { headerBytesMax: BYTES, headerCountMax: 4, uriBytesMax: 4 })).toBe("read");
+  });
+
+  test("answer one byte more with 431, one field more with 431, a path of one byte more with 414", () => {
+    expect(readWithin(PSEUDO, { headerBytesMax: BYTES - 1 })).toBe("section-too-large 431");
+    expect(readWithin(PSEUDO, { headerCountMax: 3 })).toBe("too-many-fields 431");
+    expect(readWithin(PSEUDO, { uriBytesMax: 3 })).toBe("uri-too-long 414");
+  });
+
+  test("are asked before the rules: what is too large is not looked at", () => {
+    expect(readWithin(headWith({ ":path": "no slash" }), { uriBytesMax: 3 })).toBe("uri-too-long 414");
+    expect(readWithin([["Upper", ""], ...PSEUDO], { headerCountMax: 3 })).toBe("too-many-fields 431");
   });
 });
 

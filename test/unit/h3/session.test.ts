@@ -17,11 +17,12 @@ const GET: readonly Field[] = [
 ];
 const POST: readonly Field[] = [[":method", "POST"], ...GET.slice(1)];
 const HEADER_BYTES_MAX = 1000;
+const HEAD_LIMITS = { headerBytesMax: HEADER_BYTES_MAX, headerCountMax: 12, uriBytesMax: 100 };
 
 class World implements SessionHost, RequestHandler {
   readonly counters = new Counters();
   readonly engine = new FakeSession();
-  readonly session = new Http3Session(this.engine, this, this, HEADER_BYTES_MAX);
+  readonly session = new Http3Session(this.engine, this, this, HEAD_LIMITS);
   readonly streams: RequestStream[] = [];
   readonly heads: RequestHead[] = [];
   readonly malformed: string[] = [];
@@ -128,10 +129,22 @@ describe("a request", () => {
     expect(world.malformed).toEqual(["4 section-too-large", "8 section-too-large"]);
   });
 
+  test("with more fields than allowed, or a longer path, is told as such", () => {
+    const world = new World();
+    const fields = (count: number): Field[] => [...GET, ...Array.from({ length: count - 4 }, (): Field => ["x", ""])];
+    const path = (bytes: number): Field[] => [...GET.slice(0, 3), [":path", `/${"p".repeat(bytes - 1)}`]];
+    world.request(0, false, fields(12));
+    world.request(4, false, fields(13));
+    world.request(8, false, path(100));
+    world.request(12, false, path(101));
+    expect(world.heads.length).toBe(2);
+    expect(world.malformed).toEqual(["4 too-many-fields", "12 uri-too-long"]);
+  });
+
   test("that ends with its head and promises a body is malformed (RFC 9114 4.1.2)", () => {
     const world = new World();
     world.request(0, false, [...POST, ["content-length", "5"]]);
-    expect(world.malformed).toEqual(["0 content-length"]);
+    expect(world.malformed).toEqual(["0 body-length"]);
     world.request(4, false, [...POST, ["content-length", "0"]]);
     expect(world.heads.length).toBe(1);
   });
@@ -164,14 +177,19 @@ describe("trailers", () => {
   });
 
   test("with what may not stand in them end the request with H3_MESSAGE_ERROR", () => {
-    for (const trailers of [[[":path", "/"]], [["content-length", "3"]], null] as const) {
+    const cases = [
+      ["pseudo-in-trailers", [[":path", "/"]]],
+      ["trailer-forbidden", [["content-length", "3"]]],
+      ["section-too-large", null],
+    ] as const;
+    for (const [reason, trailers] of cases) {
       const world = new World();
-      world.request(0, true);
+      const stream = world.request(0, true);
       world.engine.emitFields(0, trailers, false);
       world.session.process();
       expect(world.engine.stream(0).resets).toEqual([0x10e]);
       expect(world.heard).toEqual(["0 malformed"]);
-      expect(world.counters.requestsMalformed).toBe(1);
+      expect(stream.fault).toBe(reason);
     }
   });
 });

@@ -514,6 +514,8 @@ describe("a request body that differs from its content-length", () => {
     expect(world.client.resets).toEqual([0x10e]);
     expect(world.outcome).toMatchObject({ status: 0, bytesIn: 3 });
     expect(world.outcome.error?.code).toBe("BAD_REQUEST");
+    expect(world.outcome.error?.message).toBe("malformed request: body-length");
+    expect(world.counters.malformedReasons.of("body-length")).toBe(1);
   });
 });
 

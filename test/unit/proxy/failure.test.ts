@@ -27,7 +27,7 @@ describe("the answer to a failure", () => {
   });
 
   /** The statuses of the error codes. */
-  const named = [400, 404, 408, 413, 421, 431, 500, 501, 502, 503, 504];
+  const named = [400, 404, 408, 413, 414, 421, 431, 500, 501, 502, 503, 504];
   const answered = Object.values(MALFORMED_ANSWERS).filter((answer) => answer !== "reset");
 
   test.each([...new Set([...named, ...answered])])("has a text for %d, as long as the head says", (status) => {

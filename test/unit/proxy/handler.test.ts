@@ -23,6 +23,7 @@ describe("a malformed request", () => {
     const { client, counters } = malformed({ fields: Array.from({ length: 300 }, (_, i) => [`x-${i}`, ""] as const) });
     expect(client.status).toBe("431");
     expect(counters.requestsHeadTooLarge).toBe(1);
+    expect([...counters.malformedReasons.entries()]).toEqual([["too-many-fields", 1]]);
   });
 
   test("that asks for what is not there is answered with 501", () => {
