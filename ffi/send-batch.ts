@@ -110,6 +110,12 @@ export class SendBatch {
     return this.meta.address + this.info;
   }
 
+  /** Takes a packet that was made outside, addressed as the send info says. */
+  appendBytes(packet: Uint8Array): void {
+    this.data.bytes.set(packet, this.#used);
+    this.append(packet.length);
+  }
+
   /** Takes the packet of `length` bytes at `writeAddress`, addressed as the send info says. */
   append(length: number): void {
     const last = this.#count - 1;

@@ -49,6 +49,19 @@ export function readSockaddr(arena: Arena, at: number): SocketAddress {
   return { ip: text, port };
 }
 
+/** Reads an address without its port as four words of 32 bits, the highest first, IPv4 as IPv4-mapped IPv6 (RFC 4291 2.5.5.2). */
+export function readAddressWords(arena: Arena, at: number, words: Uint32Array): void {
+  const { view } = arena;
+  if (view.getUint16(at, true) === SOCKET.AF_INET) {
+    words[0] = 0;
+    words[1] = 0;
+    words[2] = 0xffff;
+    words[3] = view.getUint32(at + SOCKADDR_IN.sin_addr, false);
+    return;
+  }
+  for (let i = 0; i < 4; i++) words[i] = view.getUint32(at + SOCKADDR_IN6.sin6_addr + 4 * i, false);
+}
+
 /** `ip:port`, with brackets around IPv6. */
 export function formatAddress(address: SocketAddress): string {
   return address.ip.includes(":") ? `[${address.ip}]:${address.port}` : `${address.ip}:${address.port}`;

@@ -4,7 +4,7 @@ import type { DatagramSocket } from "../src/quic/engine.ts";
 import type { Library } from "./library.ts";
 import { ReceiveBatch } from "./receive-batch.ts";
 import { SendBatch } from "./send-batch.ts";
-import { formatAddress, readSockaddr } from "./sockaddr.ts";
+import { formatAddress, readAddressWords } from "./sockaddr.ts";
 import { type BoundSocket, openUdpSocket, type UdpOptions } from "./udp-open.ts";
 
 /** The socket port over libc. */
@@ -16,6 +16,7 @@ export class UdpSocket implements DatagramSocket {
   readonly localPort: number;
   readonly received: Uint8Array;
   readonly #library: Library;
+  readonly #peerWords = new Uint32Array(4);
   #closed = false;
 
   constructor(library: Library, options: UdpOptions, counters: Counters) {
@@ -45,8 +46,9 @@ export class UdpSocket implements DatagramSocket {
     return this.incoming.lengthOf(slot);
   }
 
-  peerText(slot: number): string {
-    return formatAddress(readSockaddr(this.incoming.meta, this.incoming.nameAt(slot)));
+  peerWords(slot: number): Uint32Array {
+    readAddressWords(this.incoming.meta, this.incoming.nameAt(slot), this.#peerWords);
+    return this.#peerWords;
   }
 
   flush(): boolean {

@@ -34,6 +34,7 @@ export interface ClientOptions {
 export class QuicheClient {
   readonly socket: UdpSocket;
   readonly connection: QuicheConnection;
+  readonly counters: Counters;
   readonly #library: Library;
   readonly #handle: Handle;
   readonly #config: Handle;
@@ -44,6 +45,7 @@ export class QuicheClient {
   constructor(library: Library, options: ClientOptions, counters: Counters) {
     const { native, ledger } = library;
     this.#library = library;
+    this.counters = counters;
     const buffers = { receiveBufferBytes: 1 << 20, sendBufferBytes: 1 << 20 };
     this.socket = new UdpSocket(library, { ip: options.ip, port: 0, ...buffers }, counters);
     const address = native.quiche_config_new(QUICHE.QUICHE_PROTOCOL_VERSION);

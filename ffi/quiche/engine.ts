@@ -1,7 +1,7 @@
 /** libquiche as the engine port, on one UDP socket. */
 import type { Counters } from "../../src/core/counters.ts";
 import { LIMITS } from "../../src/core/limits.ts";
-import type { EngineConnection, QuicEngine } from "../../src/quic/engine.ts";
+import type { EngineConnection, HeaderIds, QuicEngine } from "../../src/quic/engine.ts";
 import { Handle } from "../handle.ts";
 import { SEND_INFO } from "../layout.ts";
 import type { Library } from "../library.ts";
@@ -10,6 +10,7 @@ import { readSockaddr, SOCKADDR_BYTES, sockaddrLength } from "../sockaddr.ts";
 import type { UdpSocket } from "../udp-socket.ts";
 import { type EngineSettings, makeH3Config, makeServerConfig } from "./config.ts";
 import { QuicheConnection, SCRATCH } from "./connection.ts";
+import { refusalPacket } from "./refusal.ts";
 
 /** What the connections of an engine share. */
 export interface EngineParts {
@@ -103,19 +104,10 @@ export class QuicheEngine implements QuicEngine {
     return new QuicheConnection(this.#parts, handle, readSockaddr(meta, name));
   }
 
-  sendVersionNegotiation(
-    slot: number,
-    ids: { dcidAt: number; dcidLength: number; scidAt: number; scidLength: number },
-  ): void {
+  sendVersionNegotiation(slot: number, ids: HeaderIds): void {
     const { incoming, outgoing } = this.socket;
     if (!outgoing.hasRoom) return;
-    const to = outgoing.info + SEND_INFO.to;
-    const from = outgoing.info + SEND_INFO.from;
-    copyAddress(incoming.meta, incoming.nameAt(slot), outgoing.meta, to);
-    copyAddress(incoming.meta, incoming.localAt(slot), outgoing.meta, from);
-    const toLength = sockaddrLength(outgoing.meta.view.getUint16(to, true));
-    outgoing.meta.view.setUint32(outgoing.info + SEND_INFO.to_len, toLength, true);
-    outgoing.meta.view.setUint32(outgoing.info + SEND_INFO.from_len, toLength, true);
+    this.#addressBack(slot);
     const length = this.#library.native.quiche_negotiate_version(
       incoming.data.address + ids.scidAt,
       ids.scidLength,
@@ -125,6 +117,27 @@ export class QuicheEngine implements QuicEngine {
       outgoing.writeRoom,
     );
     if (length > 0) outgoing.append(length);
+  }
+
+  refuse(slot: number, ids: HeaderIds, code: number): boolean {
+    const { outgoing, received } = this.socket;
+    if (!outgoing.hasRoom) return false;
+    this.#addressBack(slot);
+    const dcid = received.subarray(ids.dcidAt, ids.dcidAt + ids.dcidLength);
+    const scid = received.subarray(ids.scidAt, ids.scidAt + ids.scidLength);
+    outgoing.appendBytes(refusalPacket(dcid, scid, code));
+    return true;
+  }
+
+  /** The next packet goes to the sender of datagram `slot`, from the address that it came to. */
+  #addressBack(slot: number): void {
+    const { incoming, outgoing } = this.socket;
+    const to = outgoing.info + SEND_INFO.to;
+    copyAddress(incoming.meta, incoming.nameAt(slot), outgoing.meta, to);
+    copyAddress(incoming.meta, incoming.localAt(slot), outgoing.meta, outgoing.info + SEND_INFO.from);
+    const lengthBytes = sockaddrLength(outgoing.meta.view.getUint16(to, true));
+    outgoing.meta.view.setUint32(outgoing.info + SEND_INFO.to_len, lengthBytes, true);
+    outgoing.meta.view.setUint32(outgoing.info + SEND_INFO.from_len, lengthBytes, true);
   }
 
   /** Replaces certificates and settings for new connections; those that exist keep theirs. Throws as the constructor. */

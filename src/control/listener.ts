@@ -83,9 +83,7 @@ export class Listener {
   drain(): void {
     this.endpoint.drain();
     const unfinished = [...this.endpoint.connections].filter(({ driver }) => driver === null);
-    for (const connection of unfinished) connection.close(false, CONNECTION_REFUSED, "");
-    this.endpoint.flush();
-    for (const connection of unfinished) connection.destroy();
+    for (const connection of unfinished) connection.dismiss(CONNECTION_REFUSED);
     this.#loop.requestTurn();
   }
 
@@ -129,7 +127,7 @@ export class Listener {
   }
 
   #makeEndpoint(options: ListenerOptions): Endpoint {
-    const { counters, connections } = options;
+    const { counters, connections, timeouts } = options;
     const resetKey = randomBytes(KEY_BYTES);
     const idSecret = randomBytes(5);
     return new Endpoint(
@@ -138,7 +136,8 @@ export class Listener {
         counters,
         idKey: { slot: 0, checkByte: idSecret.readUInt8(0), mask: idSecret.readInt32LE(1) },
         fillRandom: (bytes) => void randomFillSync(bytes),
-        connectionsMax: connections.connectionsMax,
+        admission: connections,
+        handshakeMs: timeouts.handshakeMs,
         resetTokenOf: (id) =>
           new Uint8Array(createHmac("sha256", resetKey).update(id).digest().subarray(0, RESET_TOKEN_BYTES)),
         onEstablished: (connection, session) => {

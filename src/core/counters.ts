@@ -47,8 +47,16 @@ export class Counters {
   connectionsEstablished = 0;
   connectionsClosed = 0;
   connectionsRefused = 0;
+  connectionsOverTotal = 0;
+  connectionsOverAddress = 0;
+  connectionsOverRate = 0;
+  connectionsOverHandshakes = 0;
+  connectionsWhileDraining = 0;
+  refusalsSent = 0;
+  refusalsWithheld = 0;
   connectionsTimedOut = 0;
   handshakesFailed = 0;
+  handshakesTimedOut = 0;
   migrations = 0;
 
   // Requests.

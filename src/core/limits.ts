@@ -27,6 +27,10 @@ export const LIMITS = {
   heldFlushMsMax: 2,
   /** Datagrams a connection may have received since its last flush before the flush is no longer held. */
   heldDatagramsMax: 16,
+  /** Connections refused with an answer (CONNECTION_REFUSED), at once; the first packets of further ones are dropped. */
+  refusalsAtOnceMax: 200,
+  /** And each second beyond that: an answer costs some 30 us, and forged senders must not make us talk to strangers. */
+  refusalsPerSecond: 1000,
   /** Bytes of a field section, as `spooky_h3_poll` lays it out. */
   fieldSectionBytesMax: 256 * 1024,
   /** Fields in one section. */

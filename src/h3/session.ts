@@ -69,6 +69,15 @@ export class Http3Session implements SessionDriver, StreamHost {
     return this.#streams.size;
   }
 
+  get deadlineMs(): number {
+    return Infinity;
+  }
+
+  /** Never called: there is no deadline. */
+  onTime(_nowMs: number): void {
+    return;
+  }
+
   process(): void {
     let events = 0;
     while (events < LIMITS.eventsPerConnectionTurnMax) {

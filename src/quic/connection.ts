@@ -6,6 +6,7 @@ import { assert } from "../core/assert.ts";
 import type { Counters } from "../core/counters.ts";
 import { LIMITS } from "../core/limits.ts";
 import { TimerEntry } from "../core/timer-wheel.ts";
+import type { AddressKey } from "../guard/address-table.ts";
 import { type CloseReason, type EngineConnection, type EngineSession, SEND_DONE, SEND_FULL } from "./engine.ts";
 
 /** What runs on an established connection. */
@@ -16,6 +17,13 @@ export interface SessionDriver {
   readonly awaitsAnswer: boolean;
   /** Requests in progress. */
   readonly openStreams: number;
+  /**
+   * When `onTime` must be called at the latest, monotonic milliseconds; `Infinity` for never. It is read after each flush, so a session
+   * that sets an earlier time outside `process` and `onTime` wakes its connection. Ignored once the connection is closing.
+   */
+  readonly deadlineMs: number;
+  /** `deadlineMs` has come. Afterwards it lies ahead of `nowMs`, or the connection is closing. */
+  onTime(nowMs: number): void;
   /** Takes no further requests; those under way go on. */
   drain(): void;
   /** The connection is gone; nothing may be called on its engine any more. */
@@ -29,7 +37,7 @@ export interface ConnectionHost {
   readonly nowMs: number;
   /** Puts the connection among those that are flushed at the end of the turn, and makes sure there is a turn. */
   markDirty(connection: Connection): void;
-  /** Sets when the connection is next looked at. */
+  /** Sets when the connection is next looked at; `Infinity` for not before something happens. */
   setDeadline(connection: Connection, deadlineMs: number): void;
   /** Makes and maps an id; null when there is none to be had. */
   issueId(connection: Connection): { readonly id: Uint8Array; readonly resetToken: Uint8Array } | null;
@@ -44,6 +52,8 @@ const SPARE_IDS_MAX = 3;
 const BULK_PACKETS = 4;
 /** H3_INTERNAL_ERROR (RFC 9114 8.1). */
 const H3_INTERNAL_ERROR = 0x102;
+/** NO_ERROR (RFC 9000 20.1): closed abruptly in the absence of any error. */
+const NO_ERROR = 0x00;
 
 /** A connection from accept to close. */
 export class Connection extends TimerEntry {
@@ -52,6 +62,8 @@ export class Connection extends TimerEntry {
   readonly ids: Uint8Array[] = [];
   /** Key of the id the client chose for its first packets. */
   clientIdKey: string | null = null;
+  /** What its client's address is counted under, while addresses are counted. */
+  addressKey: AddressKey | null = null;
   /** Already among the dirty ones of this turn. */
   dirty = false;
   /** Already among the touched ones of this turn. */
@@ -59,6 +71,12 @@ export class Connection extends TimerEntry {
   readonly #host: ConnectionHost;
   #driver: SessionDriver | null = null;
   #closed = false;
+  /** Its end was begun from our side. */
+  #closing = false;
+  /** It is freed as soon as its last words are sent, without waiting for what the client may still send. */
+  #freedWhenSent = false;
+  /** When an unfinished handshake is given up, whatever the client sends until then. */
+  readonly #handshakeDeadlineMs: number;
   /** Something was queued for sending that should not wait. */
   #urgent = true;
   #receivedSinceFlush = 0;
@@ -69,10 +87,11 @@ export class Connection extends TimerEntry {
   readonly #idHex: string;
 
   /** `id` is the one that the handshake uses. */
-  constructor(engine: EngineConnection, host: ConnectionHost, id: Uint8Array) {
+  constructor(engine: EngineConnection, host: ConnectionHost, id: Uint8Array, handshakeDeadlineMs: number) {
     super();
     this.engine = engine;
     this.#host = host;
+    this.#handshakeDeadlineMs = handshakeDeadlineMs;
     this.ids.push(id);
     this.#idHex = Array.from(id, (byte) => byte.toString(16).padStart(2, "0")).join("");
   }
@@ -113,15 +132,16 @@ export class Connection extends TimerEntry {
     this.#host.markDirty(this);
   }
 
-  /** The deadline set with `setDeadline` has come. */
+  /** The deadline set with `setDeadline` has come: one of the engine's, of the session's, of the handshake's or of a held flush. */
   onDeadline(): void {
     if (this.#closed) return;
     if (this.#heldUntilMs !== 0) {
       this.#urgent = true;
     } else {
-      // The wheel may be early by its resolution; quiche does nothing when it is not time.
+      // Whoever's deadline it was: quiche does nothing when it is not time.
       this.engine.onTimeout();
     }
+    if (!this.#closing) this.#onOwnTime(this.#host.nowMs);
     this.#host.markDirty(this);
   }
 
@@ -147,8 +167,19 @@ export class Connection extends TimerEntry {
   /** Begins an orderly end: `code` is an HTTP/3 code when `app`. */
   close(app: boolean, code: number, reason: string): void {
     if (this.#closed) return;
+    this.#closing = true;
     this.engine.close(app, code, reason);
     this.wake();
+  }
+
+  /**
+   * Says a transport code and is gone: nothing is kept for a client that has shown too little of itself to be waited for. What it sends
+   * afterwards reaches nobody.
+   */
+  dismiss(code: number): void {
+    if (this.#closed) return;
+    this.#freedWhenSent = true;
+    this.close(false, code, "");
   }
 
   /** Ends without a word (the last resort at shutdown). Idempotent. */
@@ -160,7 +191,7 @@ export class Connection extends TimerEntry {
     if (!this.engine.isEstablished()) return;
     const session = this.engine.openSession();
     if (session === null) {
-      this.engine.close(true, H3_INTERNAL_ERROR, "");
+      this.close(true, H3_INTERNAL_ERROR, "");
       return;
     }
     this.#host.counters.connectionsEstablished += 1;
@@ -226,12 +257,29 @@ export class Connection extends TimerEntry {
   }
 
   #settle(): void {
-    if (this.engine.isClosed()) {
+    if (this.#freedWhenSent || this.engine.isClosed()) {
       this.#dispose();
       return;
     }
     const timeoutMs = this.engine.timeoutMs();
-    if (timeoutMs >= 0) this.#host.setDeadline(this, this.#host.nowMs + timeoutMs);
+    const engineMs = timeoutMs < 0 ? Infinity : this.#host.nowMs + timeoutMs;
+    this.#host.setDeadline(this, this.#closing ? engineMs : Math.min(engineMs, this.#ownDeadlineMs()));
+  }
+
+  /** What we wait for beside the engine: the end of the handshake, then whatever the session waits for. */
+  #ownDeadlineMs(): number {
+    return this.#driver === null ? this.#handshakeDeadlineMs : this.#driver.deadlineMs;
+  }
+
+  #onOwnTime(nowMs: number): void {
+    if (nowMs < this.#ownDeadlineMs()) return;
+    if (this.#driver === null) {
+      this.#host.counters.handshakesTimedOut += 1;
+      this.dismiss(NO_ERROR);
+      return;
+    }
+    this.#driver.onTime(nowMs);
+    assert(this.#closing || this.#driver.deadlineMs > nowMs, "a session whose time has come waits for a later one");
   }
 
   #dispose(): void {

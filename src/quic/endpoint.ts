@@ -2,6 +2,8 @@
 import { TimerWheel } from "../core/timer-wheel.ts";
 import type { Counters } from "../core/counters.ts";
 import { LIMITS } from "../core/limits.ts";
+import { addressKeyOf } from "../guard/address-table.ts";
+import { Admission, type AdmissionBounds, VERDICT } from "../guard/admission.ts";
 import { type FillRandom, ID_BYTES, IdCodec, type IdKey } from "./cid.ts";
 import { IdTable } from "./cid-table.ts";
 import { Connection, type ConnectionHost, type SessionDriver } from "./connection.ts";
@@ -14,7 +16,9 @@ export interface EndpointOptions {
   readonly counters: Counters;
   readonly idKey: IdKey;
   readonly fillRandom: FillRandom;
-  readonly connectionsMax: number;
+  readonly admission: AdmissionBounds;
+  /** How long a handshake may take, from the client's first packet on. */
+  readonly handshakeMs: number;
   /** The stateless reset token of an id (RFC 9000 10.3.2): 16 bytes, the same for the same id. */
   readonly resetTokenOf: (id: Uint8Array) => Uint8Array;
   /** Makes the session of a connection whose handshake is done. */
@@ -28,6 +32,8 @@ export interface EndpointOptions {
 const INITIAL_BYTES_MIN = 1200;
 /** A client's first destination id has at least 8 bytes (RFC 9000 7.2). */
 const CLIENT_ID_BYTES_MIN = 8;
+/** RFC 9000 20.1. */
+const CONNECTION_REFUSED = 0x02;
 /** Ids in use at once: the one of the handshake and the spares. */
 const IDS_PER_CONNECTION = 4;
 
@@ -40,6 +46,7 @@ export class Endpoint implements ConnectionHost {
   readonly #reader = new PacketReader();
   readonly #wheel: TimerWheel<Connection>;
   readonly #connections = new Set<Connection>();
+  readonly #admission: Admission;
   #touched: Connection[] = [];
   #dirty: Connection[] = [];
   #accepting = true;
@@ -53,8 +60,9 @@ export class Endpoint implements ConnectionHost {
     this.#wheel = new TimerWheel<Connection>(nowMs);
     this.#ids = new IdTable(
       new IdCodec(options.idKey, options.fillRandom),
-      options.connectionsMax * IDS_PER_CONNECTION,
+      options.admission.connectionsMax * IDS_PER_CONNECTION,
     );
+    this.#admission = new Admission(options.admission, options.counters, nowMs);
   }
 
   /** Connections alive, closing ones included. */
@@ -129,6 +137,7 @@ export class Endpoint implements ConnectionHost {
   }
 
   onEstablished(connection: Connection, session: EngineSession): SessionDriver {
+    this.#admission.establish();
     const driver = this.#options.onEstablished(connection, session);
     // Its handshake was under way when all others were told.
     if (!this.#accepting) driver.drain();
@@ -141,6 +150,7 @@ export class Endpoint implements ConnectionHost {
     connection.ids.length = 0;
     if (connection.clientIdKey !== null) this.#ids.releaseClientId(connection.clientIdKey);
     this.#connections.delete(connection);
+    this.#admission.leave(connection.addressKey, connection.driver !== null);
     this.counters.connectionsClosed += 1;
     if (reason?.by === "idle") this.counters.connectionsTimedOut += 1;
     if (connection.driver === null) this.counters.handshakesFailed += 1;
@@ -150,6 +160,7 @@ export class Endpoint implements ConnectionHost {
   /** Takes no further connections; GOAWAY to those that exist. */
   drain(): void {
     this.#accepting = false;
+    this.#admission.drain();
     for (const connection of this.#connections) {
       if (connection.driver === null) continue;
       connection.driver.drain();
@@ -160,6 +171,7 @@ export class Endpoint implements ConnectionHost {
   /** Closes every connection that is left with an HTTP/3 code and sends the closing packets as far as the kernel takes them. */
   closeAll(code: number): void {
     this.#accepting = false;
+    this.#admission.drain();
     for (const connection of this.#connections) connection.close(true, code, "");
     this.flush();
     for (const connection of [...this.#connections]) connection.destroy();
@@ -230,8 +242,10 @@ export class Endpoint implements ConnectionHost {
       this.counters.datagramsMalformed += 1;
       return;
     }
-    if (!this.#accepting || this.#connections.size >= this.#options.connectionsMax) {
-      this.counters.connectionsRefused += 1;
+    const address = this.#admission.countsAddresses ? addressKeyOf(this.#engine.socket.peerWords(slot)) : null;
+    const verdict = this.#admission.judge(this.nowMs, address);
+    if (verdict !== VERDICT.accept) {
+      if (verdict === VERDICT.refuse) this.#refuse(slot);
       return;
     }
     const connection = this.#ids.issueFor((id) => this.#makeConnection(slot, id));
@@ -240,16 +254,24 @@ export class Endpoint implements ConnectionHost {
       return;
     }
     connection.clientIdKey = this.#ids.mapClientId(this.#engine.socket.received, dcidAt, dcidLength, connection);
+    connection.addressKey = address;
+    this.#admission.enter(address);
     this.#connections.add(connection);
     this.counters.connectionsAccepted += 1;
     connection.feed(slot);
     this.#touch(connection);
   }
 
+  /** The client is told to go elsewhere; if it does not hear it, it asks again. */
+  #refuse(slot: number): void {
+    if (this.#engine.refuse(slot, this.#reader, CONNECTION_REFUSED)) this.counters.refusalsSent += 1;
+    else this.counters.refusalsWithheld += 1;
+  }
+
   #makeConnection(slot: number, id: Uint8Array): Connection | null {
     const engine = this.#engine.accept(slot, id, this.#options.resetTokenOf(id));
     if (engine === null) return null;
-    return new Connection(engine, this, id);
+    return new Connection(engine, this, id, this.nowMs + this.#options.handshakeMs);
   }
 }
 

@@ -18,8 +18,8 @@ export interface DatagramSocket {
   offsetOf(slot: number): number;
   /** Its length in bytes. */
   lengthOf(slot: number): number;
-  /** Its sender as `ip:port`; makes a string, so not for every datagram. */
-  peerText(slot: number): string;
+  /** Its sender's address as four words of 32 bits, the highest first, IPv4 as IPv4-mapped IPv6. Overwritten by the next call. */
+  peerWords(slot: number): Uint32Array;
   /** Hands everything collected to the kernel. False: the kernel takes no more now; wait until the socket is writable. */
   flush(): boolean;
   close(): void;
@@ -29,6 +29,14 @@ export interface DatagramSocket {
 export const SEND_DONE = 0;
 /** The batch is full: flush the socket and try again. */
 export const SEND_FULL = -1;
+
+/** Where the ids of a long header lie in `DatagramSocket.received`. */
+export interface HeaderIds {
+  readonly dcidAt: number;
+  readonly dcidLength: number;
+  readonly scidAt: number;
+  readonly scidLength: number;
+}
 
 /** Makes connections on one socket. */
 export interface QuicEngine {
@@ -40,10 +48,9 @@ export interface QuicEngine {
    */
   accept(slot: number, scid: Uint8Array, resetToken: Uint8Array): EngineConnection | null;
   /** Queues a Version Negotiation packet for the sender of datagram `slot`; the ids lie in `received`. */
-  sendVersionNegotiation(
-    slot: number,
-    ids: { dcidAt: number; dcidLength: number; scidAt: number; scidLength: number },
-  ): void;
+  sendVersionNegotiation(slot: number, ids: HeaderIds): void;
+  /** Queues CONNECTION_CLOSE with a transport code in an Initial packet for the sender of the Initial in datagram `slot`. False: no room. */
+  refuse(slot: number, ids: HeaderIds, code: number): boolean;
   /** Frees what all connections shared. Connections must be freed before. */
   close(): void;
 }

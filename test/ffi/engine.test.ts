@@ -62,7 +62,7 @@ class Echo implements RequestHandler {
 
 function withServer<T>(
   run: (server: TestServer, echo: Echo) => T,
-  options: { connectionsMax?: number; headerBytesMax?: number; ip?: string } = {},
+  options: { headerBytesMax?: number; ip?: string } = {},
 ): T {
   const echo = new Echo();
   const server = new TestServer({ library, identities: [identity], handler: echo, ...options });
@@ -249,26 +249,6 @@ describe("exchanges over the wall", () => {
         client.close();
       },
       { headerBytesMax: 4096 },
-    );
-  });
-
-  test("connections over the maximum are refused and counted, and room is used again", () => {
-    withServer(
-      (server) => {
-        const first = server.client();
-        connect(server, first);
-        const second = server.client();
-        for (let i = 0; i < 5; i++) {
-          second.step();
-          server.step();
-        }
-        expect(second.connection.isEstablished()).toBe(false);
-        expect(server.counters.connectionsRefused).toBeGreaterThan(0);
-        expect(server.endpoint.connectionCount).toBe(1);
-        second.close();
-        first.close();
-      },
-      { connectionsMax: 1 },
     );
   });
 });

@@ -13,6 +13,7 @@ import {
   type EngineSession,
   EVENT,
   type EventKind,
+  type HeaderIds,
   type QuicEngine,
   SECTION,
   type SectionKind,
@@ -44,6 +45,8 @@ export class FakeSocket implements DatagramSocket {
   batchMax = 1024;
   flushes = 0;
   closed = false;
+  /** The sender of everything: 192.0.2.1 unless a test says otherwise. */
+  readonly peer = Uint32Array.from([0, 0, 0xffff, 0xc0000201]);
   readonly #waiting: Uint8Array[] = [];
   #lengths: number[] = [];
   readonly #batch: FakePacket[] = [];
@@ -83,8 +86,8 @@ export class FakeSocket implements DatagramSocket {
     return must(this.#lengths[slot], "a slot is one of the last batch");
   }
 
-  peerText(_slot: number): string {
-    return "192.0.2.1:50000";
+  peerWords(_slot: number): Uint32Array {
+    return this.peer;
   }
 
   /** For connections: false when the batch is full. */
@@ -114,6 +117,8 @@ export class FakeEngine implements QuicEngine {
   readonly connections: FakeConnection[] = [];
   /** Datagrams that were answered with Version Negotiation, by their two ids. */
   readonly negotiated: { readonly dcid: Uint8Array; readonly scid: Uint8Array }[] = [];
+  /** Initials that were answered with CONNECTION_CLOSE, by their ids and the code. */
+  readonly refused: { readonly dcid: Uint8Array; readonly scid: Uint8Array; readonly code: number }[] = [];
   /** While true nothing is accepted. */
   refuses = false;
   /** Called with each new connection before it is fed: where a test sets it up. */
@@ -127,16 +132,23 @@ export class FakeEngine implements QuicEngine {
     return connection;
   }
 
-  sendVersionNegotiation(
-    _slot: number,
-    ids: { dcidAt: number; dcidLength: number; scidAt: number; scidLength: number },
-  ): void {
+  sendVersionNegotiation(_slot: number, ids: HeaderIds): void {
+    this.negotiated.push(this.#idsOf(ids));
+    this.socket.append({ from: null });
+  }
+
+  refuse(_slot: number, ids: HeaderIds, code: number): boolean {
+    if (!this.socket.append({ from: null })) return false;
+    this.refused.push({ ...this.#idsOf(ids), code });
+    return true;
+  }
+
+  #idsOf(ids: HeaderIds): { dcid: Uint8Array; scid: Uint8Array } {
     const { received } = this.socket;
-    this.negotiated.push({
+    return {
       dcid: received.slice(ids.dcidAt, ids.dcidAt + ids.dcidLength),
       scid: received.slice(ids.scidAt, ids.scidAt + ids.scidLength),
-    });
-    this.socket.append({ from: null });
+    };
   }
 
   /** Connections that were not freed. */

@@ -2,6 +2,7 @@
 import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
 import { Random } from "../../src/core/random.ts";
+import type { AdmissionBounds } from "../../src/guard/admission.ts";
 import type { Connection, SessionDriver } from "../../src/quic/connection.ts";
 import { Endpoint } from "../../src/quic/endpoint.ts";
 import type { CloseReason, EngineSession } from "../../src/quic/engine.ts";
@@ -10,11 +11,19 @@ import { FakeConnection, FakeEngine, type FakeSocket } from "./fake-engine.ts";
 /** What may differ. */
 export interface FakeServerOptions {
   readonly connectionsMax?: number;
+  readonly admission?: Partial<AdmissionBounds>;
+  readonly handshakeMs?: number;
   /** Makes the sessions; by default one that does nothing. */
   readonly makeDriver?: (connection: Connection, session: EngineSession, endpoint: Endpoint) => SessionDriver;
   /** Called when the endpoint wants a turn; by default it is only counted. */
   readonly requestTurn?: () => void;
 }
+
+/** Bounds that no test reaches unless it sets its own. */
+const ADMISSION: AdmissionBounds = {
+  ...{ connectionsMax: 10, connectionsPerAddressMax: Infinity, handshakesMax: 1000 },
+  ...{ newConnectionsPerSecond: 1_000_000, newConnectionsBurst: 1_000_000 },
+};
 
 /** A session that does what the test says. */
 export class FakeDriver implements SessionDriver {
@@ -23,11 +32,21 @@ export class FakeDriver implements SessionDriver {
   processed = 0;
   drains = 0;
   abandoned = 0;
+  deadlineMs = Infinity;
+  /** Each `onTime`, by its time. */
+  readonly times: number[] = [];
   onProcess: () => void = () => undefined;
+  /** What it does when its time has come; by default it waits for nothing more. */
+  whenTime: (nowMs: number) => void = () => void (this.deadlineMs = Infinity);
 
   process(): void {
     this.processed += 1;
     this.onProcess();
+  }
+
+  onTime(nowMs: number): void {
+    this.times.push(nowMs);
+    this.whenTime(nowMs);
   }
 
   drain(): void {
@@ -59,7 +78,8 @@ export class FakeServer {
         fillRandom: (bytes) => {
           for (let i = 0; i < bytes.length; i++) bytes[i] = random.nextBelow(256);
         },
-        connectionsMax: options.connectionsMax ?? 10,
+        admission: { ...ADMISSION, connectionsMax: options.connectionsMax ?? 10, ...options.admission },
+        handshakeMs: options.handshakeMs ?? 10_000,
         resetTokenOf: (id) => id.slice(0, 16),
         onEstablished: (connection, session) => this.#makeDriver(options, connection, session),
         onClosed: (connection, reason) => {

@@ -1,6 +1,7 @@
 /** A real quiche server endpoint and real quiche clients in one process, stepped by hand: nothing happens that a test did not ask for. */
 import { createHash, randomFillSync } from "node:crypto";
 import { Counters } from "../../src/core/counters.ts";
+import type { AdmissionBounds } from "../../src/guard/admission.ts";
 import { Http3Session, type RequestHandler } from "../../src/h3/session.ts";
 import { Endpoint } from "../../src/quic/endpoint.ts";
 import { EVENT } from "../../src/quic/engine.ts";
@@ -10,6 +11,7 @@ import type { Identity } from "../../ffi/quiche/config.ts";
 import { QuicheClient } from "../../ffi/quiche/client.ts";
 import { QuicheEngine } from "../../ffi/quiche/engine.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
+import { STANDARD } from "./settings.ts";
 
 /** Steps after which a test gives up: a bound on work and not on time. */
 const STEPS_MAX = 20_000;
@@ -27,7 +29,8 @@ export interface PairOptions {
   readonly identities: readonly Identity[];
   readonly handler: RequestHandler;
   readonly ip?: string;
-  readonly connectionsMax?: number;
+  readonly admission?: Partial<AdmissionBounds>;
+  readonly handshakeMs?: number;
   readonly headerBytesMax?: number;
 }
 
@@ -54,7 +57,8 @@ export class TestServer {
         counters: this.counters,
         idKey: { slot: 0, checkByte: 0x5a, mask: 0x1234567 },
         fillRandom: (bytes) => void randomFillSync(bytes),
-        connectionsMax: options.connectionsMax ?? 2000,
+        admission: { ...STANDARD.connections, connectionsMax: 2000, handshakesMax: 2000, ...options.admission },
+        handshakeMs: options.handshakeMs ?? 10_000,
         resetTokenOf: (id) => new Uint8Array(createHash("sha256").update(id).digest().subarray(0, 16)),
         onEstablished: (connection: Connection, session) => {
           const host = {

@@ -218,6 +218,144 @@ describe("the engine's timeout", () => {
   });
 });
 
+describe("the session's deadline", () => {
+  test("is kept beside the engine's: the earlier one wakes, and each side is told of its own", () => {
+    const world = connected();
+    world.engine.timeoutInMs = 30;
+    world.driver.deadlineMs = world.server.nowMs + 20;
+    arrive(world);
+    world.server.turn();
+    expect(world.server.endpoint.deadlineMs).toBeLessThanOrEqual(world.server.nowMs + 20);
+    world.server.turn(19);
+    expect(world.driver.times).toEqual([]);
+    world.server.turn(1);
+    expect(world.driver.times).toEqual([world.server.nowMs]);
+    world.engine.timeoutInMs = -1;
+    world.server.turn(30);
+    expect(world.driver.times.length).toBe(1);
+    expect(world.server.endpoint.deadlineMs).toBe(Infinity);
+  });
+
+  test("comes though the engine waits for nothing, and again when the session sets it anew", () => {
+    const world = connected();
+    world.driver.whenTime = (nowMs) => void (world.driver.deadlineMs = nowMs + 50);
+    world.driver.deadlineMs = world.server.nowMs + 50;
+    world.connection.wake();
+    world.server.turn();
+    for (let round = 1; round <= 3; round++) {
+      world.server.turn(50);
+      expect(world.driver.times.length).toBe(round);
+    }
+  });
+
+  test("that the session moved ahead by itself is in force after the next flush", () => {
+    const world = connected();
+    world.driver.deadlineMs = world.server.nowMs + 5000;
+    arrive(world);
+    world.server.turn();
+    world.driver.deadlineMs = world.server.nowMs + 10;
+    world.connection.wake();
+    world.server.turn();
+    world.server.turn(10);
+    expect(world.driver.times.length).toBe(1);
+  });
+
+  test("that was put off does not come early", () => {
+    const world = connected();
+    world.driver.deadlineMs = world.server.nowMs + 10;
+    arrive(world);
+    world.server.turn();
+    world.driver.deadlineMs = world.server.nowMs + 500;
+    world.server.turn(10);
+    expect(world.driver.times).toEqual([]);
+    world.server.turn(490);
+    expect(world.driver.times.length).toBe(1);
+  });
+
+  test("may close the connection, and then comes no more", () => {
+    const world = connected();
+    world.driver.whenTime = () => world.connection.close(true, 0x100, "");
+    world.driver.deadlineMs = world.server.nowMs + 10;
+    arrive(world);
+    world.server.turn();
+    world.server.turn(10);
+    expect(world.engine.closes).toEqual([{ app: true, code: 0x100, reason: "" }]);
+    world.server.turn(1000);
+    expect(world.driver.times.length).toBe(1);
+    expect(world.server.endpoint.deadlineMs).toBe(Infinity);
+  });
+
+  test("that stays in the past is a mistake of ours, and not a turn without end", () => {
+    const world = connected();
+    world.driver.whenTime = () => undefined;
+    world.driver.deadlineMs = world.server.nowMs + 10;
+    arrive(world);
+    world.server.turn();
+    expect(() => world.server.turn(10)).toThrow("waits for a later one");
+  });
+
+  test("is not forgotten while a flush is held", () => {
+    const world = connected();
+    world.driver.awaitsAnswer = true;
+    world.driver.deadlineMs = world.server.nowMs + 1;
+    arrive(world);
+    world.server.turn();
+    expect(sent(world)).toBe(0);
+    world.server.turn(LIMITS.heldFlushMsMax);
+    expect(world.driver.times.length).toBe(1);
+    expect(sent(world)).toBe(1);
+  });
+});
+
+describe("a handshake", () => {
+  test("that is not done in time is given up, whatever the client sends and the engine thinks", () => {
+    const server = new FakeServer({ handshakeMs: 100 });
+    server.engine.onAccept = (engine) => void (engine.timeoutInMs = 30_000);
+    const { engine } = server.accept();
+    for (let passed = 0; passed < 90; passed += 10) {
+      server.socket.arrive(short(engine.scid));
+      server.turn(10);
+    }
+    server.turn(9);
+    expect(engine.freed).toBe(false);
+    expect(server.endpoint.deadlineMs).toBeLessThanOrEqual(server.nowMs + 1);
+    server.socket.sent.length = 0;
+    server.turn(1);
+    expect(engine.closes).toEqual([{ app: false, code: 0x00, reason: "" }]);
+    expect(server.socket.sent.length).toBe(1);
+    expect(engine.freed).toBe(true);
+    const { handshakesTimedOut, handshakesFailed, connectionsTimedOut } = server.counters;
+    expect({ handshakesTimedOut, handshakesFailed, connectionsTimedOut }).toEqual({
+      ...{ handshakesTimedOut: 1, handshakesFailed: 1, connectionsTimedOut: 0 },
+    });
+    expect(server.endpoint.connectionCount).toBe(0);
+  });
+
+  test("that is done in time leaves no deadline behind", () => {
+    const server = new FakeServer({ handshakeMs: 100 });
+    const { engine } = server.connect();
+    server.turn(1000);
+    expect(engine.freed).toBe(false);
+    expect(engine.closes).toEqual([]);
+    expect(server.endpoint.deadlineMs).toBe(Infinity);
+    expect(server.counters.handshakesTimedOut).toBe(0);
+  });
+
+  test("that is given up while the kernel is full is freed once its last packet is taken", () => {
+    const server = new FakeServer({ handshakeMs: 100 });
+    const { engine } = server.accept();
+    server.socket.batchMax = 0;
+    server.socket.full = true;
+    server.turn(100);
+    expect(engine.freed).toBe(false);
+    server.socket.batchMax = 8;
+    server.socket.full = false;
+    server.turn();
+    expect(engine.freed).toBe(true);
+    expect(engine.closes.length).toBe(1);
+  });
+});
+
 describe("sending", () => {
   test("stops at a turn's share; the rest follows in the next turns", () => {
     const world = connected();
