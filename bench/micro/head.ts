@@ -107,6 +107,6 @@ for (const [label, fields] of [
 }
 const response = sectionOf(flatOf(RESPONSE));
 measure("response, 6 fields: check and write", () => {
-  writeResponseFields(200, response, writer, CONTEXT.requestId);
+  writeResponseFields(200, response, writer, CONTEXT.requestId, "1.1");
   return writer.finish().length;
 });

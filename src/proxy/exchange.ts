@@ -20,7 +20,7 @@ import { Attempt } from "./attempt.ts";
 import type { Client, Generation, Services } from "./context.ts";
 import { encodeAscii, failureText, writeFailureHead } from "./failure.ts";
 import type { Pool } from "./pool.ts";
-import type { ResponseSink, Upstream, UpstreamCall } from "./ports.ts";
+import type { ReceivedProtocol, ResponseSink, Upstream, UpstreamCall } from "./ports.ts";
 import { mayTryAgain } from "./retry.ts";
 import { requestIdOf, writeInformationalFields, writeResponseFields, writeResponseTrailers } from "./rewrite.ts";
 import type { UpstreamFailure } from "./upstream-failure.ts";
@@ -149,10 +149,10 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
   }
 
   /** Respond: the head. */
-  onHead(status: number, fields: FieldSection): void {
+  onHead(status: number, fields: FieldSection, protocol: ReceivedProtocol): void {
     if (this.#over) return;
     const { writer } = this.#services;
-    const refused = writeResponseFields(status, fields, writer, this.#requestId);
+    const refused = writeResponseFields(status, fields, writer, this.#requestId, protocol);
     const fault = refused ?? (writer.sectionBytes > LIMITS.responseHeadBytesMax ? "too large" : null);
     if (fault !== null) {
       this.#call?.cancel();

@@ -41,12 +41,18 @@ export interface UpstreamRequest {
   readonly contentLengthBytes: number;
 }
 
+/** The protocol that a response came by, as Via names it (RFC 9110 7.6.3). */
+export type ReceivedProtocol = "1.0" | "1.1" | "2" | "3";
+
 /** Where a transport delivers the answer. Exactly one of `onEnd` and `onFailure` is called last, unless the call was cancelled. */
 export interface ResponseSink {
   /** 1xx other than 101, before the head, any number. `fields` has no pseudo-fields and is valid only during the call. */
   onInformational(status: number, fields: FieldSection): void;
-  /** The final head, once. `fields` has no pseudo-fields and is valid only during the call. */
-  onHead(status: number, fields: FieldSection): void;
+  /**
+   * The final head, once. `fields` has no pseudo-fields and is valid only during the call. `protocol` is the one that the backend
+   * spoke; where a runtime's `fetch` does not tell, the one it was asked for.
+   */
+  onHead(status: number, fields: FieldSection, protocol: ReceivedProtocol): void;
   /**
    * A piece of the body; the receiver owns it until taken. False: full, send no more until `UpstreamCall.resume`.
    * A transport may deliver one more piece after a false. `last`: surely nothing but `onEnd` follows, so that the end can go along.

@@ -10,6 +10,7 @@ import type { MalformedReason, RequestHead } from "../h3/head.ts";
 import { connectionOptions, HOP_BY_HOP, isListed } from "../h3/hop-by-hop.ts";
 import { readResponseFields, type ResponseFault } from "../h3/response-head.ts";
 import { trailerFaultAt } from "../h3/trailers.ts";
+import type { ReceivedProtocol } from "./ports.ts";
 
 /** What a backend is told beside the client's own fields. */
 export interface ForwardContext {
@@ -20,9 +21,6 @@ export interface ForwardContext {
   /** The way to the backend and back takes trailers, so the client's word that it wants them goes along (`te: trailers`). */
   readonly takesTrailers: boolean;
 }
-
-/** The protocol a response came by, as Via wants it (RFC 9110 7.6.3). */
-export type ReceivedProtocol = "1.0" | "1.1" | "2" | "3";
 
 /**
  * Writes the fields for a backend: those of the request but for pseudo-fields, Host and hop-by-hop fields, with cookie crumbs
@@ -67,7 +65,7 @@ export function writeResponseFields(
   section: FieldSection,
   into: FieldWriter,
   requestId: string,
-  received: ReceivedProtocol = "2",
+  received: ReceivedProtocol,
 ): ResponseFault | null {
   const result = readResponseFields(status, section, into, NOT_FOR_CLIENTS);
   if (typeof result === "string") return result;

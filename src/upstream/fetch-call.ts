@@ -4,14 +4,14 @@ import type { Counters } from "../core/counters.ts";
 import { ProxyError } from "../core/error.ts";
 import type { FieldWriter } from "../core/field-writer.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { ResponseSink, UpstreamCall, UpstreamRequest } from "../proxy/ports.ts";
+import type { ReceivedProtocol, ResponseSink, UpstreamCall, UpstreamRequest } from "../proxy/ports.ts";
 import { type AttemptProgress, CUT_OFF, NOT_SENT, UNANSWERED, UpstreamFailure } from "../proxy/upstream-failure.ts";
-import { HTTP2_UNSUPPORTED, type RuntimeFetch } from "../runtime/fetch-options.ts";
+import { type FetchWire, HTTP2_UNSUPPORTED, type RuntimeFetch } from "../runtime/fetch-options.ts";
 import type { Timers } from "../runtime/timers.ts";
 import { fetchBreak, fetchErrorCode, fetchFailure } from "./fetch-errors.ts";
 import { requestPairs, writeFetched } from "./fetch-fields.ts";
 import { FETCH_METHODS, fetchTarget, isBodyless } from "./fetch-target.ts";
-import { firstWire, type Lane, mayFallBack } from "./lane.ts";
+import { firstWire, type Lane, mayFallBack, WIRE_PROTOCOLS } from "./lane.ts";
 import { RequestBody, type BodyWatcher } from "./request-body.ts";
 
 /** What calls have in common, and where they report. */
@@ -139,7 +139,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     };
     try {
       this.#lane.fetch.send(this.#lane.origin + target, wire, init).then(
-        (response) => this.#onResponse(response),
+        (response) => this.#onResponse(response, WIRE_PROTOCOLS[wire]),
         (thrown: unknown) => this.#onThrown(thrown, target, wire),
       );
     } catch (thrown) {
@@ -148,7 +148,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   }
 
   /** Backends of `https` that have no HTTP/2 say so in the TLS handshake; the answer is remembered. */
-  #onThrown(thrown: unknown, target: string, wire: string): void {
+  #onThrown(thrown: unknown, target: string, wire: FetchWire): void {
     if (this.#phase === "over") return;
     const unsupported = fetchErrorCode(thrown) === HTTP2_UNSUPPORTED && mayFallBack(this.#lane.backend);
     if (wire === "http2" && unsupported && this.#body?.begun !== true) {
@@ -164,7 +164,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     this.#failWith(failure);
   }
 
-  #onResponse(response: Response): void {
+  #onResponse(response: Response, protocol: ReceivedProtocol): void {
     if (this.#phase === "over") return;
     const { writer } = this.#owner;
     const { status } = response;
@@ -172,7 +172,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     this.#lane.reachedMs = this.#moved();
     if (writer.full) return this.#fail(this.#error("UPSTREAM_PROTOCOL", "response head too large"));
     this.#phase = "reading";
-    this.#sink.onHead(status, writer.view());
+    this.#sink.onHead(status, writer.view(), protocol);
     if (this.#isOver()) return;
     const bodyless = this.#request.method === "HEAD" || status === 204 || status === 304;
     this.#expectedBytes = bodyless ? 0 : lengthBytes;

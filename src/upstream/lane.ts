@@ -1,5 +1,6 @@
 /** One backend as fetch reaches it: its origin, its connections, and what was learned of it. */
 import type { BackendSettings } from "../config/snapshot.ts";
+import type { ReceivedProtocol } from "../proxy/ports.ts";
 import type { FetchLane, FetchWire, RuntimeFetch, TrustMaterial } from "../runtime/fetch-options.ts";
 
 /** How a backend is reached. */
@@ -37,6 +38,12 @@ export function originOf(backend: BackendSettings): string {
 function usesTls(backend: BackendSettings): boolean {
   return backend.scheme === "https" || backend.scheme === "h3";
 }
+
+/**
+ * What an answer came by, for the version asked for. Bun speaks that one or none, and an answer of HTTP/1.0 is not told from one of HTTP/1.1; on Deno, which
+ * agrees with the backend itself, the two may differ.
+ */
+export const WIRE_PROTOCOLS: Readonly<Record<FetchWire, ReceivedProtocol>> = { http1: "1.1", http2: "2", http3: "3" };
 
 /** True when HTTP/1.1 may be tried where HTTP/2 is not spoken. */
 export function mayFallBack({ protocol }: BackendSettings): boolean {

@@ -53,7 +53,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
       ["x-b", "1"],
       ["x-request-id", id],
     ]);
-    expect(valuesOf(exchange, "via")).toStartWith("1.1 inner");
+    expect(valuesOf(exchange, "via")).toBe("1.1 inner, 1.1 spooky");
   });
 
   test.each([...pairs])("of a request are the same at a backend of $protocol", async ({ protocol, proxy }) => {
@@ -77,6 +77,24 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
       "x-forwarded-proto": "https",
       ...teOf(protocol),
     });
+  });
+});
+
+describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING : "via", () => {
+  test("of a response: Via names the version that the backend spoke", async () => {
+    const backend = await startRawBackend({
+      script: () => [{ read: "\r\n\r\n" }, { send: "HTTP/1.0 200 OK\r\n\r\nok" }, { end: "fin" }],
+    });
+    const proxy = await startProxy({
+      pools: [{ prefix: "/", backends: [`http://${backend.bareAddress}`], extra: { transport: "native" } }],
+    });
+    const connection = await runAioquicOnce({ port: proxy.port, steps: [{ do: "request", path: "/f" }] });
+    const vias = [valuesOf(connection.exchanges[0], "via")];
+    for (const pair of pairs) {
+      const { exchanges } = await runAioquicOnce({ port: pair.proxy.port, steps: [{ do: "request", path: "/small" }] });
+      vias.push(valuesOf(exchanges[0], "via"));
+    }
+    expect(vias).toEqual(["1.0 spooky", "1.1 spooky", "2 spooky", "3 spooky"]);
   });
 });
 

@@ -1,7 +1,7 @@
 /** A transport towards backends by script. What breaks the port's rules, on either side, throws at once. */
 import { assert } from "../../src/core/assert.ts";
 import type { ErrorCode } from "../../src/core/error.ts";
-import type { ResponseSink, Upstream, UpstreamCall, UpstreamRequest } from "../../src/proxy/ports.ts";
+import type { ReceivedProtocol, ResponseSink, Upstream, UpstreamCall, UpstreamRequest } from "../../src/proxy/ports.ts";
 import {
   type AttemptProgress,
   CUT_OFF,
@@ -38,10 +38,10 @@ export class FakeCall implements UpstreamCall {
     this.#sink.onInformational(status, sectionOf(fields));
   }
 
-  head(status: number, fields: readonly Field[] = []): void {
+  head(status: number, fields: readonly Field[] = [], protocol: ReceivedProtocol = "1.1"): void {
     assert(this.state === "sent", "a response has one head");
     this.state = "answering";
-    this.#sink.onHead(status, sectionOf(fields));
+    this.#sink.onHead(status, sectionOf(fields), protocol);
   }
 
   /** What the receiver said: whether it takes more. */

@@ -3,7 +3,14 @@ import { STANDARD, STANDARD_BACKEND, STANDARD_POOL } from "./settings.ts";
 import type { BackendSettings, PoolSettings, TimeoutSettings, UpstreamTlsSettings } from "../../src/config/snapshot.ts";
 import { isContradiction, wireOf } from "../../src/config/wire.ts";
 import type { FieldSection } from "../../src/core/fields.ts";
-import type { BodySource, ResponseSink, Upstream, UpstreamCall, UpstreamRequest } from "../../src/proxy/ports.ts";
+import type {
+  BodySource,
+  ReceivedProtocol,
+  ResponseSink,
+  Upstream,
+  UpstreamCall,
+  UpstreamRequest,
+} from "../../src/proxy/ports.ts";
 import type { UpstreamFailure } from "../../src/proxy/upstream-failure.ts";
 import { fieldsOf, sectionOf, type Field } from "./sections.ts";
 
@@ -113,6 +120,7 @@ export class PushBody implements BodySource {
 export class Outcome implements ResponseSink {
   status = 0;
   fields: Field[] = [];
+  protocol: ReceivedProtocol | null = null;
   readonly pieces: Uint8Array[] = [];
   failure: UpstreamFailure | null = null;
   informational: (readonly [status: number, fields: readonly Field[]])[] = [];
@@ -165,8 +173,9 @@ export class Outcome implements ResponseSink {
     this.informational.push([status, fieldsOf(fields)]);
   }
 
-  onHead(status: number, fields: FieldSection): void {
+  onHead(status: number, fields: FieldSection, protocol: ReceivedProtocol): void {
     this.#note();
+    this.protocol = protocol;
     this.status = status;
     this.fields = fieldsOf(fields);
     this.#head.resolve(this);

@@ -15,6 +15,7 @@ export const ANSWER_CASES: readonly ContractCase[] = [
       const outcome = await bench.good("/small");
       expect([outcome.status, outcome.field("x-backend"), outcome.trailers]).toEqual([200, [bench.server.kind], null]);
       expect(outcome.bytes).toEqual(patternBytes("small", 512));
+      expect(outcome.protocol).toBe(bench.server.protocol.startsWith("h2") ? "2" : "1.1");
     },
   },
   {

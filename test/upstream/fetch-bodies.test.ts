@@ -204,8 +204,8 @@ test("a receiver that cancels inside a call hears nothing more", async () => {
     };
     const sink: ResponseSink = {
       onInformational() {},
-      onHead(status, fields) {
-        outcome.onHead(status, fields);
+      onHead(status, fields, protocol) {
+        outcome.onHead(status, fields, protocol);
         if (where === "head") cancel();
       },
       onBody(piece) {

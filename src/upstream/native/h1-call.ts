@@ -112,7 +112,7 @@ export class H1Call implements UpstreamCall, TimedCall, ExchangeSink {
   onHead(status: number, section: FieldSection): void {
     this.answered = true;
     this.onMoved();
-    if (!this.#over) this.#sink.onHead(status, section);
+    if (!this.#over) this.#sink.onHead(status, section, this.#link?.machine.receivedProtocol ?? "1.1");
   }
 
   onData(bytes: Uint8Array, at: number, end: number): void {

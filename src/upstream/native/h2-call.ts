@@ -143,7 +143,7 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
   onHead(status: number, section: FieldSection): void {
     this.#heard();
     this.answered = true;
-    if (!this.#over) this.#sink.onHead(status, section);
+    if (!this.#over) this.#sink.onHead(status, section, "2");
   }
 
   onData(bytes: Uint8Array, at: number, end: number, last: boolean): void {

@@ -208,7 +208,7 @@ describe("the largest request head that passes", () => {
 });
 
 describe("a response on its way to a client", () => {
-  function answered(status: number, fields: readonly Field[], received?: "1.0" | "1.1" | "2" | "3"): Field[] {
+  function answered(status: number, fields: readonly Field[], received: "1.0" | "1.1" | "2" | "3" = "2"): Field[] {
     expect(writeResponseFields(status, sectionOf(fields), writer, "the-id", received)).toBeNull();
     return fieldsOfFlat(writer.finish());
   }
@@ -255,12 +255,12 @@ describe("a response on its way to a client", () => {
   });
 
   test("is refused with the reason when it is malformed", () => {
-    expect(writeResponseFields(101, sectionOf([]), writer, "the-id")).toBe("status");
-    expect(writeResponseFields(200, sectionOf([["a", "b\r\n"]]), writer, "the-id")).toBe("value-character");
+    expect(writeResponseFields(101, sectionOf([]), writer, "the-id", "2")).toBe("status");
+    expect(writeResponseFields(200, sectionOf([["a", "b\r\n"]]), writer, "the-id", "2")).toBe("value-character");
   });
 
   test("is refused when our own fields do not fit any more", () => {
     const value = "v".repeat(LIMITS.fieldWriterBytesMax - 20);
-    expect(writeResponseFields(200, sectionOf([["a", value]]), writer, "the-id")).toBe("section-too-large");
+    expect(writeResponseFields(200, sectionOf([["a", value]]), writer, "the-id", "2")).toBe("section-too-large");
   });
 });
