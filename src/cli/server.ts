@@ -11,6 +11,7 @@ import { must } from "../core/assert.ts";
 import { encodedField, FieldWriter } from "../core/field-writer.ts";
 import { Random } from "../core/random.ts";
 import { RequestIds } from "../core/request-id.ts";
+import type { BufferAccount } from "../guard/buffer-account.ts";
 import { H3_CODE } from "../h3/codes.ts";
 import { AccessLog } from "../observe/access.ts";
 import type { Log } from "../observe/log.ts";
@@ -71,9 +72,11 @@ export class Server {
       counters,
       listen: snapshot.listen,
       connections: snapshot.connections,
+      requests: snapshot.requests,
       timeouts: snapshot.timeouts,
       identities,
-      handlerOf: (connection) => new ConnectionHandler(services, clientOf(connection), () => generation),
+      handlerOf: (connection, buffers) =>
+        new ConnectionHandler(services, clientOf(connection, buffers), () => generation),
       onClosed: (connection, reason) => this.#onClosed(connection, reason),
     });
   }
@@ -221,7 +224,8 @@ function makeServices({ log, counters }: ServerParts, random: Random): Services 
   };
 }
 
-function clientOf(connection: Connection): Client {
+function clientOf(connection: Connection, buffers: BufferAccount): Client {
   const { peerIp: ip, peerPort: port } = connection.engine;
-  return { ip, port, forwardedFor: encodedField("x-forwarded-for", ip), connectionIdHex: connection.idHex };
+  const forwardedFor = encodedField("x-forwarded-for", ip);
+  return { ip, port, forwardedFor, connectionIdHex: connection.idHex, buffers };
 }

@@ -3,8 +3,9 @@
  * without a descriptor or a native object left.
  */
 import { createHmac, randomBytes, randomFillSync } from "node:crypto";
-import type { ConnectionSettings, ListenSettings, TimeoutSettings } from "../config/snapshot.ts";
+import type { ConnectionSettings, ListenSettings, RequestSettings, TimeoutSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
+import { BufferAccount } from "../guard/buffer-account.ts";
 import { Http3Session, type RequestHandler } from "../h3/session.ts";
 import type { Connection } from "../quic/connection.ts";
 import type { CloseReason } from "../quic/engine.ts";
@@ -23,10 +24,11 @@ export interface ListenerOptions {
   readonly counters: Counters;
   readonly listen: ListenSettings;
   readonly connections: ConnectionSettings;
+  readonly requests: RequestSettings;
   readonly timeouts: TimeoutSettings;
   readonly identities: readonly Identity[];
-  /** Makes the answerer of one connection's requests. */
-  readonly handlerOf: (connection: Connection) => RequestHandler;
+  /** Makes the answerer of one connection's requests; `buffers` says what waits for its client and for all. */
+  readonly handlerOf: (connection: Connection, buffers: BufferAccount) => RequestHandler;
   readonly onClosed: (connection: Connection, reason: CloseReason | null) => void;
 }
 
@@ -42,6 +44,8 @@ const CONNECTION_REFUSED = 0x02;
 export class Listener {
   readonly socket: UdpSocket;
   readonly endpoint: Endpoint;
+  /** Of all connections' output that waits for clients. */
+  readonly buffers: BufferAccount;
   readonly #engine: QuicheEngine;
   readonly #loop: Loop;
   readonly #timing = { turnDue: false, deadlineMs: Infinity, onWake: (): void => this.#loop.onWake() };
@@ -52,6 +56,7 @@ export class Listener {
   /** Binds the socket. Throws what `UdpSocket` and `QuicheEngine` throw; nothing is left open then. */
   constructor(options: ListenerOptions) {
     const { library, counters, listen, connections } = options;
+    this.buffers = new BufferAccount(options.requests.bufferBytesMax);
     this.socket = new UdpSocket(
       library,
       {
@@ -141,13 +146,15 @@ export class Listener {
         resetTokenOf: (id) =>
           new Uint8Array(createHmac("sha256", resetKey).update(id).digest().subarray(0, RESET_TOKEN_BYTES)),
         onEstablished: (connection, session) => {
+          const buffers = new BufferAccount(options.requests.connectionBufferBytesMax, this.buffers);
           const host = {
             counters,
+            buffers,
             wake: () => connection.wake(),
             again: () => this.endpoint.again(connection),
             close: (code: number) => connection.close(true, code, ""),
           };
-          return new Http3Session(session, host, options.handlerOf(connection), connections);
+          return new Http3Session(session, host, options.handlerOf(connection, buffers), connections);
         },
         onClosed: options.onClosed,
         requestTurn: () => this.#loop.requestTurn(),

@@ -2,6 +2,7 @@
 import type { Counters } from "../core/counters.ts";
 import { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { BufferAccount } from "../guard/buffer-account.ts";
 import type { SessionDriver } from "../quic/connection.ts";
 import { type EngineSession, EVENT, type EventKind } from "../quic/engine.ts";
 import { H3_CODE } from "./codes.ts";
@@ -19,6 +20,8 @@ export interface RequestHandler {
 /** What a session needs from its connection. */
 export interface SessionHost {
   readonly counters: Counters;
+  /** Of the connection's output that waits for its client. */
+  readonly buffers: BufferAccount;
   /** Something is to be sent. */
   wake(): void;
   /** There is more to do than one turn allows. */
@@ -59,6 +62,10 @@ export class Http3Session implements SessionDriver, StreamHost {
     this.#host = host;
     this.#handler = handler;
     this.#limits = limits;
+  }
+
+  get buffers(): BufferAccount {
+    return this.#host.buffers;
   }
 
   get awaitsAnswer(): boolean {

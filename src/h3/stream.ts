@@ -4,6 +4,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { FieldSection } from "../core/fields.ts";
+import type { BufferAccount } from "../guard/buffer-account.ts";
 import { type EngineSession, SECTION, type SectionKind, STREAM } from "../quic/engine.ts";
 import { H3_CODE } from "./codes.ts";
 import type { MalformedReason } from "./head.ts";
@@ -24,6 +25,8 @@ export interface StreamOwner {
 /** What a stream needs from its session. */
 export interface StreamHost {
   readonly engine: EngineSession;
+  /** Output that waits is on this account, from when it begins to wait until it is taken or dropped. */
+  readonly buffers: BufferAccount;
   /** Something was written or read: the connection has to say something. */
   wake(): void;
   /** The engine has events that were not taken: the session has to work again soon. */
@@ -64,6 +67,8 @@ export class RequestStream {
   #readable = false;
   #queue: QueuedOutput[] = [];
   #queueAt = 0;
+  /** Bytes in the queue. */
+  #waitingBytes = 0;
   #headSent = false;
   #finished = false;
   #dead = false;
@@ -225,6 +230,7 @@ export class RequestStream {
       if (next === undefined) break;
       const taken = this.#offer(next.bytes, next.kind, next.fin);
       if (taken < 0) return;
+      this.#unwait(taken);
       if (taken < next.bytes.length) {
         this.#queue[this.#queueAt] = { bytes: next.bytes.subarray(taken), kind: next.kind, fin: next.fin };
         return;
@@ -245,7 +251,16 @@ export class RequestStream {
     // A section lies in its writer's memory and must be copied to wait; a piece of body is ours already.
     const rest = kind === "body" ? bytes.subarray(Math.max(taken, 0)) : bytes.slice();
     this.#queue.push({ bytes: rest, kind, fin });
+    this.#waitingBytes += rest.length;
+    this.#host.buffers.add(rest.length);
     this.#host.block(this);
+  }
+
+  #unwait(bytes: number): void {
+    // Nothing waits any more when the bytes were the last and the stream is over with them.
+    const waited = Math.min(bytes, this.#waitingBytes);
+    this.#waitingBytes -= waited;
+    this.#host.buffers.remove(waited);
   }
 
   /** Bytes taken (all of a section or none), -1 for none now. */
@@ -297,6 +312,7 @@ export class RequestStream {
     if (this.#bodyState === "open") this.#bodyState = "broken";
     this.#queue = [];
     this.#queueAt = 0;
+    this.#unwait(this.#waitingBytes);
     this.#host.forget(this);
   }
 }

@@ -3,6 +3,7 @@ import type { BackendSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
 import type { EncodedField, FieldWriter } from "../core/field-writer.ts";
 import type { RequestIds } from "../core/request-id.ts";
+import type { BufferAccount } from "../guard/buffer-account.ts";
 import type { RouteTable } from "../route/table.ts";
 import type { Pool } from "./pool.ts";
 import type { Clock, Recorder, Upstream } from "./ports.ts";
@@ -37,4 +38,6 @@ export interface Client {
   readonly port: number;
   /** Stays the same while the connection lives. */
   readonly connectionIdHex: string;
+  /** What waits for it, and for all clients: `buffers.full` says whether it may have further requests. */
+  readonly buffers: BufferAccount;
 }

@@ -16,6 +16,7 @@ import type { ExchangeOutcome } from "../../src/proxy/ports.ts";
 import { showsUnreachable } from "../../src/proxy/retry.ts";
 import type { UpstreamFailure } from "../../src/proxy/upstream-failure.ts";
 import { compileRoutes } from "../../src/route/table.ts";
+import { BufferAccount } from "../../src/guard/buffer-account.ts";
 import { FakeSession, type FakeStream } from "./fake-engine.ts";
 import { type FakeCall, FakeUpstream } from "./fake-upstream.ts";
 import { ManualTimers } from "./manual-timers.ts";
@@ -41,7 +42,7 @@ export interface FakeExchangeOptions {
 }
 
 const STREAM_ID = 0;
-const CLIENT: Client = {
+const CLIENT: Omit<Client, "buffers"> = {
   ip: "192.0.2.7",
   port: 40_001,
   forwardedFor: encodedField("x-forwarded-for", "192.0.2.7"),
@@ -52,6 +53,8 @@ const CLIENT: Client = {
 export class FakeExchange implements StreamHost {
   readonly engine = new FakeSession();
   readonly counters = new Counters();
+  /** What waits for the client; a test fills it to be refused. */
+  readonly buffers = new BufferAccount(1_000_000, new BufferAccount(2_000_000));
   readonly timers = new ManualTimers();
   readonly upstream = new FakeUpstream();
   readonly outcomes: ExchangeOutcome[] = [];
@@ -75,7 +78,9 @@ export class FakeExchange implements StreamHost {
     this.stream = new RequestStream(this, STREAM_ID, { hasBody: options.hasBody ?? false, expectedBytes });
     this.upstream.onStart = (call) => options.onStart?.(call, this);
     options.setUp?.(this);
-    const handler = new ConnectionHandler(this.#services(), CLIENT, () => this.#generation(backends));
+    const handler = new ConnectionHandler(this.#services(), { ...CLIENT, buffers: this.buffers }, () =>
+      this.#generation(backends),
+    );
     if (head instanceof Malformed) handler.onMalformed(this.stream, head);
     else handler.onRequest(this.stream, head);
   }

@@ -2,6 +2,7 @@
 import { createHash, randomFillSync } from "node:crypto";
 import { Counters } from "../../src/core/counters.ts";
 import type { AdmissionBounds } from "../../src/guard/admission.ts";
+import { BufferAccount } from "../../src/guard/buffer-account.ts";
 import { Http3Session, type RequestHandler } from "../../src/h3/session.ts";
 import { Endpoint } from "../../src/quic/endpoint.ts";
 import { EVENT } from "../../src/quic/engine.ts";
@@ -15,6 +16,7 @@ import { STANDARD } from "./settings.ts";
 
 /** Steps after which a test gives up: a bound on work and not on time. */
 const STEPS_MAX = 20_000;
+const BUFFER_BYTES_MAX = 1 << 30;
 
 export const TEST_SETTINGS = {
   idleTimeoutMs: 30_000,
@@ -37,6 +39,8 @@ export interface PairOptions {
 /** The server side. */
 export class TestServer {
   readonly counters = new Counters();
+  /** Of what waits for all clients. */
+  readonly buffers = new BufferAccount(BUFFER_BYTES_MAX);
   readonly socket: UdpSocket;
   readonly engine: QuicheEngine;
   readonly endpoint: Endpoint;
@@ -63,6 +67,7 @@ export class TestServer {
         onEstablished: (connection: Connection, session) => {
           const host = {
             counters: this.counters,
+            buffers: new BufferAccount(BUFFER_BYTES_MAX, this.buffers),
             wake: () => connection.wake(),
             again: () => this.endpoint.again(connection),
             close: (code: number) => connection.close(true, code, ""),

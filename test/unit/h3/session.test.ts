@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { Counters } from "../../../src/core/counters.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
+import { BufferAccount } from "../../../src/guard/buffer-account.ts";
 import type { Malformed, RequestHead } from "../../../src/h3/head.ts";
 import { Http3Session, type RequestHandler, type SessionHost } from "../../../src/h3/session.ts";
 import type { RequestStream } from "../../../src/h3/stream.ts";
@@ -22,6 +23,7 @@ const HEAD_LIMITS = { headerBytesMax: HEADER_BYTES_MAX, headerCountMax: 12, uriB
 class World implements SessionHost, RequestHandler {
   readonly counters = new Counters();
   readonly engine = new FakeSession();
+  readonly buffers = new BufferAccount(1_000_000);
   readonly session = new Http3Session(this.engine, this, this, HEAD_LIMITS);
   readonly streams: RequestStream[] = [];
   readonly heads: RequestHead[] = [];

@@ -1,6 +1,7 @@
 /** One request stream on the fake engine: the request's body pulled from it, the response written to it, and every way it may end. */
 import { sectionOf } from "../../support/sections.ts";
 import { describe, expect, test } from "bun:test";
+import { BufferAccount } from "../../../src/guard/buffer-account.ts";
 import { type AbortReason, RequestStream, type StreamHost } from "../../../src/h3/stream.ts";
 import { SECTION } from "../../../src/quic/engine.ts";
 import { FakeSession, type FakeStream } from "../../support/fake-engine.ts";
@@ -11,6 +12,7 @@ const OK: readonly Field[] = [[":status", "200"]];
 
 class World implements StreamHost {
   readonly engine = new FakeSession();
+  readonly buffers = new BufferAccount(1_000_000);
   readonly stream: RequestStream;
   /** What the owner heard. */
   readonly heard: string[] = [];
