@@ -4,5 +4,6 @@ export const H3_CODE = {
   internalError: 0x102,
   requestRejected: 0x10b,
   requestCancelled: 0x10c,
+  requestIncomplete: 0x10d,
   messageError: 0x10e,
 } as const;

@@ -8,6 +8,7 @@ import { type EngineSession, EVENT, type EventKind } from "../quic/engine.ts";
 import { H3_CODE } from "./codes.ts";
 import { type HeadLimits, Malformed, readRequestHead, type RequestHead } from "./head.ts";
 import { RequestStream, type StreamHost } from "./stream.ts";
+import { STREAM_ID_STEP, StreamIds } from "./stream-ids.ts";
 import { readTrailers } from "./trailers.ts";
 
 /** Whoever answers requests. */
@@ -30,8 +31,6 @@ export interface SessionHost {
   close(code: number): void;
 }
 
-/** Client-initiated bidirectional streams have ids 0, 4, 8 ... (RFC 9000 2.1). */
-const STREAM_ID_STEP = 4;
 /** Responses on their way after which those that have arrived are sorted out, at some 10 ns each. */
 const LEAVING_SORT = 64;
 
@@ -53,7 +52,8 @@ export class Http3Session implements SessionDriver, StreamHost {
   /** A stream began since then. */
   #begun = false;
   #draining = false;
-  #highestId = -STREAM_ID_STEP;
+  /** Streams whose request has begun, or has ended before it could. */
+  readonly #ids = new StreamIds();
   #goawayId = Infinity;
   #gone = false;
 
@@ -107,7 +107,7 @@ export class Http3Session implements SessionDriver, StreamHost {
   drain(): void {
     if (this.#draining || this.#gone) return;
     this.#draining = true;
-    this.#goawayId = this.#highestId + STREAM_ID_STEP;
+    this.#goawayId = this.#ids.highest + STREAM_ID_STEP;
     this.engine.sendGoaway(this.#goawayId);
     this.#host.wake();
     this.#closeIfDrained();
@@ -148,10 +148,24 @@ export class Http3Session implements SessionDriver, StreamHost {
       return;
     }
     const stream = this.#streams.get(streamId);
-    if (stream === undefined) return;
+    if (stream === undefined) {
+      this.#onStranger(streamId, kind);
+      return;
+    }
     if (kind === EVENT.data) stream.onData();
     else if (kind === EVENT.finished) stream.onFinished();
     else if (kind === EVENT.reset) stream.onAborted("reset");
+  }
+
+  /**
+   * The end of a stream that is none of ours: it is over, or its request never came. In the latter case nobody would end our side of it,
+   * and until that has an end too the engine keeps the stream and the client is short of one.
+   */
+  #onStranger(streamId: number, kind: EventKind): void {
+    if ((kind !== EVENT.finished && kind !== EVENT.reset) || this.#ids.has(streamId)) return;
+    this.#ids.note(streamId);
+    this.engine.resetStream(streamId, kind === EVENT.reset ? H3_CODE.requestCancelled : H3_CODE.requestIncomplete);
+    this.#host.wake();
   }
 
   #onFields(streamId: number): void {
@@ -160,7 +174,7 @@ export class Http3Session implements SessionDriver, StreamHost {
       this.#onTrailers(known);
       return;
     }
-    this.#highestId = Math.max(this.#highestId, streamId);
+    this.#ids.note(streamId);
     if (streamId >= this.#goawayId) {
       this.#host.counters.requestsRejectedDraining += 1;
       this.engine.resetStream(streamId, H3_CODE.requestRejected);

@@ -219,7 +219,9 @@ export class RequestStream {
   checkAborted(): void {
     if (this.#dead) return;
     const { engine } = this.#host;
-    if (engine.checkWritable(this.id) === STREAM.stopped) this.onAborted("stopped");
+    const writable = engine.checkWritable(this.id);
+    // Gone: it was stopped before its request was read to the end, and with that the engine let go of it.
+    if (writable === STREAM.stopped || writable === STREAM.gone) this.onAborted("stopped");
     else if (this.#readable && this.#bodyState === "open" && engine.isReset(this.id)) this.onAborted("reset");
   }
 

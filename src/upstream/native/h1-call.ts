@@ -31,6 +31,8 @@ export class H1Call implements UpstreamCall, TimedCall, ExchangeSink {
   readonly #sink: ResponseSink;
   readonly #owner: H1CallOwner;
   #link: H1Link | null = null;
+  /** A link that is being made for this call. */
+  #coming: H1Link | null = null;
   #broken: ProxyError | null = null;
   #retried = false;
   #full = false;
@@ -53,9 +55,15 @@ export class H1Call implements UpstreamCall, TimedCall, ExchangeSink {
     return this.#link !== null && this.request.body?.state === "open" && !this.#link.machine.isFull;
   }
 
+  /** A link is being made for this call; it has nothing to do if the call is given up first. */
+  awaitLink(link: H1Link): void {
+    if (this.#link === null && !this.#over) this.#coming = link;
+  }
+
   /** The link is open and this call's. */
   begin(link: H1Link): void {
     this.#link = link;
+    this.#coming = null;
     this.onMoved();
     const { body } = this.request;
     link.machine.start(this.request, body !== null, this);
@@ -74,6 +82,7 @@ export class H1Call implements UpstreamCall, TimedCall, ExchangeSink {
   cancel(): void {
     if (this.#over) return;
     this.#finish();
+    this.#coming?.close();
     this.#link?.machine.cancel();
     this.#link?.close();
   }

@@ -109,7 +109,9 @@ class H1Pool implements LinkOwner, H1CallOwner {
   }
 
   startFresh(call: H1Call): void {
-    this.#links.add(new H1Link(this.#parts.connect, this.#target, this, call));
+    const link = new H1Link(this.#parts.connect, this.#target, this, call);
+    this.#links.add(link);
+    call.awaitLink(link);
   }
 
   forget(call: H1Call): void {

@@ -221,6 +221,20 @@ describe("events", () => {
     expect(world.streams.length).toBe(1);
   });
 
+  test("that end a stream before its request end our side of it too, once, and no other stream's", () => {
+    const world = new World();
+    const open = world.request(8);
+    answer(world.request(4, true));
+    for (const id of [0, 0, 8, 4]) world.engine.emitReset(id);
+    world.engine.emitEnd(12);
+    world.session.process();
+    const resets = [0, 4, 8, 12].map((id) => world.engine.stream(id).resets);
+    expect(resets).toEqual([[0x10c], [], [0x10c], [0x10d]]);
+    expect(open.sent).toBe(false);
+    expect(world.counters.requestsStarted).toBe(2);
+    expect(world.wakes).toBeGreaterThan(0);
+  });
+
   test("of one turn are bounded; the rest comes in another turn, which is asked for", () => {
     const world = new World();
     const max = LIMITS.eventsPerConnectionTurnMax;
@@ -354,6 +368,19 @@ describe("a client that gives up without an event", () => {
     expect(world.heard).toEqual(["0 stopped"]);
     expect(world.session.openStreams).toBe(1);
     answer(kept);
+  });
+
+  test("by STOP_SENDING before the engine read its request, so that the engine keeps nothing of it, is found out too", () => {
+    const world = new World();
+    world.engine.stream(0).stopped = true;
+    world.onNew = (stream) => {
+      world.engine.stream(stream.id).gone = true;
+      world.engine.stream(stream.id).stopped = false;
+      world.engine.stream(4).stopped = true;
+    };
+    world.request(0);
+    expect(world.heard).toEqual(["0 stopped"]);
+    expect(world.session.openStreams).toBe(0);
   });
 
   test("by a reset behind unread bytes is found out as well", () => {

@@ -45,6 +45,26 @@ describe("an answer that ends before its request", () => {
   });
 });
 
+describe("a request that is given up before its connection is there", () => {
+  test("gives the connection up too, and is never sent", () => {
+    const { network, native } = make();
+    const { call, outcome } = begin(native.h1, native.request());
+    call.cancel();
+    expect([network.at(0).abandoned, network.at(0).take().length]).toEqual([true, 0]);
+    begin(native.h1, native.request());
+    expect([network.streams.length, outcome.failure, outcome.status]).toEqual([2, null, 0]);
+  });
+
+  test("by its deadline as well", () => {
+    const network = new ScriptedNetwork();
+    const timeouts = { backendResponseHeadMs: 300 };
+    const native = new NativeBench(network.connect, { address: "http://127.0.0.1:8080", timeouts });
+    const { outcome } = begin(native.h1, native.request());
+    native.timers.advance(300 + LIMITS.upstreamSweepMsMax);
+    expect([outcome.failure?.code, network.at(0).abandoned]).toEqual(["UPSTREAM_HEAD_TIMEOUT", true]);
+  });
+});
+
 test("after the transport's end deadlines hold until the last call is over, and then nothing is left", () => {
   const network = new ScriptedNetwork();
   const timeouts = { backendResponseHeadMs: 3000 };
