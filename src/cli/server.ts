@@ -2,19 +2,22 @@
 import { randomBytes } from "node:crypto";
 import { createBalancer } from "../balance/create.ts";
 import { BACKEND_CONNECTIONS_STANDARD } from "../config/schema.ts";
-import type { BackendSettings, Snapshot } from "../config/snapshot.ts";
+import type { BackendSettings, RequestSettings, Snapshot } from "../config/snapshot.ts";
 import { loadIdentity } from "../control/certificates.ts";
 import { HealthMonitor } from "../control/health.ts";
 import { Listener } from "../control/listener.ts";
 import { Counters } from "../core/counters.ts";
 import { must } from "../core/assert.ts";
 import { encodedField, FieldWriter } from "../core/field-writer.ts";
+import { InFlight } from "../core/in-flight.ts";
+import { LIMITS } from "../core/limits.ts";
 import { Random } from "../core/random.ts";
 import { RequestIds } from "../core/request-id.ts";
 import type { BufferAccount } from "../guard/buffer-account.ts";
 import { H3_CODE } from "../h3/codes.ts";
 import { AccessLog } from "../observe/access.ts";
 import type { Log } from "../observe/log.ts";
+import { RequestDeadlines } from "../proxy/deadlines.ts";
 import { Pool } from "../proxy/pool.ts";
 import type { Client, Generation, Services } from "../proxy/context.ts";
 import { showsUnreachable } from "../proxy/retry.ts";
@@ -24,7 +27,7 @@ import type { CloseReason } from "../quic/engine.ts";
 import { compileRoutes } from "../route/table.ts";
 import { type RuntimeFetch, runtimeFetch } from "../runtime/fetch-options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { systemTimers } from "../runtime/timers.ts";
+import { systemTimers, type TimerHandle } from "../runtime/timers.ts";
 import type { ClearProtocol } from "../upstream/native/protocol-inquiry.ts";
 import { Transports } from "../upstream/transports.ts";
 import type { Library } from "../../ffi/library.ts";
@@ -47,6 +50,8 @@ export class Server {
   readonly #listener: Listener;
   readonly #health: HealthMonitor;
   readonly #transports: Transports;
+  readonly #deadlines: RequestDeadlines | null;
+  readonly #sweeping: TimerHandle | null;
   #onIdle: (() => void) | null = null;
 
   /** Binds the address. Throws `ProxyError` with nothing left open. */
@@ -64,8 +69,13 @@ export class Server {
     const onTransition = (backend: BackendSettings): void => this.#transports.relearn(backend);
     const watching = { timers: systemTimers, random, probe, log, counters, onTransition };
     this.#health = new HealthMonitor(snapshot.pools, watching);
+    const { requestTotalMs } = snapshot.timeouts;
+    const deadlines = requestTotalMs === Infinity ? null : new RequestDeadlines(requestTotalMs);
+    const sweep = (): void => deadlines?.sweep(systemTimers.nowMs());
+    this.#deadlines = deadlines;
+    this.#sweeping = deadlines === null ? null : systemTimers.every(LIMITS.requestSweepMsMax, sweep);
     const generation = this.#makeGeneration(random);
-    const services = makeServices(parts, random);
+    const services = makeServices(parts, random, snapshot.requests);
     this.#listener = new Listener({
       runtime: parts.runtime,
       library: parts.library,
@@ -127,6 +137,7 @@ export class Server {
   /** Ends everything now. Idempotent. */
   close(): void {
     this.#health.stop();
+    this.#sweeping?.stop();
     this.#listener.close(H3_CODE.noError);
     this.#transports.close();
   }
@@ -140,9 +151,10 @@ export class Server {
           new Pool({
             settings,
             balancer: createBalancer(settings, random.fork(), this.counters),
-            usable: must(this.#health.usable[i], "every pool is watched"),
+            availability: must(this.#health.availability[i], "every pool is watched"),
           }),
       ),
+      deadlines: this.#deadlines,
       upstreamOf: (backend) => this.#transports.of(backend),
       onFailure: (poolIndex, backendIndex, failure) => {
         const backend = pools[poolIndex]?.backends[backendIndex];
@@ -214,12 +226,13 @@ function runtimeFetchHere(): RuntimeFetch {
   return must(runtimeFetch(globalThis), "both runtimes have fetch");
 }
 
-function makeServices({ log, counters }: ServerParts, random: Random): Services {
+function makeServices({ log, counters }: ServerParts, random: Random, requests: RequestSettings): Services {
   return {
     counters,
     clock: systemTimers,
     recorder: new AccessLog(log, systemTimers.epochMs),
     requestIds: new RequestIds(random.fork()),
+    inFlight: new InFlight(requests.inFlightMax),
     writer: new FieldWriter(),
   };
 }

@@ -1,4 +1,5 @@
 /** Active health checks at work: asks each backend when its schedule says so and writes the verdicts where the balancer reads. */
+import { Availability } from "../balance/availability.ts";
 import type { BackendSettings, HealthCheckSettings, PoolSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
 import type { ProxyError } from "../core/error.ts";
@@ -24,7 +25,7 @@ export interface HealthParts {
 interface Watched {
   readonly pool: PoolSettings;
   readonly backend: BackendSettings;
-  readonly usable: Uint8Array;
+  readonly availability: Availability;
   readonly index: number;
   readonly check: HealthCheckSettings;
   readonly verdict: HealthVerdict;
@@ -36,8 +37,8 @@ interface Watched {
 
 /** Watches the backends of a snapshot. */
 export class HealthMonitor {
-  /** One byte per backend of each pool, by pool index: 1 may be used. Backends without a check are always 1. */
-  readonly usable: readonly Uint8Array[];
+  /** Of each pool's backends, by pool index. Those without a check are always healthy. */
+  readonly availability: readonly Availability[];
   readonly #parts: HealthParts;
   readonly #pools: readonly PoolSettings[];
   /** When each backend was last said to be out of reach. */
@@ -50,8 +51,11 @@ export class HealthMonitor {
   constructor(pools: readonly PoolSettings[], parts: HealthParts) {
     this.#parts = parts;
     this.#pools = pools;
-    this.usable = pools.map((pool) => new Uint8Array(pool.backends.length).fill(1));
-    this.#watched = pools.map((pool, i) => pool.backends.map((_, index) => this.#watch(pool, index, this.usable[i])));
+    this.availability = pools.map((pool) => new Availability(pool.backends.length, pool.backendInFlightMax));
+    this.#watched = pools.map((pool, i) => {
+      const availability = this.availability[i];
+      return pool.backends.map((_, index) => this.#watch(pool, index, availability));
+    });
   }
 
   /** Begins to ask. */
@@ -88,15 +92,15 @@ export class HealthMonitor {
     this.#parts.log.warn(`backend cannot be reached: ${error.message}`, fields);
   }
 
-  #watch(pool: PoolSettings, index: number, usable: Uint8Array | undefined): Watched | null {
+  #watch(pool: PoolSettings, index: number, availability: Availability | undefined): Watched | null {
     const backend = pool.backends[index];
     const check = backend?.healthCheck ?? null;
-    if (backend === undefined || usable === undefined || check === null) return null;
+    if (backend === undefined || availability === undefined || check === null) return null;
     const schedule = new ProbeSchedule(check.intervalMs, this.#parts.timers.nowMs(), this.#parts.random);
     return {
       pool,
       backend,
-      usable,
+      availability,
       index,
       check,
       verdict: new HealthVerdict(check),
@@ -142,9 +146,9 @@ export class HealthMonitor {
   }
 
   #report(watched: Watched, reason: string): void {
-    const { pool, backend, verdict, usable, index, check } = watched;
+    const { pool, backend, verdict, availability, index, check } = watched;
     const healthy = verdict.isHealthy;
-    usable[index] = healthy ? 1 : 0;
+    availability.setHealthy(index, healthy);
     this.#parts.counters.healthTransitions += 1;
     this.#parts.onTransition(backend);
     const [from, to] = healthy ? ["unhealthy", "healthy"] : ["healthy", "unhealthy"];

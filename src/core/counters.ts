@@ -70,6 +70,11 @@ export class Counters {
   requestsCompleted = 0;
   requestsFailed = 0;
   requestsAborted = 0;
+  requestsBodyTooLarge = 0;
+  /** Whole requests that took longer than they may. */
+  requestsTimedOut = 0;
+  /** Requests answered 503 for want of room, by where it was wanting: `ShedCause`. */
+  readonly requestsShed = new CounterFamily();
   retries = 0;
   responsesReset = 0;
   informationalDropped = 0;

@@ -34,6 +34,7 @@ const ERROR_CODES = {
   UPSTREAM_PROTOCOL: { source: "upstream", status: 502 },
   UPSTREAM_HEAD_TIMEOUT: { source: "upstream", status: 504 },
   UPSTREAM_BODY_TIMEOUT: { source: "upstream", status: 504 },
+  REQUEST_TOTAL_TIMEOUT: { source: "upstream", status: 504 },
   INTERNAL: { source: "internal", status: 500 },
   CONFIG_INVALID: { source: "config", status: 0 },
   CONFIG_UNREADABLE: { source: "config", status: 0 },

@@ -77,6 +77,15 @@ export function equalsIgnoringCase(bytes: Uint8Array, at: number, end: number, o
   return true;
 }
 
+/** Whether a part of an array begins with a text of lower-case ASCII, letters without their case. */
+export function startsWithIgnoringCase(bytes: Uint8Array, at: number, end: number, lower: string): boolean {
+  if (end - at < lower.length) return false;
+  for (let i = 0; i < lower.length; i++) {
+    if (lowered(bytes[at + i] ?? 0) !== lower.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
 function lowered(byte: number): number {
   return byte >= UPPER_A && byte <= UPPER_Z ? byte + 0x20 : byte;
 }

@@ -57,6 +57,8 @@ export const LIMITS = {
   fetchWholeBodyBytesMax: 16 * 1024,
   /** How late a deadline towards a backend may be noticed, milliseconds: running requests are looked at this often. */
   upstreamSweepMsMax: 50,
+  /** How late the end of a whole request's time may be noticed, milliseconds: the oldest requests are looked at this often. */
+  requestSweepMsMax: 50,
   /** How long an idle connection to a backend is kept, milliseconds: less than the 75 s after which common servers close theirs. */
   upstreamIdleMsMax: 60_000,
   /** Bytes of the dynamic table that a backend's HPACK encoder may use: what RFC 7541 begins with. */

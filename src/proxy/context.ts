@@ -2,9 +2,11 @@
 import type { BackendSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
 import type { EncodedField, FieldWriter } from "../core/field-writer.ts";
+import type { InFlight } from "../core/in-flight.ts";
 import type { RequestIds } from "../core/request-id.ts";
 import type { BufferAccount } from "../guard/buffer-account.ts";
 import type { RouteTable } from "../route/table.ts";
+import type { RequestDeadlines } from "./deadlines.ts";
 import type { Pool } from "./pool.ts";
 import type { Clock, Recorder, Upstream } from "./ports.ts";
 import type { UpstreamFailure } from "./upstream-failure.ts";
@@ -14,6 +16,8 @@ export interface Generation {
   readonly routes: RouteTable;
   /** By the indexes that `routes` gives. */
   readonly pools: readonly Pool[];
+  /** The bound on whole requests; null: there is none. */
+  readonly deadlines: RequestDeadlines | null;
   /** The transport towards a backend. */
   upstreamOf(backend: BackendSettings): Upstream;
   /** An attempt at a backend failed: evidence for its health, and for what it speaks. */
@@ -26,6 +30,8 @@ export interface Services {
   readonly clock: Clock;
   readonly recorder: Recorder;
   readonly requestIds: RequestIds;
+  /** Requests under way in the process. */
+  readonly inFlight: InFlight;
   /** Scratch for heads: used and handed over within one call, never kept. */
   readonly writer: FieldWriter;
 }

@@ -7,7 +7,6 @@
  * calls from the upstream (`ResponseSink`) or from the client's stream (`StreamOwner`).
  */
 import type { BackendSettings } from "../config/snapshot.ts";
-import type { HashKeyRequest } from "../balance/hash-key.ts";
 import { NO_BACKEND, NONE_EXCLUDED } from "../balance/policy.ts";
 import { ProxyError } from "../core/error.ts";
 import type { FieldSection } from "../core/fields.ts";
@@ -17,8 +16,11 @@ import type { RequestHead } from "../h3/head.ts";
 import type { AbortReason, RequestStream, StreamOwner } from "../h3/stream.ts";
 import { matchRoute, NO_ROUTE } from "../route/match.ts";
 import { Attempt } from "./attempt.ts";
+import { type BodyLimitOwner, bodyTooLarge, limitedBody } from "./body-limit.ts";
 import type { Client, Generation, Services } from "./context.ts";
+import type { Bounded } from "./deadlines.ts";
 import { encodeAscii, failureText, writeFailureHead } from "./failure.ts";
+import { Places } from "./places.ts";
 import type { Pool } from "./pool.ts";
 import type { ReceivedProtocol, ResponseSink, Upstream, UpstreamCall } from "./ports.ts";
 import { mayTryAgain } from "./retry.ts";
@@ -26,20 +28,24 @@ import { requestIdOf, writeInformationalFields, writeResponseFields, writeRespon
 import type { UpstreamFailure } from "./upstream-failure.ts";
 
 /** One request with its answer. */
-export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
+export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Bounded {
   readonly #services: Services;
   readonly #generation: Generation;
   readonly #client: Client;
   readonly #stream: RequestStream;
   readonly #head: RequestHead;
   readonly #requestId: string;
-  readonly #startedMs: number;
+  readonly #places: Places;
+  /** See `Bounded`. */
+  readonly startedMs: number;
   #pool: Pool | null = null;
   #poolIndex = NO_ROUTE;
   #backend: BackendSettings | null = null;
   #backendIndex: number = NO_BACKEND;
   #call: UpstreamCall | null = null;
   #attempts = 0;
+  /** The transport of the latest attempt has said its last word. */
+  #attemptOver = true;
   #status = 0;
   /** Why the answer is ours and not a backend's; null while all is well. */
   #error: ProxyError | null = null;
@@ -55,42 +61,45 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     this.#client = client;
     this.#stream = stream;
     this.#head = head;
-    this.#startedMs = services.clock.nowMs();
+    this.#places = new Places(services);
+    this.startedMs = services.clock.nowMs();
     this.#requestId = requestIdOf(head) ?? services.requestIds.next(services.clock.epochMs());
   }
 
   run(): void {
-    this.#admit();
-    if (!this.#route()) this.#fail(new ProxyError("NO_ROUTE", "no route takes this request"));
-    else if (!this.#balance(NONE_EXCLUDED)) this.#fail(this.#noBackend());
-    else this.#attempt();
+    const refusal = this.#admit() ?? this.#route();
+    if (refusal !== null) this.#fail(refusal);
+    else if (this.#balance(NONE_EXCLUDED)) this.#attempt();
+    else this.#fail(this.#places.noBackend());
   }
 
-  /** Admit: the stream answers to this exchange from here on. */
-  #admit(): void {
+  /** Admit: the stream answers to this exchange from here on, and it counts as under way. */
+  #admit(): ProxyError | null {
     this.#stream.owner = this;
+    this.#generation.deadlines?.begin(this, this.#head.fields);
+    return this.#places.enterProcess(this.#client.buffers);
   }
 
-  /** Route: which pool. */
-  #route(): boolean {
-    const { authority, path, method } = this.#head;
+  /** Route: which pool, and whether it takes the request. */
+  #route(): ProxyError | null {
+    const { authority, path, method, contentLengthBytes } = this.#head;
     this.#poolIndex = matchRoute(this.#generation.routes, authority, path, method);
-    this.#pool = this.#generation.pools[this.#poolIndex] ?? null;
-    return this.#pool !== null;
+    const pool = this.#generation.pools[this.#poolIndex];
+    if (pool === undefined) return new ProxyError("NO_ROUTE", "no route takes this request");
+    this.#pool = pool;
+    if (contentLengthBytes > pool.settings.requestBodyBytesMax) return bodyTooLarge(pool.settings, this.#services);
+    return this.#places.enterPool(pool);
   }
 
   /** Balance: which backend of the pool. False: none, and all stays as it was. */
   #balance(excluded: number): boolean {
-    const index = this.#pool?.pick(this, excluded) ?? NO_BACKEND;
+    const index = this.#pool?.pick(this.#head, this.#client, excluded) ?? NO_BACKEND;
     const backend = this.#pool?.backend(index) ?? null;
     if (backend === null) return false;
+    this.#places.enterBackend(index);
     this.#backendIndex = index;
     this.#backend = backend;
     return true;
-  }
-
-  #noBackend(): ProxyError {
-    return new ProxyError("NO_HEALTHY_BACKEND", `no healthy backend in pool ${this.#pool?.settings.name ?? ""}`);
   }
 
   /** Prepare: the request as this backend gets it; its fields are written when the transport takes them. */
@@ -99,7 +108,7 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
       head: this.#head,
       pool: pool.settings,
       backend,
-      body: this.#stream.state === "ended" ? null : this.#stream,
+      body: limitedBody(this.#stream, this.#head.contentLengthBytes, pool.settings, this),
       forwardedFor: this.#client.forwardedFor,
       requestId: this.#requestId,
       takesTrailers: upstream.abilities.trailers,
@@ -113,21 +122,22 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     const backend = this.#backend;
     if (pool === null || backend === null) return;
     this.#attempts += 1;
+    this.#attemptOver = false;
     const attempt = this.#attempts;
     this.#services.counters.upstreamAttempts += 1;
     const upstream = this.#generation.upstreamOf(backend);
     const call = upstream.start(this.#prepare(pool, backend, upstream), this);
     // The transport may have failed before it returned, and then a retry or our own answer has begun since.
-    if (this.#attempts !== attempt || this.#error !== null) return;
-    // Or it has read from the client's stream and so found out that the client is gone.
-    if (this.#over) call.cancel();
+    if (this.#attempts !== attempt || this.#attemptOver) return;
+    // Or it has read from the client's stream, and so found out that the client is gone or says too much.
+    if (this.#over || this.#error !== null) call.cancel();
     else this.#call = call;
   }
 
   /** Judge: what a failed attempt means. */
   onFailure(error: UpstreamFailure): void {
+    this.#onAttemptOver();
     if (this.#over) return;
-    this.#call = null;
     // The head was the whole answer: what becomes of the attempt changes nothing for the client.
     if (this.#bodyless) return;
     if (error.code === "CLIENT_GONE") {
@@ -148,6 +158,19 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     this.#attempt();
   }
 
+  #onAttemptOver(): void {
+    this.#attemptOver = true;
+    this.#call = null;
+    this.#places.leaveBackend();
+  }
+
+  /** Gives the attempt up: nothing more is heard of it. */
+  #cancelAttempt(): void {
+    this.#call?.cancel();
+    this.#call = null;
+    this.#places.leaveBackend();
+  }
+
   /** Respond: the head. */
   onHead(status: number, fields: FieldSection, protocol: ReceivedProtocol): void {
     if (this.#over) return;
@@ -155,10 +178,11 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     const refused = writeResponseFields(status, fields, writer, this.#requestId, protocol);
     const fault = refused ?? (writer.sectionBytes > LIMITS.responseHeadBytesMax ? "too large" : null);
     if (fault !== null) {
-      this.#call?.cancel();
+      this.#cancelAttempt();
       this.#fail(new ProxyError("UPSTREAM_PROTOCOL", `the backend's response head cannot be passed on: ${fault}`));
       return;
     }
+    this.#generation.deadlines?.onHead(this, fields);
     this.#status = status;
     this.#bodyless = this.#head.method === "HEAD" || status === 204 || status === 304;
     this.#stream.sendHead(writer.finish(), this.#bodyless);
@@ -186,7 +210,7 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     const { writer } = this.#services;
     const fault = writeResponseTrailers(fields, writer);
     if (fault !== null) {
-      this.#call?.cancel();
+      this.#cancelAttempt();
       this.#fail(new ProxyError("UPSTREAM_PROTOCOL", `the backend's trailers cannot be passed on: ${fault}`));
     } else if (writer.count > 0) {
       this.#ended = true;
@@ -195,7 +219,7 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
   }
 
   onEnd(): void {
-    this.#call = null;
+    this.#onAttemptOver();
     if (!this.#over && !this.#bodyless && !this.#ended) this.#stream.end();
   }
 
@@ -209,10 +233,25 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     this.#call?.resume();
   }
 
+  /** The request body turned out too large as it was read. */
+  onBodyTooLarge(): void {
+    if (this.#over || this.#pool === null) return;
+    this.#cancelAttempt();
+    this.#fail(bodyTooLarge(this.#pool.settings, this.#services));
+  }
+
+  /** The whole request takes longer than it may, whoever is slow. */
+  onTotalTimeout(error: ProxyError): void {
+    if (this.#over) return;
+    this.#services.counters.requestsTimedOut += 1;
+    this.#cancelAttempt();
+    this.#fail(error);
+  }
+
   /** The client wants no answer, or cannot get it: nobody is to blame but the client, and nobody is told. */
   onAborted(reason: AbortReason): void {
     if (this.#over) return;
-    this.#call?.cancel();
+    this.#cancelAttempt();
     const { counters } = this.#services;
     counters.requestsAborted += 1;
     if (reason === "malformed") {
@@ -252,6 +291,8 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
     if (this.#over) return;
     this.#over = true;
     this.#call = null;
+    this.#places.leave();
+    this.#generation.deadlines?.end(this);
     const { counters, recorder, clock } = this.#services;
     if (error === null) counters.requestsCompleted += 1;
     else counters.requestsFailed += 1;
@@ -263,7 +304,7 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
       status: this.#status,
       pool: this.#pool?.settings.name ?? "",
       backend: this.#backend?.id ?? "",
-      durationMs: clock.nowMs() - this.#startedMs,
+      durationMs: clock.nowMs() - this.startedMs,
       bytesIn: this.#stream.receivedBytes,
       bytesOut: this.#stream.sentBytes,
       clientIp: this.#client.ip,
@@ -271,37 +312,6 @@ export class Exchange implements ResponseSink, StreamOwner, HashKeyRequest {
       attempts: this.#attempts,
       error,
     });
-  }
-
-  get clientIp(): string {
-    return this.#client.ip;
-  }
-
-  get connectionIdHex(): string {
-    return this.#client.connectionIdHex;
-  }
-
-  get authority(): string {
-    return this.#head.authority;
-  }
-
-  get path(): string {
-    return this.#head.path;
-  }
-
-  get method(): string {
-    return this.#head.method;
-  }
-
-  /** A request field for the hash key; see `HashKeyRequest`. */
-  header(name: string): string | null {
-    const { fields, firstField } = this.#head;
-    let joined: string | null = null;
-    for (let i = firstField; i < fields.count; i++) {
-      if (!fields.nameIs(i, name)) continue;
-      joined = joined === null ? fields.value(i) : `${joined}${name === "cookie" ? "; " : ", "}${fields.value(i)}`;
-    }
-    return joined;
   }
 }
 

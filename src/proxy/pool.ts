@@ -1,33 +1,42 @@
-/** A pool at work: its settings, its balancer and which of its backends may be used now. */
-import { hashKeyOf, type HashKeyRequest } from "../balance/hash-key.ts";
+/** A pool at work: its settings, its balancer, which of its backends may be used now, and how many requests it has under way. */
+import type { Availability } from "../balance/availability.ts";
+import { hashKeyOf } from "../balance/hash-key.ts";
 import { hashBytesString } from "../balance/hash-ring.ts";
 import { type Balancer, NO_BACKEND } from "../balance/policy.ts";
 import type { BackendSettings, PoolSettings } from "../config/snapshot.ts";
+import { InFlight } from "../core/in-flight.ts";
+import type { RequestHead } from "../h3/head.ts";
+import type { Client } from "./context.ts";
+import { KeyedRequest } from "./keyed-request.ts";
 
-/** What a pool is made of. `usable` is changed in place by health verdicts, one byte per backend. */
+/** What a pool is made of. */
 export interface PoolParts {
   readonly settings: PoolSettings;
   readonly balancer: Balancer;
-  readonly usable: Uint8Array;
+  /** Health checks write to it too. */
+  readonly availability: Availability;
 }
 
 /** Chooses backends for requests. */
 export class Pool {
   readonly settings: PoolSettings;
+  readonly availability: Availability;
+  /** Requests under way. */
+  readonly inFlight: InFlight;
   readonly #balancer: Balancer;
-  readonly #usable: Uint8Array;
 
   constructor(parts: PoolParts) {
     this.settings = parts.settings;
+    this.availability = parts.availability;
+    this.inFlight = new InFlight(parts.settings.inFlightMax);
     this.#balancer = parts.balancer;
-    this.#usable = parts.usable;
   }
 
   /** A backend's index, or `NO_BACKEND`. `excluded` is the one that has just failed this request. */
-  pick(request: HashKeyRequest, excluded: number): number {
+  pick(head: RequestHead, client: Client, excluded: number): number {
     const { needsHash } = this.#balancer;
-    const hash = needsHash ? hashBytesString(hashKeyOf(this.settings.hashKey, request)) : 0;
-    return this.#balancer.pick(this.#usable, excluded, hash);
+    const hash = needsHash ? hashBytesString(hashKeyOf(this.settings.hashKey, new KeyedRequest(head, client))) : 0;
+    return this.#balancer.pick(this.availability.usable, excluded, hash);
   }
 
   /** A backend's settings; the index came from `pick`. */

@@ -3,13 +3,16 @@ import { STANDARD_BACKEND, STANDARD_POOL } from "./settings.ts";
 import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
 import { encodedField, FieldWriter } from "../../src/core/field-writer.ts";
+import { InFlight } from "../../src/core/in-flight.ts";
 import { Random } from "../../src/core/random.ts";
 import { RequestIds } from "../../src/core/request-id.ts";
+import { Availability } from "../../src/balance/availability.ts";
 import { createBalancer } from "../../src/balance/create.ts";
 import type { BackendSettings, PoolSettings } from "../../src/config/snapshot.ts";
 import { Malformed, readRequestHead, type RequestHead } from "../../src/h3/head.ts";
 import { RequestStream, type StreamHost } from "../../src/h3/stream.ts";
 import type { Client, Generation, Services } from "../../src/proxy/context.ts";
+import { RequestDeadlines } from "../../src/proxy/deadlines.ts";
 import { ConnectionHandler } from "../../src/proxy/handler.ts";
 import { Pool } from "../../src/proxy/pool.ts";
 import type { ExchangeOutcome } from "../../src/proxy/ports.ts";
@@ -35,6 +38,13 @@ export interface FakeExchangeOptions {
   readonly hashKey?: PoolSettings["hashKey"];
   /** Backends that may not be used, by index. */
   readonly down?: readonly number[];
+  /** Largest request body. */
+  readonly bodyBytesMax?: number;
+  readonly requestTotalMs?: number;
+  /** Requests under way elsewhere in the process, at the backends and in the pool. */
+  readonly inFlight?: InFlight;
+  readonly availability?: Availability;
+  readonly poolInFlight?: { readonly taken: number; readonly max: number };
   /** Called before the request is handed over. */
   readonly setUp?: (world: FakeExchange) => void;
   /** Called with each attempt before it has begun. */
@@ -63,16 +73,21 @@ export class FakeExchange implements StreamHost {
   /** Attempts that failed. */
   failures = 0;
   readonly stream: RequestStream;
-  /** One byte for each backend: may it be used? */
-  readonly usable: Uint8Array;
+  readonly availability: Availability;
+  readonly inFlight: InFlight;
+  readonly deadlines: RequestDeadlines | null;
   wakes = 0;
+  #pool: Pool | null = null;
   readonly #options: FakeExchangeOptions;
 
   constructor(options: FakeExchangeOptions = {}) {
     this.#options = options;
     const backends = options.backends ?? 2;
-    this.usable = new Uint8Array(backends).fill(1);
-    for (const index of options.down ?? []) this.usable[index] = 0;
+    this.availability = options.availability ?? new Availability(backends);
+    for (const index of options.down ?? []) this.availability.setHealthy(index, false);
+    this.inFlight = options.inFlight ?? new InFlight(Infinity);
+    const { requestTotalMs = Infinity } = options;
+    this.deadlines = requestTotalMs === Infinity ? null : new RequestDeadlines(requestTotalMs);
     const head = this.#head();
     const expectedBytes = head instanceof Malformed ? -1 : head.contentLengthBytes;
     this.stream = new RequestStream(this, STREAM_ID, { hasBody: options.hasBody ?? false, expectedBytes });
@@ -83,6 +98,11 @@ export class FakeExchange implements StreamHost {
     );
     if (head instanceof Malformed) handler.onMalformed(this.stream, head);
     else handler.onRequest(this.stream, head);
+  }
+
+  /** The pool that the request is for. */
+  get pool(): Pool {
+    return must(this.#pool, "the world is made");
   }
 
   /** What the client has got so far. */
@@ -154,15 +174,20 @@ export class FakeExchange implements StreamHost {
       recorder: { record: (outcome) => void this.outcomes.push(outcome) },
       requestIds: new RequestIds(Random.fromEntropy([4])),
       writer: new FieldWriter(),
+      inFlight: this.inFlight,
     };
   }
 
   #generation(backends: number): Generation {
     const settings = poolSettings(backends, this.#options);
     const balancer = createBalancer(settings, Random.fromEntropy([5]), this.counters);
+    const pool = new Pool({ settings, balancer, availability: this.availability });
+    this.#pool = pool;
+    for (let taken = 0; taken < (this.#options.poolInFlight?.taken ?? 0); taken++) pool.inFlight.take();
     return {
       routes: compileRoutes([settings]),
-      pools: [new Pool({ settings, balancer, usable: this.usable })],
+      pools: [pool],
+      deadlines: this.deadlines,
       upstreamOf: () => this.upstream,
       onFailure: (_pool: number, backend: number, failure: UpstreamFailure) => {
         this.failures += 1;
@@ -181,6 +206,8 @@ function poolSettings(backends: number, options: FakeExchangeOptions): PoolSetti
     hashKey: options.hashKey ?? { kind: "client_ip" },
     backends: Array.from({ length: backends }, (_, index) => backendSettings(index)),
     backendConnectionsMax: 4,
+    requestBodyBytesMax: options.bodyBytesMax ?? Infinity,
+    inFlightMax: options.poolInFlight?.max ?? Infinity,
   };
 }
 

@@ -52,6 +52,7 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
   #over = false;
   /** Another transport has taken the call over. */
   #heir: UpstreamCall | null = null;
+  #cancelled = false;
 
   constructor(request: UpstreamRequest, sink: ResponseSink, owner: H2CallOwner) {
     this.request = request;
@@ -103,7 +104,10 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
   handOver(upstream: Upstream): void {
     if (this.#over) return;
     this.#finish();
-    this.#heir = upstream.start(this.request, this.#sink);
+    const heir = upstream.start(this.request, this.#sink);
+    // The client may have been found gone, or its body too large, while its body was read.
+    if (this.#cancelled) heir.cancel();
+    else this.#heir = heir;
   }
 
   resume(): void {
@@ -115,6 +119,7 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
   }
 
   cancel(): void {
+    this.#cancelled = true;
     this.#heir?.cancel();
     if (this.#over) return;
     this.#finish();

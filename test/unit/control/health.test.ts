@@ -75,7 +75,7 @@ function make(backends: number = 1, check: Partial<HealthCheckSettings> = {}) {
     log,
     counters,
   });
-  const usable = must(monitor.usable[0], "the pool is watched");
+  const usable = must(monitor.availability[0], "the pool is watched").usable;
   return { timers, log, counters, probes, monitor, usable, transitions };
 }
 
@@ -160,13 +160,13 @@ describe("HealthMonitor", () => {
     timers.advance(1100);
     expect([...probes.asked].sort()).toEqual(["a0", "a1", "b0", "b1", "b2"]);
     while (probes.open.length > 0) await probes.answer(!["a1", "b0"].includes(probes.open[0]?.id ?? ""));
-    expect(monitor.usable.map((bytes) => [...bytes])).toEqual([
+    expect(monitor.availability.map(({ usable }) => [...usable])).toEqual([
       [1, 0],
       [0, 1, 1],
     ]);
     monitor.onUnreachable(1, 2, refused);
     monitor.onUnreachable(7, 0, refused);
-    expect(monitor.usable.map((bytes) => [...bytes])).toEqual([
+    expect(monitor.availability.map(({ usable }) => [...usable])).toEqual([
       [1, 0],
       [0, 1, 0],
     ]);

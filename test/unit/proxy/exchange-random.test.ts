@@ -5,6 +5,8 @@
 import { expect, test } from "bun:test";
 import { assert, AssertionFault } from "../../../src/core/assert.ts";
 import type { ErrorCode } from "../../../src/core/error.ts";
+import { Availability } from "../../../src/balance/availability.ts";
+import { InFlight } from "../../../src/core/in-flight.ts";
 import { Random } from "../../../src/core/random.ts";
 import { FakeExchange, type FakeExchangeOptions } from "../../support/fake-exchange.ts";
 import type { FakeCall } from "../../support/fake-upstream.ts";
@@ -26,17 +28,33 @@ type Sights = Map<string, number>;
 function optionsOf(random: Random): FakeExchangeOptions {
   const hasBody = random.nextBelow(2) === 0;
   const early = random.nextBelow(6);
+  const backends = 1 + random.nextBelow(3);
   return {
+    ...limitsOf(random, backends),
     method: hasBody ? "POST" : oneOf(random, ["GET", "HEAD"]),
     hasBody,
     fields: hasBody && random.nextBelow(2) === 0 ? [["content-length", `${random.nextBelow(12)}`]] : [],
     path: random.nextBelow(20) === 0 ? "/elsewhere" : "/",
-    backends: 1 + random.nextBelow(3),
+    backends,
     balancing: oneOf(random, ["round-robin", "random", "consistent-hash"]),
     onStart: (call, world) => {
       if (early === 0) call.fail(oneOf(random, FAILURES));
       if (early === 1) pull(call, world, random);
     },
+  };
+}
+
+/** Places of which others have some, a small body, little time: each in some of the runs. */
+function limitsOf(random: Random, backends: number): Partial<FakeExchangeOptions> {
+  const inFlight = new InFlight(2);
+  for (let taken = random.nextBelow(20) === 0 ? 2 : 1; taken > 0; taken--) inFlight.take();
+  const availability = new Availability(backends, 1);
+  if (random.nextBelow(8) === 0) availability.take(random.nextBelow(backends));
+  return {
+    ...{ inFlight, availability },
+    poolInFlight: { taken: random.nextBelow(20) === 0 ? 3 : 2, max: 3 },
+    ...(random.nextBelow(3) === 0 ? { bodyBytesMax: random.nextBelow(8) } : {}),
+    ...(random.nextBelow(3) === 0 ? { requestTotalMs: 20 } : {}),
   };
 }
 
@@ -64,7 +82,7 @@ function backendActs(call: FakeCall, random: Random): void {
 /** One event of the client's side. */
 function clientActs(world: FakeExchange, random: Random): void {
   const { client, stream } = world;
-  switch (random.nextBelow(9)) {
+  switch (random.nextBelow(10)) {
     case 0:
       client.room = random.nextBelow(20);
       break;
@@ -89,6 +107,10 @@ function clientActs(world: FakeExchange, random: Random): void {
     case 7:
       if (random.nextBelow(8) === 0) stream.onAborted(oneOf(random, ["reset", "closed", "malformed"]));
       break;
+    case 8:
+      world.timers.advance(random.nextBelow(30));
+      world.deadlines?.sweep(world.timers.nowMs());
+      break;
     default:
       world.process();
   }
@@ -97,6 +119,7 @@ function clientActs(world: FakeExchange, random: Random): void {
 function run(seed: number, sights: Sights): void {
   const random = Random.fromEntropy([seed]);
   const options = optionsOf(random);
+  const taken = placesOf(options);
   const world = new FakeExchange(options);
   for (let step = 0; step < STEPS_MAX && world.outcomes.length === 0; step++) {
     const call = world.upstream.calls.at(-1);
@@ -108,6 +131,8 @@ function run(seed: number, sights: Sights): void {
   const late = world.upstream.calls.find((call) => !call.over);
   while (late !== undefined && !late.over) backendActs(late, random);
   check(world);
+  assert(placesOf(options, world) === taken, `all places are given back: ${placesOf(options, world)}, before ${taken}`);
+  assert((world.deadlines?.size ?? 0) === 0, "what is over has no deadline");
   const { status, error, attempts } = world.outcome;
   for (const sight of [`status ${status}`, `error ${error?.code ?? "none"}`, `attempts ${attempts}`, stateOf(world)]) {
     sights.set(sight, (sights.get(sight) ?? 0) + 1);
@@ -136,6 +161,16 @@ function check(world: FakeExchange): void {
   assert(status !== 499 || !client.ended, "a client that has its whole answer is not gone");
 }
 
+/** All places taken, in one text: in the process, in the pool, at each backend. */
+function placesOf(
+  { inFlight, availability, poolInFlight, backends = 0 }: FakeExchangeOptions,
+  world?: FakeExchange,
+): string {
+  const pool = world === undefined ? poolInFlight?.taken : world.pool.inFlight.count;
+  const each = Array.from({ length: backends }, (_, index) => availability?.inFlight(index));
+  return [inFlight?.count, pool, ...each].join(" ");
+}
+
 function stateOf(world: FakeExchange): string {
   return `state ${world.upstream.calls.at(-1)?.state ?? "none"}`;
 }
@@ -152,7 +187,9 @@ test(`${RUNS} exchanges in random order are recorded once each, and what the cli
   const rare = [
     ...["status 0", "status 200", "status 204", "status 304", "status 400", "status 404", "status 499", "status 502"],
     ...["status 504", "error none", "error UPSTREAM_RESET", "error UPSTREAM_PROTOCOL", "error CLIENT_GONE"],
-    ...["error BAD_REQUEST", "error NO_ROUTE", "attempts 0", "attempts 1", "attempts 2"],
+    ...["error BAD_REQUEST", "error NO_ROUTE", "error OVERLOADED", "error REQUEST_BODY_TOO_LARGE"],
+    ...["error REQUEST_TOTAL_TIMEOUT", "status 413", "status 503"],
+    ...["attempts 0", "attempts 1", "attempts 2"],
     ...["state ended", "state failed", "state cancelled", "state none"],
   ].filter((sight) => (sights.get(sight) ?? 0) < 20);
   expect(rare.map((sight) => `${sight}: ${sights.get(sight) ?? 0} times`)).toEqual([]);

@@ -1,9 +1,15 @@
 import { STANDARD_BACKEND, STANDARD_POOL } from "../../support/settings.ts";
 import { describe, expect, test } from "bun:test";
-import type { HashKeyRequest } from "../../../src/balance/hash-key.ts";
+import { Availability } from "../../../src/balance/availability.ts";
 import { hashBytesString } from "../../../src/balance/hash-ring.ts";
 import { type Balancer, NO_BACKEND, NONE_EXCLUDED } from "../../../src/balance/policy.ts";
 import type { PoolSettings } from "../../../src/config/snapshot.ts";
+import { must } from "../../../src/core/assert.ts";
+import { encodedField } from "../../../src/core/field-writer.ts";
+import { BufferAccount } from "../../../src/guard/buffer-account.ts";
+import { Malformed, readRequestHead, type RequestHead } from "../../../src/h3/head.ts";
+import type { Client } from "../../../src/proxy/context.ts";
+import { sectionOf } from "../../support/sections.ts";
 import { Pool } from "../../../src/proxy/pool.ts";
 
 const SETTINGS: PoolSettings = {
@@ -18,10 +24,24 @@ const SETTINGS: PoolSettings = {
   backendConnectionsMax: 1,
 };
 
-const REQUEST: HashKeyRequest = {
-  ...{ clientIp: "192.0.2.1", connectionIdHex: "00", authority: "example.com", path: "/a?b", method: "GET" },
-  header: () => null,
+const CLIENT: Client = {
+  ...{ ip: "192.0.2.1", port: 40_000, connectionIdHex: "00" },
+  forwardedFor: encodedField("x-forwarded-for", "192.0.2.1"),
+  buffers: new BufferAccount(Infinity),
 };
+
+function headOf(path: string): RequestHead {
+  const pseudo = [
+    [":method", "GET"],
+    [":scheme", "https"],
+    [":authority", "example.com"],
+    [":path", path],
+  ] as const;
+  const head = readRequestHead(sectionOf(pseudo));
+  return must(head instanceof Malformed ? null : head, "the head is well formed");
+}
+
+const REQUEST = headOf("/a?b");
 
 /** A balancer that notes what it is asked. */
 class Noting implements Balancer {
@@ -42,34 +62,35 @@ class Noting implements Balancer {
 describe("a pool", () => {
   test("asks its balancer with the hash of the request's key", () => {
     const balancer = new Noting(true);
-    const usable = Uint8Array.of(1, 1);
-    expect(new Pool({ settings: SETTINGS, balancer, usable }).pick(REQUEST, NONE_EXCLUDED)).toBe(1);
+    const availability = new Availability(2);
+    const { usable } = availability;
+    expect(new Pool({ settings: SETTINGS, balancer, availability }).pick(REQUEST, CLIENT, NONE_EXCLUDED)).toBe(1);
     expect(balancer.asked).toEqual([{ usable, excluded: NONE_EXCLUDED, hash: hashBytesString("/a") }]);
   });
 
   test("makes no key for a balancer that reads none", () => {
     const balancer = new Noting(false);
-    const request: HashKeyRequest = {
+    const request: RequestHead = {
       ...REQUEST,
       get path(): string {
         throw new RangeError("nobody asks for the path");
       },
     };
-    new Pool({ settings: SETTINGS, balancer, usable: Uint8Array.of(1, 1) }).pick(request, 0);
+    new Pool({ settings: SETTINGS, balancer, availability: new Availability(2) }).pick(request, CLIENT, 0);
     expect(balancer.asked[0]).toMatchObject({ excluded: 0, hash: 0 });
   });
 
   test("sees at once what health checks write", () => {
     const balancer = new Noting(false);
-    const usable = Uint8Array.of(1, 1);
-    const pool = new Pool({ settings: SETTINGS, balancer, usable });
-    usable[0] = 0;
-    pool.pick(REQUEST, NONE_EXCLUDED);
+    const availability = new Availability(2);
+    const pool = new Pool({ settings: SETTINGS, balancer, availability });
+    availability.setHealthy(0, false);
+    pool.pick(REQUEST, CLIENT, NONE_EXCLUDED);
     expect([...(balancer.asked[0]?.usable ?? [])]).toEqual([0, 1]);
   });
 
   test("knows its backends by index, and no backend is none", () => {
-    const pool = new Pool({ settings: SETTINGS, balancer: new Noting(false), usable: Uint8Array.of(1, 1) });
+    const pool = new Pool({ settings: SETTINGS, balancer: new Noting(false), availability: new Availability(2) });
     expect(pool.backend(1)?.id).toBe("b");
     expect(pool.backend(NO_BACKEND)).toBeNull();
     expect(pool.backend(2)).toBeNull();

@@ -6,7 +6,8 @@ import { H2Script, H2Network, turnEnds } from "../../support/h2-network.ts";
 import { dataFrame, windowFrames, words } from "../../support/h2-peer.ts";
 import { NativeBench } from "../../support/native-bench.ts";
 import type { Field } from "../../support/sections.ts";
-import { begin, type Outcome, PushBody, type RequestParts } from "../../support/upstream-calls.ts";
+import { H2Call } from "../../../src/upstream/native/h2-call.ts";
+import { begin, Outcome, PushBody, type RequestParts } from "../../support/upstream-calls.ts";
 
 interface Asked {
   readonly native: NativeBench;
@@ -254,5 +255,23 @@ describe("credit", () => {
       ]);
     }
     expect(other.lengthBytes).toBe(4 * LIMITS.h2StreamWindowBytesMax);
+  });
+});
+
+describe("a call that another transport takes over", () => {
+  test("and that is given up while that transport begins is given up there", () => {
+    const native = new NativeBench(new H2Network().connect);
+    const owner = { counters: native.counters, nowMs: () => 0, repeat: () => false, forget: () => undefined };
+    const call = new H2Call(native.request(), new Outcome(), owner);
+    let cancels = 0;
+    call.handOver({
+      abilities: { trailers: true, informational: true, fullDuplex: true },
+      start: () => {
+        call.cancel();
+        return { resume: () => undefined, cancel: () => void (cancels += 1) };
+      },
+      close: () => undefined,
+    });
+    expect(cancels).toBe(1);
   });
 });
