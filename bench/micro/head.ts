@@ -2,9 +2,12 @@
  * What a request head costs, in nanoseconds: indexing the flat section, validating it, writing the fields for a backend and
  * making them a section. Run it with `bun bench/micro/head.ts` or `deno run bench/micro/head.ts`.
  */
-import { encodedField, FieldWriter } from "../../src/core/field-writer.ts";
+import { FieldWriter } from "../../src/core/field-writer.ts";
 import { FieldSection } from "../../src/core/fields.ts";
+import { Random } from "../../src/core/random.ts";
 import { Malformed, readRequestHead } from "../../src/h3/head.ts";
+import { Provenance } from "../../src/proxy/provenance.ts";
+import { Trace } from "../../src/proxy/trace.ts";
 import { writeRequestFields, writeResponseFields } from "../../src/proxy/rewrite.ts";
 import { nanosecondsPerCall, report } from "./measure.ts";
 
@@ -50,11 +53,18 @@ const RESPONSE: readonly (readonly [string, string])[] = [
   ["cache-control", "max-age=60"],
 ];
 
+const RANDOM = Random.fromEntropy([1]);
+
 const CONTEXT = {
-  forwardedFor: encodedField("x-forwarded-for", "192.0.2.17"),
+  provenance: new Provenance("192.0.2.17"),
+  forwarding: { mode: "overwrite", trustedProxies: [], sendsForwarded: true },
+  // One that lives is always drawn already, so each call gets a new one.
+  get trace(): Trace {
+    return new Trace(RANDOM);
+  },
   requestId: "01931b2f-6c1e-7c3a-9d52-0f6f3f7a1c11",
   takesTrailers: false,
-};
+} as const;
 
 /** Flat as the native side writes it: the bytes follow the table at once. */
 function flatOf(fields: readonly (readonly [string, string])[]): Uint8Array {

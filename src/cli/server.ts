@@ -8,9 +8,9 @@ import { HealthMonitor } from "../control/health.ts";
 import { Listener } from "../control/listener.ts";
 import { Counters } from "../core/counters.ts";
 import { must } from "../core/assert.ts";
-import { encodedField, FieldWriter } from "../core/field-writer.ts";
 import { InFlight } from "../core/in-flight.ts";
 import { LIMITS } from "../core/limits.ts";
+import { FieldWriter } from "../core/field-writer.ts";
 import { Random } from "../core/random.ts";
 import { RequestIds } from "../core/request-id.ts";
 import type { BufferAccount } from "../guard/buffer-account.ts";
@@ -20,6 +20,7 @@ import type { Log } from "../observe/log.ts";
 import { RequestDeadlines } from "../proxy/deadlines.ts";
 import { Pool } from "../proxy/pool.ts";
 import type { Client, Generation, Services } from "../proxy/context.ts";
+import { Provenance } from "../proxy/provenance.ts";
 import { showsUnreachable } from "../proxy/retry.ts";
 import { ConnectionHandler } from "../proxy/handler.ts";
 import type { Connection } from "../quic/connection.ts";
@@ -233,12 +234,12 @@ function makeServices({ log, counters }: ServerParts, random: Random, requests: 
     recorder: new AccessLog(log, systemTimers.epochMs),
     requestIds: new RequestIds(random.fork()),
     inFlight: new InFlight(requests.inFlightMax),
+    random: random.fork(),
     writer: new FieldWriter(),
   };
 }
 
 function clientOf(connection: Connection, buffers: BufferAccount): Client {
   const { peerIp: ip, peerPort: port } = connection.engine;
-  const forwardedFor = encodedField("x-forwarded-for", ip);
-  return { ip, port, forwardedFor, connectionIdHex: connection.idHex, buffers };
+  return { ip, port, provenance: new Provenance(ip), connectionIdHex: connection.idHex, buffers };
 }

@@ -127,20 +127,26 @@ export class FieldWriter {
     return true;
   }
 
-  /** Adds one field: the name of field `i`, the values of it and of all later fields of that number, joined. */
-  addJoined(section: FieldSection, i: number, separator: string): boolean {
+  /**
+   * Adds one field: the name of field `i`, the values of it and of all later fields of that number, joined, and at their end the value
+   * of field `lastAt` of another section if there is one. Empty values are left out.
+   */
+  addJoined(
+    section: FieldSection,
+    i: number,
+    separator: string,
+    last: FieldSection | null = null,
+    lastAt: number = 0,
+  ): boolean {
     const id = section.nameId(i);
-    let valueLength = section.valueLength(i);
-    for (let j = section.find(id, i + 1); j >= 0; j = section.find(id, j + 1)) {
-      valueLength += separator.length + section.valueLength(j);
-    }
-    if (!this.#hasRoom(1, section.nameLength(i) + valueLength)) return false;
-    this.#putBytes(section.bytes, section.nameAt(i), section.valueEnd(i));
-    for (let j = section.find(id, i + 1); j >= 0; j = section.find(id, j + 1)) {
-      this.#putText(separator);
-      this.#putBytes(section.bytes, section.valueAt(j), section.valueEnd(j));
-    }
-    this.#putLengths(section.nameLength(i), valueLength, id);
+    let room = section.nameLength(i) + (last === null ? 0 : separator.length + last.valueLength(lastAt));
+    for (let j = i; j >= 0; j = section.find(id, j + 1)) room += separator.length + section.valueLength(j);
+    if (!this.#hasRoom(1, room)) return false;
+    this.#putBytes(section.bytes, section.nameAt(i), section.valueAt(i));
+    const valueAt = this.#end;
+    for (let j = i; j >= 0; j = section.find(id, j + 1)) this.#putListed(section, j, separator, valueAt);
+    if (last !== null) this.#putListed(last, lastAt, separator, valueAt);
+    this.#putLengths(section.nameLength(i), this.#end - valueAt, id);
     return true;
   }
 
@@ -181,6 +187,13 @@ export class FieldWriter {
   #hasRoom(fields: number, bytes: number): boolean {
     if (this.#count + fields > WRITER_FIELDS_MAX || this.#end + bytes > this.#bytes.length) this.#full = true;
     return !this.#full;
+  }
+
+  /** One value of a list that began at `valueAt`. */
+  #putListed(section: FieldSection, i: number, separator: string, valueAt: number): void {
+    if (section.valueLength(i) === 0) return;
+    if (this.#end > valueAt) this.#putText(separator);
+    this.#putBytes(section.bytes, section.valueAt(i), section.valueEnd(i));
   }
 
   #putText(text: string): void {

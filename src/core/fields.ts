@@ -86,6 +86,20 @@ export class FieldSection {
     return new FieldSection(flat.slice(bytesAt, lengthBytes), index, 0, count);
   }
 
+  /** From texts of one byte per character. For set-up, not for the request path. */
+  static of(fields: readonly (readonly [name: string, value: string])[]): FieldSection {
+    const text = fields.map(([name, value]) => name + value).join("");
+    const index = new Int32Array(INDEX_WORDS * fields.length + 1);
+    let at = 0;
+    fields.forEach(([name, value], i) => {
+      index.set([at, at + name.length, fieldIdOf(name)], INDEX_WORDS * i);
+      at += name.length + value.length;
+    });
+    index[INDEX_WORDS * fields.length] = at;
+    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+    return new FieldSection(bytes, index, 0, fields.length);
+  }
+
   /** The name's number in `FIELD`; 0 for names that have none. */
   nameId(i: number): number {
     return this.#word(INDEX_WORDS * i + 2);

@@ -37,8 +37,8 @@ export const LIMITS = {
   fieldsPerSectionMax: 256,
   /** Fields that we add to a section of others (`via`, `x-forwarded-*`, ids): room that a full section leaves free for them. */
   fieldsAddedMax: 16,
-  /** Bytes of names and values that we write: a section of others, its authority once more in a field, 4 KiB of our own. */
-  fieldWriterBytesMax: 2 * 256 * 1024 + 4096,
+  /** Bytes of names and values that we write: a section of others, its authority twice more in fields, 4 KiB of our own. */
+  fieldWriterBytesMax: 3 * 256 * 1024 + 4096,
   /** Names that Connection fields may list: real ones list two or three, and each is compared with every field. */
   connectionOptionsMax: 32,
   /** Bytes read from one request stream in one pull. */

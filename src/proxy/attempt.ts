@@ -1,10 +1,13 @@
 /** One attempt at one backend: the client's request as a transport sees it. */
-import type { BackendSettings, PoolSettings } from "../config/snapshot.ts";
-import type { EncodedField, FieldWriter } from "../core/field-writer.ts";
+import type { BackendSettings, ForwardingSettings, PoolSettings } from "../config/snapshot.ts";
+import type { FieldWriter } from "../core/field-writer.ts";
 import type { FieldSection } from "../core/fields.ts";
 import type { RequestHead } from "../h3/head.ts";
+import { authorityTowards } from "./host.ts";
 import type { BodySource, UpstreamRequest } from "./ports.ts";
+import type { Provenance } from "./provenance.ts";
 import { type ForwardContext, writeRequestFields } from "./rewrite.ts";
+import type { Trace } from "./trace.ts";
 
 /** What an attempt is made of. */
 export interface AttemptParts {
@@ -12,8 +15,9 @@ export interface AttemptParts {
   readonly pool: PoolSettings;
   readonly backend: BackendSettings;
   readonly body: BodySource | null;
-  readonly forwardedFor: EncodedField;
+  readonly provenance: Provenance;
   readonly requestId: string;
+  readonly trace: Trace;
   readonly takesTrailers: boolean;
   readonly writer: FieldWriter;
 }
@@ -23,8 +27,9 @@ export class Attempt implements UpstreamRequest, ForwardContext {
   readonly pool: PoolSettings;
   readonly backend: BackendSettings;
   readonly body: BodySource | null;
-  readonly forwardedFor: EncodedField;
+  readonly provenance: Provenance;
   readonly requestId: string;
+  readonly trace: Trace;
   readonly takesTrailers: boolean;
   readonly #head: RequestHead;
   readonly #writer: FieldWriter;
@@ -33,8 +38,9 @@ export class Attempt implements UpstreamRequest, ForwardContext {
     this.pool = parts.pool;
     this.backend = parts.backend;
     this.body = parts.body;
-    this.forwardedFor = parts.forwardedFor;
+    this.provenance = parts.provenance;
     this.requestId = parts.requestId;
+    this.trace = parts.trace;
     this.takesTrailers = parts.takesTrailers;
     this.#head = parts.head;
     this.#writer = parts.writer;
@@ -48,8 +54,13 @@ export class Attempt implements UpstreamRequest, ForwardContext {
     return this.#head.path;
   }
 
+  /** By the pool's host policy; see `UpstreamRequest.authority`. */
   get authority(): string {
-    return this.#head.authority;
+    return authorityTowards(this.pool.hostPolicy, this.backend, this.#head.authority);
+  }
+
+  get forwarding(): ForwardingSettings {
+    return this.pool.forwarding;
   }
 
   get contentLengthBytes(): number {

@@ -1,13 +1,15 @@
 /** What exchanges share: the configuration at work, the services of the process, and who the client is. */
 import type { BackendSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
-import type { EncodedField, FieldWriter } from "../core/field-writer.ts";
 import type { InFlight } from "../core/in-flight.ts";
+import type { FieldWriter } from "../core/field-writer.ts";
+import type { Random } from "../core/random.ts";
 import type { RequestIds } from "../core/request-id.ts";
 import type { BufferAccount } from "../guard/buffer-account.ts";
 import type { RouteTable } from "../route/table.ts";
 import type { RequestDeadlines } from "./deadlines.ts";
 import type { Pool } from "./pool.ts";
+import type { Provenance } from "./provenance.ts";
 import type { Clock, Recorder, Upstream } from "./ports.ts";
 import type { UpstreamFailure } from "./upstream-failure.ts";
 
@@ -32,15 +34,17 @@ export interface Services {
   readonly requestIds: RequestIds;
   /** Requests under way in the process. */
   readonly inFlight: InFlight;
+  /** For the ids of traces. */
+  readonly random: Random;
   /** Scratch for heads: used and handed over within one call, never kept. */
   readonly writer: FieldWriter;
 }
 
 /** Who is at the other end of a connection. */
 export interface Client {
+  /** Text of the address at the start of the connection: what is hashed and logged, whatever a proxy in front says. */
   readonly ip: string;
-  /** X-Forwarded-For with that address. */
-  readonly forwardedFor: EncodedField;
+  readonly provenance: Provenance;
   readonly port: number;
   /** Stays the same while the connection lives. */
   readonly connectionIdHex: string;

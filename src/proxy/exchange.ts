@@ -19,12 +19,13 @@ import { Attempt } from "./attempt.ts";
 import { type BodyLimitOwner, bodyTooLarge, limitedBody } from "./body-limit.ts";
 import type { Client, Generation, Services } from "./context.ts";
 import type { Bounded } from "./deadlines.ts";
-import { encodeAscii, failureText, writeFailureHead } from "./failure.ts";
+import { CLIENT_GONE_STATUS, encodeAscii, failureText, writeFailureHead } from "./failure.ts";
 import { Places } from "./places.ts";
 import type { Pool } from "./pool.ts";
 import type { ReceivedProtocol, ResponseSink, Upstream, UpstreamCall } from "./ports.ts";
 import { mayTryAgain } from "./retry.ts";
 import { requestIdOf, writeInformationalFields, writeResponseFields, writeResponseTrailers } from "./rewrite.ts";
+import { Trace } from "./trace.ts";
 import type { UpstreamFailure } from "./upstream-failure.ts";
 
 /** One request with its answer. */
@@ -38,6 +39,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   readonly #places: Places;
   /** See `Bounded`. */
   readonly startedMs: number;
+  readonly #trace: Trace;
   #pool: Pool | null = null;
   #poolIndex = NO_ROUTE;
   #backend: BackendSettings | null = null;
@@ -64,6 +66,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     this.#places = new Places(services);
     this.startedMs = services.clock.nowMs();
     this.#requestId = requestIdOf(head) ?? services.requestIds.next(services.clock.epochMs());
+    this.#trace = new Trace(services.random);
   }
 
   run(): void {
@@ -109,8 +112,9 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
       pool: pool.settings,
       backend,
       body: limitedBody(this.#stream, this.#head.contentLengthBytes, pool.settings, this),
-      forwardedFor: this.#client.forwardedFor,
+      provenance: this.#client.provenance,
       requestId: this.#requestId,
+      trace: this.#trace,
       takesTrailers: upstream.abilities.trailers,
       writer: this.#services.writer,
     });
@@ -314,6 +318,3 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     });
   }
 }
-
-/** For logs and metrics only: the client went away first (nginx's number; no answer is sent). */
-const CLIENT_GONE_STATUS = 499;

@@ -19,6 +19,9 @@ const REASONS: Readonly<Record<number, string>> = {
   504: "Gateway Timeout",
 };
 
+/** For logs and metrics only: the client went away first (nginx's number; no answer is sent). */
+export const CLIENT_GONE_STATUS = 499;
+
 /** The text that goes with a status. */
 export function failureText(status: number): string {
   return `${status} ${REASONS[status] ?? "Error"}\n`;

@@ -2,7 +2,8 @@
  * What happens to fields on their way through: requests lose what belongs to the client's connection and every claim about
  * where they came from, and get our own account of it; responses lose what belongs to the backend's connection.
  */
-import { FIELD, type FieldName, fieldSet, UNKNOWN_FIELD } from "../core/field-names.ts";
+import type { ForwardingSettings } from "../config/snapshot.ts";
+import { FIELD, fieldSet, UNKNOWN_FIELD } from "../core/field-names.ts";
 import { encodedField, type EncodedField, type FieldWriter } from "../core/field-writer.ts";
 import type { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -10,48 +11,53 @@ import type { MalformedReason, RequestHead } from "../h3/head.ts";
 import { connectionOptions, HOP_BY_HOP, isListed } from "../h3/hop-by-hop.ts";
 import { readResponseFields, type ResponseFault } from "../h3/response-head.ts";
 import { trailerFaultAt } from "../h3/trailers.ts";
+import { forwardingMode, LEFT_BEHIND, OURS_TO_TELL, writeAccount } from "./forwarding.ts";
 import type { ReceivedProtocol } from "./ports.ts";
+import type { Provenance } from "./provenance.ts";
+import { isTraceParent, type Trace } from "./trace.ts";
 
 /** What a backend is told beside the client's own fields. */
 export interface ForwardContext {
-  /** X-Forwarded-For: the client's address as text, without port and brackets. */
-  readonly forwardedFor: EncodedField;
+  readonly provenance: Provenance;
+  readonly forwarding: ForwardingSettings;
   /** Goes along when the client sent no usable id of its own. */
   readonly requestId: string;
+  /** Goes along when the client sent no usable trace of its own. */
+  readonly trace: Trace;
   /** The way to the backend and back takes trailers, so the client's word that it wants them goes along (`te: trailers`). */
   readonly takesTrailers: boolean;
 }
 
 /**
  * Writes the fields for a backend: those of the request but for pseudo-fields, Host and hop-by-hop fields, with cookie crumbs
- * joined (RFC 9114 4.2.1), one Content-Length in plain digits if there is one, and our Via, X-Forwarded-For, -Proto, -Host and
- * X-Request-Id in place of the client's. False when it lists too many connection options or does not fit; of an HTTP/3 head that
- * passed the validator neither is true.
+ * joined (RFC 9114 4.2.1), one Content-Length in plain digits if there is one, our Via, the account of where the request came from
+ * (`forwarding.ts`), an X-Request-Id and a traceparent. False when it lists too many connection options or does not fit; of an
+ * HTTP/3 head that passed the validator neither is true.
  */
 export function writeRequestFields(head: RequestHead, into: FieldWriter, context: ForwardContext): boolean {
   const { fields } = head;
   into.begin();
   const options = connectionOptions(fields);
   if (options === null) return false;
-  const idAt = usableIdAt(fields);
-  const cookieAt = fields.find(FIELD.cookie);
-  const crumbled = cookieAt >= 0 && fields.find(FIELD.cookie, cookieAt + 1) >= 0;
+  const mode = forwardingMode(context.forwarding, context.provenance);
+  const left = LEFT_BEHIND[mode];
+  note(fields);
+  const { idAt, traceAt, cookieAt, isCrumbled } = NOTED;
 
   let runAt = head.firstField;
   for (let i = runAt; i < fields.count; i++) {
-    if (i === idAt || (goesToBackend(fields, i, crumbled) && !isListed(fields, i, options))) continue;
+    if (i === idAt || i === traceAt || (goesToBackend(fields, i, left) && !isListed(fields, i, options))) continue;
     into.addRun(fields, runAt, i);
     runAt = i + 1;
-    if (crumbled && i === cookieAt && !isListed(fields, i, options)) into.addJoined(fields, i, "; ");
+    if (isCrumbled && i === cookieAt && !isListed(fields, i, options)) into.addJoined(fields, i, "; ");
   }
   into.addRun(fields, runAt, fields.count);
 
   if (head.contentLengthBytes >= 0) into.add("content-length", String(head.contentLengthBytes));
-  into.addEncoded(REQUEST_VIA);
-  into.addEncoded(context.forwardedFor);
-  into.addEncoded(FORWARDED_PROTO);
-  into.add("x-forwarded-host", head.authority);
+  const ours = context.provenance.fields(head.authority);
+  writeAccount(mode, ours, fields, options, context.forwarding.sendsForwarded, into);
   if (idAt < 0) into.add("x-request-id", context.requestId);
+  if (traceAt < 0) context.trace.write(into);
   if (context.takesTrailers && wantsTrailers(fields)) into.add("te", "trailers");
   return !into.full;
 }
@@ -98,12 +104,10 @@ export function writeResponseTrailers(section: FieldSection, into: FieldWriter):
 
 /** The client's X-Request-Id if it is fit for logs and for others: the first one, 1 to 128 visible ASCII characters. Else null. */
 export function requestIdOf(head: RequestHead): string | null {
-  const at = usableIdAt(head.fields);
-  return at < 0 ? null : head.fields.value(at);
+  const at = head.fields.find(FIELD["x-request-id"]);
+  return at >= 0 && isUsableId(head.fields, at) ? head.fields.value(at) : null;
 }
 
-const REQUEST_VIA = encodedField("via", "3 spooky");
-const FORWARDED_PROTO = encodedField("x-forwarded-proto", "https");
 const RESPONSE_VIA: Readonly<Record<ReceivedProtocol, EncodedField>> = {
   "1.0": encodedField("via", "1.0 spooky"),
   "1.1": encodedField("via", "1.1 spooky"),
@@ -116,25 +120,6 @@ const HYPHEN = 0x2d;
 const VISIBLE_FIRST = 0x21;
 const VISIBLE_LAST = 0x7e;
 
-/** What only we may tell a backend. `proxy` is here because gateways turn it into HTTP_PROXY (CVE-2016-5385). */
-const OURS_TO_TELL: readonly FieldName[] = [
-  "forwarded",
-  "x-forwarded-for",
-  "x-forwarded-proto",
-  "x-forwarded-host",
-  "x-forwarded-port",
-  "x-forwarded-prefix",
-  "x-forwarded-server",
-  "x-forwarded-scheme",
-  "x-forwarded-ssl",
-  "x-real-ip",
-  "x-request-id",
-  "proxy",
-];
-
-/** Left out as they stand; some are written anew at the end. Credentials for a proxy are for us, and we ask for none. */
-const NOT_FOR_BACKENDS = fieldSet([...OURS_TO_TELL, "host", "content-length", "proxy-authorization"]);
-
 const NOT_FOR_CLIENTS = fieldSet(["alt-svc", "x-request-id", "proxy-authenticate", "proxy-authentication-info"]);
 
 /** In HTTP/3 TE may say nothing but `trailers` (RFC 9114 4.2), which the validator has seen to. */
@@ -143,11 +128,44 @@ function wantsTrailers(fields: FieldSection): boolean {
   return at >= 0 && fields.valueIs(at, "trailers");
 }
 
-function goesToBackend(fields: FieldSection, i: number, crumbled: boolean): boolean {
+/** Where fields with rules of their own stand in the request at hand; -1: nowhere. Used within one writing only. */
+const NOTED = { idAt: -1, traceAt: -1, cookieAt: -1, isCrumbled: false };
+
+/** Looks for them in one pass. */
+function note(fields: FieldSection): void {
+  let id = -1;
+  let trace = -1;
+  let traces = 0;
+  let cookie = -1;
+  let cookies = 0;
+  for (let i = 0; i < fields.count; i++) {
+    switch (fields.nameId(i)) {
+      case FIELD["x-request-id"]:
+        if (id < 0) id = i;
+        break;
+      case FIELD.traceparent:
+        trace = i;
+        traces += 1;
+        break;
+      case FIELD.cookie:
+        if (cookie < 0) cookie = i;
+        cookies += 1;
+    }
+  }
+  NOTED.idAt = id >= 0 && isUsableId(fields, id) ? id : -1;
+  NOTED.traceAt =
+    traces === 1 && isTraceParent(fields.bytes, fields.valueAt(trace), fields.valueEnd(trace)) ? trace : -1;
+  NOTED.cookieAt = cookie;
+  NOTED.isCrumbled = cookies > 1;
+}
+
+/** Whether a field is copied, as far as its name says. A state without its parent is nothing (Trace Context 3.3.1). */
+function goesToBackend(fields: FieldSection, i: number, left: Uint8Array): boolean {
   const id = fields.nameId(i);
   if (id === UNKNOWN_FIELD) return !isOursInDisguise(fields, i);
-  if (id === FIELD.cookie) return !crumbled;
-  return HOP_BY_HOP[id] === 0 && NOT_FOR_BACKENDS[id] === 0;
+  if (id === FIELD.cookie) return !NOTED.isCrumbled;
+  if (id === FIELD.tracestate) return NOTED.traceAt >= 0;
+  return HOP_BY_HOP[id] === 0 && left[id] === 0;
 }
 
 /**
@@ -177,15 +195,13 @@ function isFoldedName(bytes: Uint8Array, at: number, name: string): boolean {
   return true;
 }
 
-/** Position of the first X-Request-Id when it may be kept, else -1. */
-function usableIdAt(fields: FieldSection): number {
-  const at = fields.find(FIELD["x-request-id"]);
-  if (at < 0) return -1;
+/** Whether an X-Request-Id may be kept. */
+function isUsableId(fields: FieldSection, at: number): boolean {
   const length = fields.valueLength(at);
-  if (length === 0 || length > REQUEST_ID_BYTES_MAX) return -1;
+  if (length === 0 || length > REQUEST_ID_BYTES_MAX) return false;
   for (let p = fields.valueAt(at); p < fields.valueEnd(at); p++) {
     const byte = fields.bytes[p] ?? 0;
-    if (byte < VISIBLE_FIRST || byte > VISIBLE_LAST) return -1;
+    if (byte < VISIBLE_FIRST || byte > VISIBLE_LAST) return false;
   }
-  return at;
+  return true;
 }

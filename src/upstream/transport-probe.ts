@@ -2,6 +2,7 @@
 import type { BackendSettings } from "../config/snapshot.ts";
 import { FieldWriter } from "../core/field-writer.ts";
 import { LIMITS } from "../core/limits.ts";
+import { ownAuthority } from "../proxy/host.ts";
 import type { ResponseSink, Upstream, UpstreamCall } from "../proxy/ports.ts";
 import type { UpstreamFailure } from "../proxy/upstream-failure.ts";
 import type { Timers } from "../runtime/timers.ts";
@@ -23,18 +24,12 @@ export function transportProbe(transports: ProbedTransports, timers: Timers): Pr
       writer.begin();
       writer.add("user-agent", PROBE_USER_AGENT);
       const listener = new ProbeListener(resolve, (failure) => transports.onFailure(backend, failure));
-      const authority = authorityOf(backend);
+      const authority = ownAuthority(pool.hostPolicy, backend);
       const request = { pool, backend, method: "GET", path: check.path, authority, fields: writer.toSection() };
       listener.call = transports.of(backend).start({ ...request, body: null, contentLengthBytes: -1 }, listener);
       const timer = timers.after(check.timeoutMs, () => listener.onLate(check.timeoutMs));
       listener.onDecided = () => timer.stop();
     });
-}
-
-/** What a request of our own names as its host. A Unix socket has no name; common servers take this one there. */
-function authorityOf({ scheme, host, port }: BackendSettings): string {
-  if (scheme === "unix") return "localhost";
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** Decides at the head; a short body is read to its end, so that the connection can be used again. */

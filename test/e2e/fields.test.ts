@@ -30,6 +30,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
         ...["accept: text/html", "accept-encoding: gzip", "user-agent: test", "x-empty: ", "x-caf: caf\u00e9"],
         ...["cookie: a=1; b=2", "host: shop.test", "x-request-id: mine-1"],
         ...["via: 3 spooky", "x-forwarded-for: 127.0.0.1", "x-forwarded-host: shop.test", "x-forwarded-proto: https"],
+        ...["forwarded: for=127.0.0.1;host=shop.test;proto=https", `traceparent: ${TRACE}`, "tracestate: a=1"],
       ].sort(),
     );
     expect((await accessLine(proxy, "/f"))["request_id"]).toBe("mine-1");
@@ -55,7 +56,9 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     ]);
     expect(valuesOf(exchange, "via")).toBe("1.1 inner, 1.1 spooky");
   });
+});
 
+describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING : "fields by protocol", () => {
   test.each([...pairs])("of a request are the same at a backend of $protocol", async ({ protocol, proxy }) => {
     const connection = await runAioquicOnce({
       port: proxy.port,
@@ -75,6 +78,8 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
       "x-forwarded-for": "127.0.0.1",
       "x-forwarded-host": "shop.test",
       "x-forwarded-proto": "https",
+      forwarded: "for=127.0.0.1;host=shop.test;proto=https",
+      ...{ traceparent: TRACE, tracestate: "a=1" },
       ...teOf(protocol),
     });
   });
@@ -166,6 +171,8 @@ function teOf(protocol: string): object {
   return protocol === "h2" && process.env["SPOOKY_TEST_TRANSPORT"] === "native" ? { te: "trailers" } : {};
 }
 
+const TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 const CLIENT_FIELDS: readonly AioquicField[] = [
   ["accept", "text/html"],
   ["accept-encoding", "gzip"],
@@ -183,6 +190,8 @@ const CLIENT_FIELDS: readonly AioquicField[] = [
   ["proxy", "http://6.6.6.6"],
   ["proxy-authorization", "Basic eDp5"],
   ["x-request-id", "mine-1"],
+  ["traceparent", TRACE],
+  ["tracestate", "a=1"],
 ];
 
 const BACKEND_HEAD = [

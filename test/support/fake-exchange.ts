@@ -2,8 +2,8 @@
 import { STANDARD_BACKEND, STANDARD_POOL } from "./settings.ts";
 import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
-import { encodedField, FieldWriter } from "../../src/core/field-writer.ts";
 import { InFlight } from "../../src/core/in-flight.ts";
+import { FieldWriter } from "../../src/core/field-writer.ts";
 import { Random } from "../../src/core/random.ts";
 import { RequestIds } from "../../src/core/request-id.ts";
 import { Availability } from "../../src/balance/availability.ts";
@@ -15,6 +15,7 @@ import type { Client, Generation, Services } from "../../src/proxy/context.ts";
 import { RequestDeadlines } from "../../src/proxy/deadlines.ts";
 import { ConnectionHandler } from "../../src/proxy/handler.ts";
 import { Pool } from "../../src/proxy/pool.ts";
+import { Provenance } from "../../src/proxy/provenance.ts";
 import type { ExchangeOutcome } from "../../src/proxy/ports.ts";
 import { showsUnreachable } from "../../src/proxy/retry.ts";
 import type { UpstreamFailure } from "../../src/proxy/upstream-failure.ts";
@@ -55,7 +56,7 @@ const STREAM_ID = 0;
 const CLIENT: Omit<Client, "buffers"> = {
   ip: "192.0.2.7",
   port: 40_001,
-  forwardedFor: encodedField("x-forwarded-for", "192.0.2.7"),
+  provenance: new Provenance("192.0.2.7"),
   connectionIdHex: "0badc0de",
 };
 
@@ -173,6 +174,7 @@ export class FakeExchange implements StreamHost {
       clock: this.timers,
       recorder: { record: (outcome) => void this.outcomes.push(outcome) },
       requestIds: new RequestIds(Random.fromEntropy([4])),
+      random: Random.fromEntropy([6]),
       writer: new FieldWriter(),
       inFlight: this.inFlight,
     };

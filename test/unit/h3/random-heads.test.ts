@@ -1,12 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { isIPv6 } from "node:net";
-import { encodedField, FieldWriter } from "../../../src/core/field-writer.ts";
+import { FieldWriter } from "../../../src/core/field-writer.ts";
 import { FieldSection } from "../../../src/core/fields.ts";
 import { Random } from "../../../src/core/random.ts";
 import { Malformed, readRequestHead, type RequestHead } from "../../../src/h3/head.ts";
 import { readResponseFields } from "../../../src/h3/response-head.ts";
 import { readTrailers } from "../../../src/h3/trailers.ts";
+import { Provenance } from "../../../src/proxy/provenance.ts";
+import { Trace } from "../../../src/proxy/trace.ts";
 import { writeRequestFields, writeResponseFields } from "../../../src/proxy/rewrite.ts";
+import { STANDARD_POOL } from "../../support/settings.ts";
 import { type Field, fieldsOf, fieldsOfFlat, flatOf, oneOf, randomText, sectionOf } from "../../support/sections.ts";
 
 const VALID: readonly (readonly Field[])[] = [
@@ -146,7 +149,9 @@ function isLegalAuthority(text: string): boolean {
 
 const writer = new FieldWriter();
 const CONTEXT = {
-  forwardedFor: encodedField("x-forwarded-for", "192.0.2.1"),
+  provenance: new Provenance("192.0.2.1"),
+  forwarding: STANDARD_POOL.forwarding,
+  trace: new Trace(Random.fromEntropy([3])),
   requestId: "made-here",
   takesTrailers: false,
 };

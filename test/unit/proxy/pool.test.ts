@@ -5,12 +5,12 @@ import { hashBytesString } from "../../../src/balance/hash-ring.ts";
 import { type Balancer, NO_BACKEND, NONE_EXCLUDED } from "../../../src/balance/policy.ts";
 import type { PoolSettings } from "../../../src/config/snapshot.ts";
 import { must } from "../../../src/core/assert.ts";
-import { encodedField } from "../../../src/core/field-writer.ts";
 import { BufferAccount } from "../../../src/guard/buffer-account.ts";
 import { Malformed, readRequestHead, type RequestHead } from "../../../src/h3/head.ts";
 import type { Client } from "../../../src/proxy/context.ts";
 import { sectionOf } from "../../support/sections.ts";
 import { Pool } from "../../../src/proxy/pool.ts";
+import { Provenance } from "../../../src/proxy/provenance.ts";
 
 const SETTINGS: PoolSettings = {
   ...STANDARD_POOL,
@@ -26,7 +26,7 @@ const SETTINGS: PoolSettings = {
 
 const CLIENT: Client = {
   ...{ ip: "192.0.2.1", port: 40_000, connectionIdHex: "00" },
-  forwardedFor: encodedField("x-forwarded-for", "192.0.2.1"),
+  provenance: new Provenance("192.0.2.1"),
   buffers: new BufferAccount(Infinity),
 };
 

@@ -1,17 +1,38 @@
 import { describe, expect, test } from "bun:test";
 import { must } from "../../../src/core/assert.ts";
-import { encodedField, FieldWriter } from "../../../src/core/field-writer.ts";
+import { FieldWriter } from "../../../src/core/field-writer.ts";
 import { FieldSection } from "../../../src/core/fields.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { Malformed, readRequestHead, type RequestHead } from "../../../src/h3/head.ts";
-import { requestIdOf, writeRequestFields, writeResponseFields } from "../../../src/proxy/rewrite.ts";
+import { Random } from "../../../src/core/random.ts";
+import { Provenance } from "../../../src/proxy/provenance.ts";
+import {
+  type ForwardContext,
+  requestIdOf,
+  writeRequestFields,
+  writeResponseFields,
+} from "../../../src/proxy/rewrite.ts";
+import { Trace } from "../../../src/proxy/trace.ts";
+import { STANDARD_POOL } from "../../support/settings.ts";
 import { type Field, fieldsOfFlat, flatOf, sectionOf } from "../../support/sections.ts";
 
-const CONTEXT = {
-  forwardedFor: encodedField("x-forwarded-for", "192.0.2.17"),
+const CONTEXT: ForwardContext = {
+  provenance: new Provenance("192.0.2.17"),
+  forwarding: STANDARD_POOL.forwarding,
   requestId: "made-here",
+  get trace(): Trace {
+    return new Trace(Random.fromEntropy([1]));
+  },
   takesTrailers: false,
 };
+
+/** What the context's trace is, from the same numbers. */
+function madeTrace(): string {
+  const random = Random.fromEntropy([1]);
+  const words = Array.from({ length: 6 }, (_, i) => random.nextUint32() | (i === 3 || i === 5 ? 1 : 0));
+  const hex = words.map((word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
+  return `00-${hex.slice(0, 32)}-${hex.slice(32)}-00`;
+}
 
 /** What we add to a request that has nothing of its own. */
 const ADDED: readonly Field[] = [
@@ -19,8 +40,11 @@ const ADDED: readonly Field[] = [
   ["x-forwarded-for", "192.0.2.17"],
   ["x-forwarded-proto", "https"],
   ["x-forwarded-host", "example.com:8443"],
+  ["forwarded", 'for=192.0.2.17;host="example.com:8443";proto=https'],
   ["x-request-id", "made-here"],
+  ["traceparent", madeTrace()],
 ];
+const ADDED_BESIDE_ID = ADDED.filter(([name]) => name !== "x-request-id");
 
 const PSEUDO: readonly Field[] = [
   [":method", "POST"],
@@ -63,7 +87,6 @@ describe("a request on its way to a backend", () => {
       ["authorization", "Basic abc"],
       ["x-empty", ""],
       ["expect", "100-continue"],
-      ["traceparent", "00-1-2-01"],
     ];
     expect(sent(...fields)).toEqual([...fields, ...ADDED]);
   });
@@ -151,7 +174,7 @@ describe("the request id", () => {
   for (const id of ["a", "0190-abc_~!", "x".repeat(128)]) {
     test(`${id.slice(0, 20)} of ${id.length} is kept`, () => {
       expect(kept(id)).toBe(id);
-      expect(sent(["x-request-id", id], ["a", "b"])).toEqual([["x-request-id", id], ["a", "b"], ...ADDED.slice(0, 4)]);
+      expect(sent(["x-request-id", id], ["a", "b"])).toEqual([["x-request-id", id], ["a", "b"], ...ADDED_BESIDE_ID]);
     });
   }
 
@@ -165,11 +188,43 @@ describe("the request id", () => {
   test("of two the first is kept and the second is not sent", () => {
     expect(sent(["x-request-id", "one"], ["x-request-id", "two"])).toEqual([
       ["x-request-id", "one"],
-      ...ADDED.slice(0, 4),
+      ...ADDED_BESIDE_ID,
     ]);
   });
 
   test("is null when the client sent none", () => expect(requestIdOf(headOf(PSEUDO))).toBeNull());
+});
+
+describe("the trace", () => {
+  const GOOD = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  const OURS = ADDED.filter(([name]) => name !== "traceparent");
+
+  test("of a client is kept with its state, where they stood", () => {
+    const fields: Field[] = [
+      ["tracestate", "a=1"],
+      ["a", "b"],
+      ["traceparent", GOOD],
+      ["tracestate", "c=2"],
+      ["baggage", "k=v"],
+    ];
+    expect(sent(...fields)).toEqual([...fields, ...OURS]);
+  });
+
+  for (const [why, fields] of [
+    ["malformed", [["traceparent", `${GOOD}0`]]],
+    ["missing", []],
+    [
+      "there several times",
+      [
+        ["traceparent", GOOD],
+        ["traceparent", GOOD],
+      ],
+    ],
+  ] as const) {
+    test(`is ours where the client's is ${why}, and its state goes with it`, () => {
+      expect(sent(["tracestate", "a=1"], ...fields, ["baggage", "k=v"])).toEqual([["baggage", "k=v"], ...ADDED]);
+    });
+  }
 });
 
 describe("a request from a connection that has hop-by-hop fields", () => {
@@ -184,7 +239,7 @@ describe("a request from a connection that has hop-by-hop fields", () => {
       ["x-request-id", "mine"],
       ["a", "b"],
     ];
-    expect(sentFromHttp1(...fields)).toEqual([["x-request-id", "mine"], ["a", "b"], ...ADDED.slice(0, 4)]);
+    expect(sentFromHttp1(...fields)).toEqual([["x-request-id", "mine"], ["a", "b"], ...ADDED_BESIDE_ID]);
   });
 
   test("is refused when Connection lists more names than anybody does", () => {
