@@ -177,31 +177,21 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     const bodyless = this.#request.method === "HEAD" || status === 204 || status === 304;
     this.#expectedBytes = bodyless ? 0 : lengthBytes;
     const { body } = response;
-    if (body === null) this.#end();
-    else if (this.#expectedBytes >= 0 && this.#expectedBytes <= LIMITS.fetchWholeBodyBytesMax)
-      this.#readWhole(response);
-    else {
-      this.#reader = body.getReader();
-      this.#read();
+    if (body === null) {
+      this.#end();
+      return;
     }
+    this.#reader = body.getReader();
+    this.#read();
   }
 
-  #readWhole(response: Response): void {
-    response.bytes().then(
-      (bytes) => {
-        if (bytes.length > 0 && this.#take(bytes)) this.#sink.onBody(bytes, this.#isWhole);
-        this.#end();
-      },
-      (thrown: unknown) => this.#onBroken(thrown),
-    );
-  }
-
+  /** Piece by piece, small answers too: whatever has come is passed on. The end goes along with the last byte of an announced length. */
   #read(): void {
     this.#reader?.read().then(
       ({ done, value }) => {
-        if (done) this.#end();
-        else if (!this.#take(value)) return;
-        else if (this.#sink.onBody(value)) this.#read();
+        if (done) return this.#end();
+        if (!this.#take(value)) return;
+        if (this.#sink.onBody(value, this.#isWhole) || this.#isWhole) this.#read();
         else if (!this.#isOver()) this.#phase = "full";
       },
       (thrown: unknown) => this.#onBroken(thrown),

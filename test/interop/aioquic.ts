@@ -68,6 +68,8 @@ export type AioquicStep =
   | { readonly do: "say"; readonly text: string }
   | { readonly do: "sleep"; readonly ms: number }
   | { readonly do: "stop" | "reset"; readonly id: string; readonly code?: number }
+  /** One DATA frame of these bytes on a stream that was left open; nothing once the server wants no more. */
+  | { readonly do: "send"; readonly id: string; readonly text: string }
   | { readonly do: "finish"; readonly id: string }
   /** The same connection from another port. */
   | { readonly do: "rebind" | "change_connection_id" | "key_update" | "ping" }

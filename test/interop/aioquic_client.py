@@ -165,6 +165,13 @@ class Runner:
         self.session._quic.reset_stream(self.named(step).stream_id, step.get("code", H3_REQUEST_CANCELLED))
         self.session.transmit()
 
+    async def do_send(self, step):
+        exchange = self.named(step)
+        if not self.session._no_more(exchange):
+            self.session.h3.send_data(exchange.stream_id, step["text"].encode("latin1"), False)
+            exchange.sent_bytes += len(step["text"])
+        self.session.transmit()
+
     async def do_finish(self, step):
         self.session._quic.send_stream_data(self.named(step).stream_id, b"", True)
         self.session.transmit()
