@@ -29,6 +29,8 @@ interface TestSettings {
   python: string;
   /** Programs of real servers, by name. */
   servers: ReadonlyMap<string, string>;
+  /** The rule breaker of the adversarial suite. */
+  h3i: string;
 }
 
 const ROOT = join(import.meta.dir, "..");
@@ -51,6 +53,7 @@ const STEPS: readonly Step[] = [
   { name: "binary", run: buildBinary },
   { name: "python", run: findPython },
   { name: "servers", run: findServers },
+  { name: "h3i", run: findH3i },
   { name: "tests", run: (settings) => runTests(settings, [], {}) },
   { name: "native-e2e", run: (settings) => runTests(settings, TRANSPORT_TESTS, { SPOOKY_TEST_TRANSPORT: "native" }) },
 ];
@@ -67,7 +70,7 @@ async function main(names: readonly string[]): Promise<number> {
     console.error(`error: no step ${unknown}; the steps are ${STEPS.map((step) => step.name).join(", ")}`);
     return 2;
   }
-  const settings: TestSettings = { binary: "", python: "", servers: new Map() };
+  const settings: TestSettings = { binary: "", python: "", servers: new Map(), h3i: "" };
   const outcomes: Outcome[] = [];
   for (const { name, run } of STEPS) {
     if (names.length > 0 && !names.includes(name)) continue;
@@ -128,17 +131,31 @@ async function findPython(settings: TestSettings): Promise<Outcome> {
   return outcomeOf("python", { code, output: "" });
 }
 
-/** The servers that the transports are tested against. One that cannot be had is told of here, and its tests are skipped by name. */
+/** The servers that the transports are tested against. */
 async function findServers(settings: TestSettings): Promise<Outcome> {
-  const child = Bun.spawn([join(ROOT, "scripts", "servers.sh")], { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+  const { found, outcome } = await findPrograms("servers");
+  settings.servers = found;
+  return outcome;
+}
+
+async function findH3i(settings: TestSettings): Promise<Outcome> {
+  const { found, outcome } = await findPrograms("h3i");
+  settings.h3i = found.get("h3i") ?? "";
+  return outcome;
+}
+
+/** What a script finds or builds, `NAME=PATH` a line. What cannot be had is told of here, and its tests are skipped by name. */
+async function findPrograms(name: string): Promise<{ found: ReadonlyMap<string, string>; outcome: Outcome }> {
+  const command = [join(ROOT, "scripts", `${name}.sh`)];
+  const child = Bun.spawn(command, { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
   const lines = (await new Response(child.stdout).text()).trimEnd().split("\n");
-  const outcome = outcomeOf("servers", { code: await child.exited, output: "" });
+  const outcome = outcomeOf(name, { code: await child.exited, output: "" });
   const found = lines.flatMap((line) =>
-    [...line.matchAll(/^([a-z]+)=(.+)$/g)].map(([, name = "", path = ""]) => [name, path] as const),
+    [...line.matchAll(/^([a-z0-9]+)=(.+)$/g)].map(([, key = "", path = ""]) => [key, path] as const),
   );
-  settings.servers = new Map(found);
   const lacking = lines.filter((line) => line.startsWith("lacking "));
-  return { ...outcome, skipped: lacking.map((line) => `servers: ${line.slice("lacking ".length)}`) };
+  const skipped = lacking.map((line) => `${name}: ${line.slice("lacking ".length)}`);
+  return { found: new Map(found), outcome: { ...outcome, skipped } };
 }
 
 async function runTests(
@@ -160,6 +177,7 @@ async function runTests(
       SPOOKY_TEST_HAPROXY: settings.servers.get("haproxy") ?? "",
       SPOOKY_TEST_GO_SERVER: settings.servers.get("go") ?? "",
       SPOOKY_TEST_GRPC: settings.servers.get("grpc") ?? "",
+      SPOOKY_TEST_H3I: settings.h3i,
       ...env,
     },
     stdio: ["ignore", "inherit", "inherit"],

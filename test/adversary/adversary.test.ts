@@ -6,13 +6,14 @@ import { AIOQUIC_MISSING, aioquicPython } from "../interop/aioquic.ts";
 import { Bed } from "./bed.ts";
 import type { Case, Need } from "./case.ts";
 import { CASES } from "./cases/index.ts";
+import { H3I_MISSING, h3iProgram } from "./h3i.ts";
 import { rowReport } from "./report.ts";
 import type { CaseOutcome } from "./report.ts";
 import { ROWS } from "./rows.ts";
 
 const LACKING: Readonly<Record<Need, string | null>> = {
   aioquic: aioquicPython === null ? AIOQUIC_MISSING : null,
-  h3i: "h3i is not built",
+  h3i: h3iProgram === null ? H3I_MISSING : null,
 };
 
 const outcomes = new Map<Case, CaseOutcome>();

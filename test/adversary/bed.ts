@@ -8,6 +8,8 @@ import { logLine } from "../e2e/log-lines.ts";
 import type { LogLine } from "../e2e/log-lines.ts";
 import { defaultRunner, startProxy } from "../support/proxy.ts";
 import type { ProxyOptions, ProxyRunner, RunningProxy } from "../support/proxy.ts";
+import { runH3i } from "./h3i.ts";
+import type { H3iOutcome, H3iPlan } from "./h3i.ts";
 import { startRecorder } from "./recorder.ts";
 import type { Recorder } from "./recorder.ts";
 import { openUdp } from "./udp-client.ts";
@@ -54,6 +56,12 @@ export class Bed {
   async startAioquic(plan: BedPlan): Promise<AioquicRun> {
     const { port } = await this.start();
     return startAioquic({ port, ...plan });
+  }
+
+  /** Plays a plan of h3i. */
+  async h3i(plan: H3iPlan): Promise<H3iOutcome> {
+    const { port } = await this.start();
+    return runH3i(port, plan);
   }
 
   /** A socket for datagrams by hand. */

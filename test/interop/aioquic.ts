@@ -172,7 +172,7 @@ export interface AioquicConnection {
 }
 
 /** The interpreter that has aioquic, or null: `scripts/ok.ts` names it in SPOOKY_TEST_PYTHON. */
-export const aioquicPython: string | null = process.env["SPOOKY_TEST_PYTHON"] ?? null;
+export const aioquicPython: string | null = process.env["SPOOKY_TEST_PYTHON"] || null;
 
 /** Why a test is skipped without it. */
 export const AIOQUIC_MISSING = "aioquic: SPOOKY_TEST_PYTHON names no Python that has it (./scripts/test sets it up)";
