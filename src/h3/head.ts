@@ -74,6 +74,7 @@ export const MALFORMED_ANSWERS = {
   "content-length-conflict": "reset",
   "trailer-forbidden": "reset",
   "body-length": "reset",
+  "body-after-trailers": "reset",
 } as const satisfies Record<string, "reset" | 400 | 414 | 431 | 501>;
 
 /** Why a message is refused. */

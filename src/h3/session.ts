@@ -152,7 +152,7 @@ export class Http3Session implements SessionDriver, StreamHost {
       this.#onStranger(streamId, kind);
       return;
     }
-    if (kind === EVENT.data) stream.onData();
+    if (kind === EVENT.data) this.#onData(stream);
     else if (kind === EVENT.finished) stream.onFinished();
     else if (kind === EVENT.reset) stream.onAborted("reset");
   }
@@ -166,6 +166,12 @@ export class Http3Session implements SessionDriver, StreamHost {
     this.#ids.note(streamId);
     this.engine.resetStream(streamId, kind === EVENT.reset ? H3_CODE.requestCancelled : H3_CODE.requestIncomplete);
     this.#host.wake();
+  }
+
+  /** quiche refuses DATA behind trailers where DATA came before them, too, and else lets it pass (RFC 9114 4.1). */
+  #onData(stream: RequestStream): void {
+    if (stream.trailers === null) stream.onData();
+    else stream.onMalformed("body-after-trailers");
   }
 
   #onFields(streamId: number): void {

@@ -167,7 +167,17 @@ export const FRAME_CASES: readonly Case[] = [
     TRAILERS,
   ]),
   closes(12, "DATA after trailers", H3_FRAME_UNEXPECTED, [...hello(), HEAD, BODY, TRAILERS, BODY]),
-  serves(12, "DATA after trailers of a request without a body", [...hello(), HEAD, TRAILERS, BODY]),
+  {
+    row: 12,
+    name: "DATA after trailers of a request without a body",
+    needs: ["h3i"],
+    gap: "quiche lets it pass where no DATA came before the trailers; the stream gets 0x10e and not the connection 0x105",
+    run: async (bed) => {
+      const outcome = await bed.h3i({ steps: [...hello(), HEAD, TRAILERS, BODY, ...goodbye()] });
+      expect([outcome.closed.by, resultOf(outcome)]).toEqual(["client", { reset: H3_MESSAGE_ERROR }]);
+      expect((await bed.recorder()).requests).toEqual([]);
+    },
+  },
   incomplete(15, "FIN on an empty request stream", { do: "bytes", stream: REQUEST, fin: true }),
 ];
 

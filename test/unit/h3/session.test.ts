@@ -194,6 +194,18 @@ describe("trailers", () => {
       expect(stream.fault).toBe(reason);
     }
   });
+
+  test("have no body behind them", () => {
+    const world = new World();
+    const stream = world.request(0, true);
+    world.engine.emitFields(0, [["x-sum", "1"]], true);
+    world.session.process();
+    expect(world.heard).toEqual([]);
+    world.engine.emitBody(0, "abc");
+    world.session.process();
+    expect(world.engine.stream(0).resets).toEqual([0x10e]);
+    expect(stream.fault).toBe("body-after-trailers");
+  });
 });
 
 describe("events", () => {
