@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
 import { loadIdentity } from "../control/certificates.ts";
-import { Counters } from "../core/counters.ts";
+import { Counters, countersSeen } from "../core/counters.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { Log } from "../observe/log.ts";
 import { writeNow } from "../observe/sink.ts";
@@ -96,6 +96,7 @@ export async function serve(
     await stop.first;
     await Promise.race([server.drain(), stop.second]);
     server.close();
+    log.info("counted", countersSeen(counters));
     log.info("stopped", { requests: counters.requestsStarted, native_handles: library.ledger.total });
     return EXIT.ok;
   } finally {

@@ -128,6 +128,18 @@ export class Counters {
   logWriteErrors = 0;
 }
 
+/** What has happened at all, for people: names in snake case, those of a family with their word behind a point. */
+export function countersSeen(counters: Counters): Record<string, number> {
+  const seen: Record<string, number> = {};
+  for (const [name, value] of Object.entries(counters)) {
+    const words = name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    if (typeof value === "number" && value !== 0) seen[words] = value;
+    else if (value instanceof CounterFamily)
+      for (const [word, count] of value.entries()) seen[`${words}.${word}`] = count;
+  }
+  return seen;
+}
+
 /** The counters that are one number. */
 export type CounterName = {
   [Name in keyof Counters]: Counters[Name] extends number ? Name : never;

@@ -1,5 +1,6 @@
 /** What a case works with: a proxy of its own in a process of its own, backends, clients that break rules, and the log. */
 import { expect } from "bun:test";
+import { readFileSync } from "node:fs";
 import { must } from "../../src/core/assert.ts";
 import { runAioquicOnce, startAioquic } from "../interop/aioquic.ts";
 import type { AioquicConnection, AioquicPlan, AioquicRun } from "../interop/aioquic.ts";
@@ -10,6 +11,8 @@ import { defaultRunner, startProxy } from "../support/proxy.ts";
 import type { ProxyOptions, ProxyRunner, RunningProxy } from "../support/proxy.ts";
 import { runH3i } from "./h3i.ts";
 import type { H3iOutcome, H3iPlan } from "./h3i.ts";
+import { startAttack } from "./attacks.ts";
+import type { Attack, AttackResult, AttackRun } from "./attacks.ts";
 import { startRecorder } from "./recorder.ts";
 import type { Recorder } from "./recorder.ts";
 import { openUdp } from "./udp-client.ts";
@@ -25,6 +28,7 @@ export type BedPlan = Omit<AioquicPlan, "port">;
 export class Bed {
   #proxy: RunningProxy | null = null;
   #recorder: Recorder | null = null;
+  #counters: Readonly<Record<string, unknown>> = {};
 
   /** Starts the proxy. Only the first call does; a case that needs no options may leave it to the clients below. */
   async start(options: BedOptions = {}): Promise<RunningProxy> {
@@ -64,6 +68,27 @@ export class Bed {
     return runH3i(port, plan);
   }
 
+  /** Plays an attack of `attacks.py` to its end. */
+  async attack(attack: Attack): Promise<AttackResult> {
+    return (await this.startAttack(attack)).result;
+  }
+
+  /** Starts one. */
+  async startAttack(attack: Attack): Promise<AttackRun> {
+    const { port } = await this.start();
+    return startAttack(port, attack);
+  }
+
+  /** What the proxy must have counted when it stops: names as its log has them, numbers or matchers of the test runner. */
+  expectCounters(counters: Readonly<Record<string, unknown>>): void {
+    this.#counters = { ...this.#counters, ...counters };
+  }
+
+  /** Resident memory of the proxy, MiB. */
+  residentMib(): number {
+    return residentMib(this.proxy.process.pid);
+  }
+
   /** A socket for datagrams by hand. */
   async udp(): Promise<UdpClient> {
     const { port } = await this.start();
@@ -98,9 +123,15 @@ export class Bed {
       signal: null,
       native_handles: 0,
     });
+    expect(this.logs().find(({ msg }) => msg === "counted")).toMatchObject(this.#counters);
     const complaints = [...child.stdout, ...child.stderr].filter((line) => DEFECT.test(line));
     expect(complaints).toEqual([]);
   }
+}
+
+/** Resident memory of a process, MiB. */
+export function residentMib(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
 }
 
 /** No case touches it. */

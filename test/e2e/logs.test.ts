@@ -94,7 +94,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
       await runAioquicOnce({ port, steps: [{ do: "request", path: "/f" }] });
       expect((await child.stop()).code).toBe(0);
       expect([...child.stdout, ...child.stderr]).toEqual([]);
-      expect(linesOf(path).map(({ msg }) => msg)).toEqual(["listening", "request", "draining", "stopped"]);
+      expect(linesOf(path).map(({ msg }) => msg)).toEqual(["listening", "request", "draining", "counted", "stopped"]);
     }
   });
 

@@ -2,6 +2,15 @@
 import type { Case } from "../case.ts";
 import { FRAME_CASES } from "./frames.ts";
 import { HOST_CASES } from "./host.ts";
+import { CONNECTION_ATTACKS } from "./resource-connections.ts";
+import { FRAME_ATTACKS } from "./resource-frames.ts";
+import { REQUEST_ATTACKS } from "./resource-requests.ts";
 
 /** All cases, in the order in which they are played. */
-export const CASES: readonly Case[] = [...FRAME_CASES, ...HOST_CASES];
+export const CASES: readonly Case[] = [
+  ...FRAME_CASES,
+  ...HOST_CASES,
+  ...CONNECTION_ATTACKS,
+  ...REQUEST_ATTACKS,
+  ...FRAME_ATTACKS,
+];

@@ -1,0 +1,96 @@
+/** Attacks by requests: resets, bodies and heads that never come, sections that are bombs. Rows 72 to 78 and 87. */
+import { expect } from "bun:test";
+import type { Attack } from "../attacks.ts";
+import type { Case } from "../case.ts";
+
+/** The rows of this file. */
+export const REQUEST_ATTACKS: readonly Case[] = [
+  bombs("below the limit pass", { statuses: { "200": 1 }, closed: null }, [
+    { attack: "header-bomb", kind: "long", size: 16_384 },
+    { attack: "header-bomb", kind: "huffman", size: 27 * 700 },
+  ]),
+  bombs("over the limit are answered 431, counted as decoded", { statuses: { "431": 1 }, closed: null }, [
+    { attack: "header-bomb", kind: "long", size: 65_536 },
+    { attack: "header-bomb", kind: "tiny", size: 200 },
+    { attack: "header-bomb", kind: "static", size: 500 },
+  ]),
+  bombs(
+    "over the hard limit close the connection with H3_EXCESSIVE_LOAD",
+    { closed: { code: 0x107, application: true } },
+    [
+      { attack: "header-bomb", kind: "long", size: 1_000_000 },
+      { attack: "header-bomb", kind: "tiny", size: 10_000 },
+      { attack: "header-bomb", kind: "static", size: 8000 },
+    ],
+  ),
+  bombs("that name a dynamic table are refused, for none is offered", { closed: { code: 0x200, application: true } }, [
+    { attack: "header-bomb", kind: "dynamic", size: 100 },
+  ]),
+  {
+    row: 78,
+    name: "Huffman codes of the costliest sort are decoded like others, and what expands is counted as decoded",
+    needs: ["aioquic"],
+    run: async (bed) => {
+      const long = await bed.attack({ attack: "huffman-flood", count: 50, size: 27 * 800 });
+      expect(long).toMatchObject({ sent: 50, statuses: { "200": 50 } });
+      const short = await bed.attack({ attack: "huffman-flood", how: "short", count: 50, size: 30_000 });
+      expect(short).toMatchObject({ sent: 50, statuses: { "431": 50 } });
+      expect((await bed.recorder()).requests).toHaveLength(50);
+    },
+  },
+  {
+    row: 75,
+    name: "an upload that stops after a byte is over soon, and its backend's connection is free",
+    needs: ["aioquic"],
+    run: async (bed) => {
+      await bed.start({ extra: { performance: { client_body_idle_timeout_ms: 200 } } });
+      const result = await bed.attack({ attack: "slow-body", count: 20 });
+      expect(result).toMatchObject({ closed: null, statuses: { "408": 20 }, streams_ended: 20 });
+      const { connections, requests } = await bed.recorder();
+      await Promise.all(connections.map(({ end }) => end));
+      expect(requests).toEqual([]);
+      bed.expectCounters({ client_deadlines: 20, requests_failed: 20 });
+    },
+  },
+  {
+    row: 87,
+    name: "thousands of requests one after the other on one connection are all answered, in memory that stays",
+    needs: ["aioquic"],
+    run: async (bed) => {
+      await bed.start();
+      await bed.attack({ attack: "requests", count: 500 });
+      const before = bed.residentMib();
+      const result = await bed.attack({ attack: "requests", count: 3000 });
+      expect(result).toMatchObject({ sent: 3000, closed: null });
+      expect((await bed.recorder()).requests).toHaveLength(3500);
+      expect(bed.residentMib() - before).toBeLessThan(32);
+      bed.expectCounters({ requests_completed: 3501 });
+    },
+  },
+  {
+    row: 87,
+    name: "a hundred requests in one flight are one turn's events and all answered",
+    needs: ["aioquic"],
+    run: async (bed) => {
+      const result = await bed.attack({ attack: "burst", streams: 100 });
+      expect(result).toMatchObject({ sent: 100, statuses: { "200": 100 }, streams_ended: 100 });
+    },
+  },
+];
+
+function bombs(what: string, wanted: object, attacks: readonly Attack[]): Case {
+  return {
+    row: 77,
+    name: `sections ${what}`,
+    needs: ["aioquic"],
+    run: async (bed) => {
+      let passed = 0;
+      for (const attack of attacks) {
+        const result = await bed.attack(attack);
+        expect({ attack, ...result }).toMatchObject(wanted);
+        passed += result.statuses["200"] ?? 0;
+      }
+      expect((await bed.recorder()).requests).toHaveLength(passed);
+    },
+  };
+}
