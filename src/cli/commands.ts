@@ -16,6 +16,7 @@ import { readConfiguration } from "./configuration.ts";
 import { libraryPlaces } from "./places.ts";
 import { prepareProcess } from "./self.ts";
 import { makeTransports, Server } from "./server.ts";
+import { warningsOf } from "./warnings.ts";
 
 /** Exit codes; documented in `--help` and `docs/cli.md`. */
 export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;
@@ -51,6 +52,8 @@ export function runCheck(configPath: string, { runtime }: CommandContext): numbe
   for (const certificate of snapshot.listen.certificates) loadIdentity(certificate);
   makeTransports(snapshot, runtime, new Counters()).close();
   if (snapshot.log.file !== null) checkWritable(snapshot.log.file);
+  for (const { upstream, key, text } of warningsOf(snapshot))
+    writeNow(2, `${configPath}: warning: upstream.${upstream}, ${key}: ${text}\n`);
   const backends = snapshot.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
   writeNow(1, `${configPath}: valid (${snapshot.pools.length} pools, ${backends} backends)\n`);
   return EXIT.ok;

@@ -1,7 +1,6 @@
 /** A running proxy: composes every part for one snapshot, and takes them down again in order. */
 import { randomBytes } from "node:crypto";
 import { createBalancer } from "../balance/create.ts";
-import { BACKEND_CONNECTIONS_STANDARD } from "../config/schema.ts";
 import type { BackendSettings, RequestSettings, Snapshot } from "../config/snapshot.ts";
 import { loadIdentity } from "../control/certificates.ts";
 import { HealthMonitor } from "../control/health.ts";
@@ -32,6 +31,7 @@ import { systemTimers, type TimerHandle } from "../runtime/timers.ts";
 import type { ClearProtocol } from "../upstream/native/protocol-inquiry.ts";
 import { Transports } from "../upstream/transports.ts";
 import type { Library } from "../../ffi/library.ts";
+import { warningsOf } from "./warnings.ts";
 
 /** What a server stands on. */
 export interface ServerParts {
@@ -106,8 +106,7 @@ export class Server {
     const { runtime, library, log } = this.#parts;
     await this.#listener.start(runtime, library);
     this.#health.start();
-    this.#warnOfTrust();
-    this.#warnOfFetchPools();
+    for (const { upstream, key, text } of warningsOf(this.#snapshot)) log.warn(text, { upstream, key });
     const { bound } = this.#listener.socket;
     const { connections } = this.#snapshot;
     log.info("listening", {
@@ -156,36 +155,13 @@ export class Server {
           }),
       ),
       deadlines: this.#deadlines,
-      upstreamOf: (backend) => this.#transports.of(backend),
+      upstreamOf: (backend, head, hasBody) => this.#transports.forRequest(backend, head, hasBody),
       onFailure: (poolIndex, backendIndex, failure) => {
         const backend = pools[poolIndex]?.backends[backendIndex];
         if (backend !== undefined) this.#transports.onFailure(backend, failure);
         if (showsUnreachable(failure)) this.#health.onUnreachable(poolIndex, backendIndex, failure);
       },
     };
-  }
-
-  #warnOfTrust(): void {
-    for (const pool of this.#snapshot.pools) {
-      if (pool.tls.verifyCertificates) continue;
-      this.#parts.log.warn(
-        "certificates of this pool's backends are NOT verified: anyone on the way can read and change traffic",
-        {
-          upstream: pool.name,
-          key: "verify_certificates",
-        },
-      );
-    }
-  }
-
-  /** The runtime decides how many HTTP/2 connections `fetch` makes: one per origin and TLS session (Bun 1.4.5), whatever we say. */
-  #warnOfFetchPools(): void {
-    for (const { name, backends, backendConnectionsMax } of this.#snapshot.pools) {
-      const unbounded = backends.some(({ transport, protocol }) => transport === "fetch" && protocol !== "http1");
-      if (!unbounded || backendConnectionsMax === BACKEND_CONNECTIONS_STANDARD) continue;
-      const fields = { upstream: name, key: "backend_connection_pool_size" };
-      this.#parts.log.warn("this key does not bound the HTTP/2 connections of fetch; `transport: native` does", fields);
-    }
   }
 
   #onClosed(connection: Connection, reason: CloseReason | null): void {

@@ -86,6 +86,12 @@ export class Counters {
   upstreamOverflows = 0;
   upstreamFailures = 0;
   upstreamFallbacks = 0;
+  /** Requests to backends of fetch that went over a client of ours, since fetch cannot carry them. */
+  fetchAvoided = 0;
+  /** Requests over fetch that asked for trailers or for a 100, which it keeps from them. */
+  fetchLossy = 0;
+  /** Responses over fetch that announced trailers, which it keeps to itself. */
+  fetchTrailersLost = 0;
   upstreamDeadlines = 0;
   clientDeadlines = 0;
   upstreamDials = 0;

@@ -6,6 +6,7 @@ import type { FieldWriter } from "../core/field-writer.ts";
 import type { Random } from "../core/random.ts";
 import type { RequestIds } from "../core/request-id.ts";
 import type { BufferAccount } from "../guard/buffer-account.ts";
+import type { RequestHead } from "../h3/head.ts";
 import type { RouteTable } from "../route/table.ts";
 import type { RequestDeadlines } from "./deadlines.ts";
 import type { Pool } from "./pool.ts";
@@ -20,8 +21,8 @@ export interface Generation {
   readonly pools: readonly Pool[];
   /** The bound on whole requests; null: there is none. */
   readonly deadlines: RequestDeadlines | null;
-  /** The transport towards a backend. */
-  upstreamOf(backend: BackendSettings): Upstream;
+  /** The transport for a request to a backend. `hasBody`: more follows the head. */
+  upstreamOf(backend: BackendSettings, head: RequestHead, hasBody: boolean): Upstream;
   /** An attempt at a backend failed: evidence for its health, and for what it speaks. */
   onFailure(poolIndex: number, backendIndex: number, failure: UpstreamFailure): void;
 }

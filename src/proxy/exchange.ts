@@ -129,7 +129,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     this.#attemptOver = false;
     const attempt = this.#attempts;
     this.#services.counters.upstreamAttempts += 1;
-    const upstream = this.#generation.upstreamOf(backend);
+    const upstream = this.#generation.upstreamOf(backend, this.#head, this.#stream.state !== "ended");
     const call = upstream.start(this.#prepare(pool, backend, upstream), this);
     // The transport may have failed before it returned, and then a retry or our own answer has begun since.
     if (this.#attempts !== attempt || this.#attemptOver) return;

@@ -1,32 +1,16 @@
 /** One request through fetch, from its head to the last byte of its answer. */
-import type { TimeoutSettings } from "../config/snapshot.ts";
-import type { Counters } from "../core/counters.ts";
 import { ProxyError } from "../core/error.ts";
-import type { FieldWriter } from "../core/field-writer.ts";
+import { FIELD } from "../core/field-names.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ReceivedProtocol, ResponseSink, UpstreamCall, UpstreamRequest } from "../proxy/ports.ts";
 import { type AttemptProgress, CUT_OFF, NOT_SENT, UNANSWERED, UpstreamFailure } from "../proxy/upstream-failure.ts";
-import { type FetchWire, HTTP2_UNSUPPORTED, type RuntimeFetch } from "../runtime/fetch-options.ts";
-import type { Timers } from "../runtime/timers.ts";
+import { type FetchWire, HTTP2_UNSUPPORTED } from "../runtime/fetch-options.ts";
 import { fetchBreak, fetchErrorCode, fetchFailure } from "./fetch-errors.ts";
 import { requestPairs, writeFetched } from "./fetch-fields.ts";
+import type { CallOwner } from "./fetch-owner.ts";
 import { FETCH_METHODS, fetchTarget, isBodyless } from "./fetch-target.ts";
 import { firstWire, type Lane, mayFallBack, WIRE_PROTOCOLS } from "./lane.ts";
 import { RequestBody, type BodyWatcher } from "./request-body.ts";
-
-/** What calls have in common, and where they report. */
-export interface CallOwner {
-  readonly runtime: RuntimeFetch;
-  readonly timers: Timers;
-  readonly timeouts: TimeoutSettings;
-  readonly counters: Counters;
-  /** Scratch for response heads, used within one call. */
-  readonly writer: FieldWriter;
-  /** The call is over. */
-  forget(call: FetchCall): void;
-  /** The call has waited for some time and nothing shows that its backend can be reached. */
-  dial(lane: Lane): void;
-}
 
 /**
  * `unsent`: waits for a body that must be empty. `sent`: no answer yet. `reading`: the body flows. `full`: the receiver has no
@@ -47,6 +31,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   /** When something last moved: the request began, a piece of its body left, a piece of the answer came. */
   #movedMs: number;
   #connectLate = false;
+  #expectsContinue = false;
   #expectedBytes = -1;
   #receivedBytes = 0;
 
@@ -104,6 +89,14 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     this.#sink.onFailure(UpstreamFailure.of(error, UNANSWERED));
   }
 
+  /** A connection stands. Fetch keeps the expectation from the backend, so whoever waits for a 100 gets it here. */
+  onBodyWanted(): void {
+    if (this.#phase !== "sent" || !this.#expectsContinue) return;
+    const { writer } = this.#owner;
+    writer.begin();
+    this.#sink.onInformational(CONTINUE, writer.view());
+  }
+
   onBodyProgress(): void {
     this.#moved();
   }
@@ -129,6 +122,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     const hasBody = body !== null && !isBodyless(method);
     const { wire } = this.#lane;
     this.#phase = "sent";
+    this.#expectsContinue = fields.find(FIELD.expect) >= 0;
     this.#moved();
     if (hasBody) this.#body = new RequestBody(body, contentLengthBytes, this);
     const init = {
@@ -166,9 +160,9 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
 
   #onResponse(response: Response, protocol: ReceivedProtocol): void {
     if (this.#phase === "over") return;
-    const { writer } = this.#owner;
+    const { writer, counters } = this.#owner;
     const { status } = response;
-    const lengthBytes = writeFetched(response.headers, writer);
+    const lengthBytes = writeFetched(response.headers, writer, counters);
     this.#lane.reachedMs = this.#moved();
     if (writer.full) return this.#fail(this.#error("UPSTREAM_PROTOCOL", "response head too large"));
     this.#phase = "reading";
@@ -307,3 +301,5 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
 }
 
 type TimeoutCode = "UPSTREAM_CONNECT_TIMEOUT" | "UPSTREAM_HEAD_TIMEOUT" | "UPSTREAM_BODY_TIMEOUT";
+
+const CONTINUE = 100;

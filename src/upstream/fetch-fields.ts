@@ -1,5 +1,6 @@
 /** Fields on their way into fetch and out of it. */
 import { FIELD, fieldSet } from "../core/field-names.ts";
+import type { Counters } from "../core/counters.ts";
 import type { FieldWriter } from "../core/field-writer.ts";
 import type { FieldSection } from "../core/fields.ts";
 import type { RuntimeFetch } from "../runtime/fetch-options.ts";
@@ -35,12 +36,13 @@ export function requestPairs(
  * Writes the response's fields: all but the coding of the hop behind us, Set-Cookie apart and in order. Answers with the
  * Content-Length, -1 for none. Fetch gives one character for each byte of a value.
  */
-export function writeFetched(headers: Headers, into: FieldWriter): number {
+export function writeFetched(headers: Headers, into: FieldWriter, counters: Counters): number {
   const chunked = headers.has("transfer-encoding");
   let contentLengthBytes = -1;
   into.begin();
   for (const [name, value] of headers) {
     if (name === "transfer-encoding") continue;
+    if (name === "trailer") counters.fetchTrailersLost += 1;
     if (name === "content-length") {
       // The coding decides (RFC 9112 6.3); a length beside it is a lie or a leftover.
       if (chunked) continue;

@@ -34,6 +34,13 @@ export function fetchTarget(path: string): string | null {
   return odd ? encodeOdd(path, query) : path;
 }
 
+/** Whether this path and query arrive byte for byte. */
+export function isSentAsIs(path: string): boolean {
+  if (fetchTarget(path) !== path) return false;
+  const quote = path.lastIndexOf("'");
+  return quote < 0 || !path.slice(0, quote).includes("?");
+}
+
 const PLAIN = 0;
 /** A control, a space or a fragment: no request target has one. */
 const REFUSED = 1;

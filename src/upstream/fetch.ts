@@ -19,7 +19,8 @@ import { NOT_SENT, UpstreamFailure } from "../proxy/upstream-failure.ts";
 import type { RuntimeFetch, TrustMaterial } from "../runtime/fetch-options.ts";
 import type { TimerHandle, Timers } from "../runtime/timers.ts";
 import type { Dial } from "./dial.ts";
-import { FetchCall, type CallOwner } from "./fetch-call.ts";
+import { FetchCall } from "./fetch-call.ts";
+import type { CallOwner } from "./fetch-owner.ts";
 import { firstWire, laneGap, originOf, type Lane } from "./lane.ts";
 
 /** What the transport is made of. */

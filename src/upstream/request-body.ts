@@ -6,6 +6,8 @@ type Piece = Uint8Array<ArrayBuffer>;
 
 /** Who wants to know how the body fares. */
 export interface BodyWatcher {
+  /** The runtime asks for the body for the first time: a connection stands. */
+  onBodyWanted(): void;
   /** A piece went to the runtime, or the body ended. */
   onBodyProgress(): void;
   /** The runtime wants no more of a body that has not ended. */
@@ -57,9 +59,11 @@ export class RequestBody implements UnderlyingDefaultSource<Piece> {
 
   /** For the runtime. */
   pull(controller: ReadableStreamDefaultController<Piece>): void {
+    const isFirst = this.#controller === null;
     this.#controller = controller;
     if (this.#over) return;
     this.#wanted = true;
+    if (isFirst) this.#watcher.onBodyWanted();
     this.#advance();
   }
 

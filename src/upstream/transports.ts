@@ -5,12 +5,14 @@ import { must } from "../core/assert.ts";
 import type { Counters } from "../core/counters.ts";
 import type { ErrorCode } from "../core/error.ts";
 import type { Random } from "../core/random.ts";
+import type { RequestHead } from "../h3/head.ts";
 import type { Upstream } from "../proxy/ports.ts";
 import type { UpstreamFailure } from "../proxy/upstream-failure.ts";
 import type { RuntimeFetch, TrustMaterial } from "../runtime/fetch-options.ts";
 import type { ConnectStream, StreamTarget } from "../runtime/streams.ts";
 import type { Timers } from "../runtime/timers.ts";
 import { dialTcp } from "./dial.ts";
+import { fetchGap } from "./fetch-gap.ts";
 import { FetchUpstream } from "./fetch.ts";
 import { AutoUpstream } from "./native/auto-upstream.ts";
 import { H1Upstream } from "./native/h1-upstream.ts";
@@ -34,6 +36,7 @@ export interface TransportParts {
 
 /** The transports of one snapshot. */
 export class Transports {
+  readonly #counters: Counters;
   readonly #fetch: FetchUpstream;
   readonly #h1: H1Upstream;
   readonly #h2: H2Upstream;
@@ -44,6 +47,7 @@ export class Transports {
   /** Throws `CONFIG_INVALID` or `CERTIFICATE` for backends that cannot be reached as configured. */
   constructor({ snapshot, fetch, connect, timers, counters, random, onLearned }: TransportParts) {
     const { timeouts } = snapshot;
+    this.#counters = counters;
     const pools = snapshot.pools.map((pool) => ({
       ...pool,
       backends: pool.backends.filter((backend) => kindOf(backend) === "fetch"),
@@ -69,6 +73,20 @@ export class Transports {
     this.#nativeProbe = transportProbe(this, timers);
   }
 
+  /** The transport for a request to a backend; `hasBody`: more follows the head. */
+  forRequest(backend: BackendSettings, head: RequestHead, hasBody: boolean): Upstream {
+    if (kindOf(backend) !== "fetch") return this.of(backend);
+    const gap = fetchGap(head, hasBody);
+    if (gap === null) return this.#fetch;
+    // What is not chosen is ours to choose; over HTTP/3 there is no client but fetch.
+    if (!backend.transportIsChosen && backend.scheme === "https") {
+      this.#counters.fetchAvoided += 1;
+      return backend.protocol === "http1" ? this.#h1 : this.#h2;
+    }
+    if (gap === "lossy") this.#counters.fetchLossy += 1;
+    return this.#fetch;
+  }
+
   /** The transport for a backend. */
   of(backend: BackendSettings): Upstream {
     switch (kindOf(backend)) {
@@ -92,7 +110,8 @@ export class Transports {
   relearn(backend: BackendSettings): void {
     const kind = kindOf(backend);
     if (kind === "auto") this.#auto.relearn(backend);
-    else if (kind === "h2") this.#h2.relearn(backend);
+    // Of a backend of fetch, too, some requests go over HTTP/2 of our own.
+    else if (kind !== "h1") this.#h2.relearn(backend);
   }
 
   /** Asks a backend for its health in the protocol that requests to it use. */

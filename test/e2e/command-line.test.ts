@@ -77,6 +77,22 @@ for (const runner of RUNNERS) {
     });
   });
 
+  describe.skipIf(missing !== null)(missing ?? `what is doubtful is said by the ${runner}:`, () => {
+    test("check warns of what a valid configuration gives up, and of nothing else", async () => {
+      const pools = [
+        { prefix: "/by-choice", backends: ["https://127.0.0.1:1"], extra: { transport: "fetch" } },
+        { prefix: "/by-default", backends: ["https://127.0.0.1:1"] },
+        { prefix: "/trusting", backends: ["http://127.0.0.1:1"], extra: { tls: { verify_certificates: false } } },
+      ];
+      const file = writeTemp(tempFolder("config"), "odd.yaml", proxyConfig({ pools }, await testCertificateFiles()));
+      const { code, stdout, stderr } = await run("check", "--config", file);
+      expect({ code, stdout }).toEqual({ code: 0, stdout: `${file}: valid (3 pools, 3 backends)` });
+      const lines = stderr.split("\n").map((line) => line.slice(0, line.indexOf(": ", file.length + 12)));
+      const warning = `${file}: warning: upstream`;
+      expect(lines).toEqual([`${warning}.pool_0, transport`, `${warning}.pool_2, verify_certificates`]);
+    });
+  });
+
   describe.skipIf(missing !== null)(missing ?? `the command line of the ${runner}`, () => {
     test("check reads what a valid configuration names, says so and serves nothing", async () => {
       const file = writeTemp(

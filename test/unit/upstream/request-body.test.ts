@@ -5,6 +5,10 @@ import { PushBody } from "../../support/upstream-calls.ts";
 class Watcher implements BodyWatcher {
   progress = 0;
   unwanted = 0;
+  wanted = 0;
+  onBodyWanted(): void {
+    this.wanted += 1;
+  }
   onBodyProgress(): void {
     this.progress += 1;
   }

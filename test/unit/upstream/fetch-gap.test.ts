@@ -1,0 +1,106 @@
+/** Which requests fetch cannot carry whole, and over whose client they go then. */
+import { describe, expect, test } from "bun:test";
+import { must } from "../../../src/core/assert.ts";
+import { Counters } from "../../../src/core/counters.ts";
+import { Random } from "../../../src/core/random.ts";
+import { Malformed, readRequestHead, type RequestHead } from "../../../src/h3/head.ts";
+import { connectBunStream } from "../../../src/runtime/bun-streams.ts";
+import { fetchGap, type FetchGap } from "../../../src/upstream/fetch-gap.ts";
+import { Transports } from "../../../src/upstream/transports.ts";
+import { hereFetch } from "../../support/fetch-upstream.ts";
+import { ManualTimers } from "../../support/manual-timers.ts";
+import { type Field, sectionOf } from "../../support/sections.ts";
+import { backendOf, PATIENT, poolOf } from "../../support/upstream-calls.ts";
+
+function headOf(method: string, path: string, fields: readonly Field[] = []): RequestHead {
+  const pseudo = [
+    [":method", method],
+    [":scheme", "https"],
+    [":authority", "a.test"],
+    [":path", path],
+  ] as const;
+  const head = readRequestHead(sectionOf([...pseudo, ...fields]));
+  return must(head instanceof Malformed ? null : head, "the head is well formed");
+}
+
+const PLAIN = headOf("GET", "/a?b=c", [
+  ["accept", "*/*"],
+  ["content-type", "application/json"],
+]);
+const BROWSER = "/a/b.css?v=1&x='";
+
+/** What is asked, whether a body follows, and what fetch lacks for it. */
+const CASES: readonly (readonly [string, RequestHead, boolean, FetchGap | null])[] = [
+  ["a plain request", PLAIN, false, null],
+  ["an upload", headOf("POST", "/up", [["content-type", "text/plain"]]), true, null],
+  ["OPTIONS of a path", headOf("OPTIONS", "/"), false, null],
+  ["te: trailers", headOf("GET", "/", [["te", "trailers"]]), false, "lossy"],
+  ["gRPC", headOf("POST", "/pkg.S/M", [["content-type", "application/grpc"]]), true, "lossy"],
+  ["gRPC with a coding", headOf("POST", "/pkg.S/M", [["content-type", "application/grpc+proto"]]), true, "lossy"],
+  ["expect: 100-continue", headOf("PUT", "/", [["expect", "100-continue"]]), true, "lossy"],
+  ["OPTIONS *", headOf("OPTIONS", "*"), false, "altered"],
+  ["a method that fetch does not know", headOf("BREW", "/"), false, "altered"],
+  ["a method in lower case", headOf("get", "/"), false, "altered"],
+  ["dot segments", headOf("GET", "/a/../b"), false, "altered"],
+  ["two slashes at the beginning", headOf("GET", "//a"), false, "altered"],
+  ["a character that fetch would encode", headOf("GET", "/{a}"), false, "altered"],
+  ["a quote in the query", headOf("GET", BROWSER), false, "altered"],
+  ["GET with a body", PLAIN, true, "altered"],
+  ["HEAD with a body", headOf("HEAD", "/"), true, "altered"],
+];
+
+test.each([...CASES])("%s", (_what, head, hasBody, gap) => expect(fetchGap(head, hasBody)).toBe(gap));
+
+test("a quote in the path is carried as it is", () => {
+  expect(fetchGap(headOf("GET", "/it's?a"), false)).toBeNull();
+  expect(fetchGap(headOf("GET", "/it's?a'"), false)).toBe("altered");
+});
+
+describe("a request goes", () => {
+  const world = (address: string, chosen: boolean, protocol: "auto" | "http1" | "h2" = "auto") => {
+    const backend = { ...backendOf(address), transportIsChosen: chosen, ...(protocol === "auto" ? {} : { protocol }) };
+    const counters = new Counters();
+    const snapshot = { pools: [poolOf([backend])], timeouts: PATIENT };
+    const transports = new Transports({
+      ...{ snapshot, fetch: hereFetch(), connect: connectBunStream, timers: new ManualTimers(), counters },
+      ...{ random: Random.fromEntropy([1]), onLearned: () => undefined },
+    });
+    const way = (head: RequestHead, hasBody: boolean = false): string =>
+      transports.forRequest(backend, head, hasBody).constructor.name;
+    return { way, counters, transports };
+  };
+  const grpc = headOf("POST", "/", [["content-type", "application/grpc"]]);
+  const dots = headOf("GET", "/a/../b");
+
+  test("over fetch where its backend has fetch and nothing is lost, over ours where it would", () => {
+    const { way, counters, transports } = world("https://127.0.0.1:1", false);
+    expect([way(PLAIN), way(grpc, true), way(dots)]).toEqual(["FetchUpstream", "H2Upstream", "H2Upstream"]);
+    expect([counters.fetchAvoided, counters.fetchLossy]).toEqual([2, 0]);
+    transports.close();
+  });
+
+  test("over our HTTP/1.1 where the pool says that its backends speak that", () => {
+    const { way, transports } = world("https://127.0.0.1:1", false, "http1");
+    expect([way(PLAIN), way(grpc, true)]).toEqual(["FetchUpstream", "H1Upstream"]);
+    transports.close();
+  });
+
+  test("over fetch all the same where that was chosen, or there is no other, and what is lost is counted", () => {
+    for (const [address, chosen] of [
+      ["https://127.0.0.1:1", true],
+      ["h3://127.0.0.1:1", false],
+    ] as const) {
+      const { way, counters, transports } = world(address, chosen);
+      expect([way(PLAIN), way(grpc, true), way(dots)]).toEqual(["FetchUpstream", "FetchUpstream", "FetchUpstream"]);
+      expect([counters.fetchAvoided, counters.fetchLossy]).toEqual([0, 1]);
+      transports.close();
+    }
+  });
+
+  test("as ever where its backend has a client of ours", () => {
+    const { way, counters, transports } = world("http://127.0.0.1:1", false);
+    expect([way(PLAIN), way(grpc, true)]).toEqual(["H1Upstream", "H1Upstream"]);
+    expect(counters.fetchAvoided).toBe(0);
+    transports.close();
+  });
+});
