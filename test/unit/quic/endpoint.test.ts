@@ -148,6 +148,81 @@ describe("an unknown version", () => {
   });
 });
 
+describe("a client that may not enter", () => {
+  test("is told so with its own ids and CONNECTION_REFUSED, and the engine is not asked to make anything", () => {
+    const server = new FakeServer({ connectionsMax: 1 });
+    server.accept(1);
+    const [dcid, scid] = [clientId(2), new Uint8Array(5).fill(9)];
+    server.socket.arrive(longHeader({ dcid, scid }));
+    server.turn();
+    expect(server.engine.refused).toEqual([{ dcid, scid, code: 0x02 }]);
+    expect(server.engine.connections.length).toBe(1);
+    expect(server.counters.refusalsSent).toBe(1);
+  });
+
+  test("hears nothing over the rate, and nothing is kept of it", () => {
+    const server = new FakeServer({ admission: { newConnectionsPerSecond: 1, newConnectionsBurst: 1 } });
+    server.accept(1);
+    server.socket.sent.length = 0;
+    server.socket.arrive(initial(2));
+    server.turn();
+    expect(server.socket.sent.length).toBe(0);
+    expect(server.counters.connectionsOverRate).toBe(1);
+    server.socket.arrive(initial(2));
+    server.turn(1000);
+    expect(server.endpoint.connectionCount).toBe(2);
+  });
+
+  test("is one of too many of its address; IPv4 and IPv6 are counted, and the count goes down with the connection", () => {
+    const server = new FakeServer({ admission: { connectionsPerAddressMax: 1 } });
+    const { engine } = server.accept(1);
+    server.socket.arrive(initial(2));
+    server.turn();
+    expect(server.counters.connectionsOverAddress).toBe(1);
+    server.socket.peer.set([0x20010db8, 0, 0, 1]);
+    server.accept(3);
+    server.socket.peer.set([0x20010db8, 0, 0, 2]);
+    server.socket.arrive(initial(4));
+    server.turn();
+    expect(server.counters.connectionsOverAddress).toBe(2);
+    end(server, engine);
+    server.socket.peer.set([0, 0, 0xffff, 0xc0000201]);
+    server.accept(5);
+    expect(server.endpoint.connectionCount).toBe(2);
+  });
+
+  test("is one of too many whose handshake is under way; an established connection is none of them", () => {
+    const server = new FakeServer({ admission: { handshakesMax: 1 } });
+    server.connect(1);
+    const { engine } = server.accept(2);
+    server.socket.arrive(initial(3));
+    server.turn();
+    expect(server.counters.connectionsOverHandshakes).toBe(1);
+    end(server, engine);
+    server.accept(4);
+    expect(server.endpoint.connectionCount).toBe(2);
+  });
+
+  test("is counted, though there is no room to tell it", () => {
+    const server = new FakeServer({ connectionsMax: 1 });
+    server.accept(1);
+    server.socket.batchMax = 0;
+    server.socket.arrive(initial(2));
+    server.turn();
+    expect(server.engine.refused).toEqual([]);
+    expect(server.counters).toMatchObject({ connectionsOverTotal: 1, refusalsSent: 0, refusalsWithheld: 1 });
+  });
+
+  test("costs the engine nothing when its first packet is too short to be judged", () => {
+    const server = new FakeServer({ connectionsMax: 1 });
+    server.accept(1);
+    server.socket.arrive(longHeader({ dcid: clientId(2), size: 1199 }));
+    server.turn();
+    expect(server.engine.refused).toEqual([]);
+    expect(server.counters.connectionsOverTotal).toBe(0);
+  });
+});
+
 describe("a turn", () => {
   test("takes a bounded batch and says that there may be more", () => {
     const server = new FakeServer();
