@@ -29,7 +29,7 @@ export const LIMITS = {
   heldDatagramsMax: 16,
   /** Connections refused with an answer (CONNECTION_REFUSED), at once; the first packets of further ones are dropped. */
   refusalsAtOnceMax: 200,
-  /** And each second beyond that: an answer costs some 30 us, and forged senders must not make us talk to strangers. */
+  /** And each second beyond that: an answer costs 5 us (`bench/micro/refusal.ts`), and forged senders must not make us talk to strangers. */
   refusalsPerSecond: 1000,
   /** Bytes of a field section, as `spooky_h3_poll` lays it out. */
   fieldSectionBytesMax: 256 * 1024,
