@@ -4,16 +4,24 @@ import {
   type CloseReason,
   type EngineConnection,
   type EngineSession,
+  FEED,
   SEND_DONE,
   SEND_FULL,
 } from "../../src/quic/engine.ts";
 import type { Handle } from "../handle.ts";
-import { PATH_EVENT } from "../layout.ts";
+import { PATH_EVENT, QUICHE_ERROR } from "../layout.ts";
 import type { SocketAddress } from "../sockaddr.ts";
 import type { EngineParts } from "./engine.ts";
 import { QuicheSession } from "./session.ts";
 
 const ID_BYTES_MAX = 20;
+/** What quiche says of a first packet whose header it cannot read or that does not open with its keys; later ones it passes over. */
+const JUNK: ReadonlySet<number> = new Set([
+  QUICHE_ERROR.QUICHE_ERR_BUFFER_TOO_SHORT,
+  QUICHE_ERROR.QUICHE_ERR_UNKNOWN_VERSION,
+  QUICHE_ERROR.QUICHE_ERR_INVALID_PACKET,
+  QUICHE_ERROR.QUICHE_ERR_CRYPTO_FAIL,
+]);
 const RESET_TOKEN_BYTES = 16;
 const TEXT_BYTES_MAX = 255;
 
@@ -34,12 +42,14 @@ export class QuicheConnection implements EngineConnection {
 
   feed(slot: number): number {
     const { incoming } = this.#parts.socket;
-    return this.#parts.library.native.quiche_conn_recv(
+    const result = this.#parts.library.native.quiche_conn_recv(
       this.#handle.address,
       incoming.dataAddress(slot),
       incoming.lengthOf(slot),
       incoming.infoAddress(slot),
     );
+    if (result >= 0) return result;
+    return JUNK.has(result) ? FEED.junk : FEED.wrong;
   }
 
   send(): number {

@@ -1,5 +1,5 @@
 /**
- * The one packet that a refused client gets: an Initial with CONNECTION_CLOSE, protected with keys that anybody can derive from the
+ * The one packet that a client gets who is not let in: an Initial with CONNECTION_CLOSE, protected with keys that anybody can derive from the
  * client's own id (RFC 9001 5.2). Made here and not by quiche, which would first run a whole TLS flight, with a signature, for a
  * client that is to be sent away; nothing native is made and nothing is kept (RFC 9000 5.2.2 allows exactly this).
  */
@@ -24,9 +24,9 @@ const VERSION_1 = [0, 0, 0, 1];
 const PACKET_NUMBER_BYTES = 1;
 /** CONNECTION_CLOSE of the transport (RFC 9000 19.19): the code, no frame to blame, no reason. */
 const CONNECTION_CLOSE = 0x1c;
-const PAYLOAD_BYTES = 4;
-/** Codes are written as a varint of one byte. */
-const CODE_MAX = 0x3f;
+const PAYLOAD_BYTES = 5;
+/** Codes are written as a varint of two bytes. */
+const CODE_MAX = 0x3fff;
 const ID_BYTES_MAX = 20;
 
 /** Of the side that answers, from the destination id of the client's first packet. Exported for the test with RFC 9001's vectors. */
@@ -44,7 +44,7 @@ export function serverInitialKeys(clientDcid: Uint8Array): { key: Uint8Array; iv
  * bytes), since nothing will listen to one.
  */
 export function refusalPacket(clientDcid: Uint8Array, clientScid: Uint8Array, code: number): Uint8Array {
-  assert(code <= CODE_MAX, "a transport code for a refusal fits into one byte");
+  assert(code <= CODE_MAX, "codes of the transport fit into a varint of two bytes");
   assert(clientScid.length <= ID_BYTES_MAX, "ids of version 1 have at most 20 bytes");
   const { key, iv, hp } = serverInitialKeys(clientDcid);
   const header = Uint8Array.from([
@@ -54,7 +54,7 @@ export function refusalPacket(clientDcid: Uint8Array, clientScid: Uint8Array, co
   ]);
   // Packet number 0 leaves the nonce as the vector is.
   const cipher = createCipheriv("aes-128-gcm", key, iv).setAAD(header);
-  const sealed = cipher.update(Uint8Array.from([CONNECTION_CLOSE, code, 0, 0]));
+  const sealed = cipher.update(Uint8Array.from([CONNECTION_CLOSE, 0x40 | (code >> 8), code & 0xff, 0, 0]));
   cipher.final();
   const packet = Buffer.concat([header, sealed, cipher.getAuthTag()]);
   const numberAt = header.length - PACKET_NUMBER_BYTES;

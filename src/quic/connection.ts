@@ -79,6 +79,7 @@ export class Connection extends TimerEntry {
   readonly #handshakeDeadlineMs: number;
   /** Something was queued for sending that should not wait. */
   #urgent = true;
+  #spoken = false;
   #receivedSinceFlush = 0;
   #heldUntilMs = 0;
   /** Packets of the last flush: after many, what comes in opens the congestion window for more of them. */
@@ -111,11 +112,16 @@ export class Connection extends TimerEntry {
     return this.#idHex;
   }
 
-  /** Feeds datagram `slot`. */
-  feed(slot: number): void {
+  /** True once something was sent: until then the client has no keys but those that everybody can derive. */
+  get hasSpoken(): boolean {
+    return this.#spoken;
+  }
+
+  /** Feeds datagram `slot`; the result is the engine's. */
+  feed(slot: number): number {
     assert(!this.#closed, "a closed connection has no ids that lead to it");
     this.#receivedSinceFlush += 1;
-    this.engine.feed(slot);
+    return this.engine.feed(slot);
   }
 
   /** After a turn's datagrams: opens the session when it is time, then lets it work. */
@@ -250,6 +256,7 @@ export class Connection extends TimerEntry {
       const result = this.engine.send();
       if (result === SEND_DONE) return true;
       if (result === SEND_FULL) return false;
+      this.#spoken = true;
       this.#lastPackets += 1;
     }
     this.#host.markDirty(this);

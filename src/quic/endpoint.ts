@@ -7,7 +7,7 @@ import { Admission, type AdmissionBounds, VERDICT } from "../guard/admission.ts"
 import { type FillRandom, ID_BYTES, IdCodec, type IdKey } from "./cid.ts";
 import { IdTable } from "./cid-table.ts";
 import { Connection, type ConnectionHost, type SessionDriver } from "./connection.ts";
-import type { CloseReason, EngineSession, QuicEngine } from "./engine.ts";
+import { type CloseReason, type EngineSession, FEED, type QuicEngine } from "./engine.ts";
 import { PACKET, PacketReader } from "./packet.ts";
 
 /** What an endpoint is made of. */
@@ -207,8 +207,25 @@ export class Endpoint implements ConnectionHost {
     const { dcidAt, dcidLength } = this.#reader;
     const own = dcidLength === ID_BYTES ? this.#ids.find(received, dcidAt, dcidLength) : null;
     const known = own ?? this.#ids.findClientId(received, dcidAt, dcidLength);
-    if (known !== null || !initial) this.#feedKnown(slot, known);
-    else this.#accept(slot, length);
+    if (known !== null) this.#feedLong(slot, known);
+    else if (initial) this.#accept(slot, length);
+    else this.counters.datagramsUnknownId += 1;
+  }
+
+  /**
+   * A long header's packet. What quiche says to a mistake in the first ones, it says in packets of type Handshake, whose keys the client
+   * cannot have before it has heard anything; so then the answer is made by hand. Junk gets none: it may come from anybody.
+   */
+  #feedLong(slot: number, connection: Connection): void {
+    const result = connection.feed(slot);
+    if (result >= 0 || connection.hasSpoken) {
+      this.#touch(connection);
+      return;
+    }
+    const reason = connection.engine.closeReason();
+    connection.destroy();
+    if (result === FEED.junk) this.counters.datagramsMalformed += 1;
+    else if (reason?.by === "local" && !reason.app) this.#engine.refuse(slot, this.#reader, reason.code);
   }
 
   #feedKnown(slot: number, connection: Connection | null): void {
@@ -258,8 +275,7 @@ export class Endpoint implements ConnectionHost {
     this.#admission.enter(address);
     this.#connections.add(connection);
     this.counters.connectionsAccepted += 1;
-    connection.feed(slot);
-    this.#touch(connection);
+    this.#feedLong(slot, connection);
   }
 
   /** The client is told to go elsewhere; if it does not hear it, it asks again. */

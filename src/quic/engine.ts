@@ -38,6 +38,14 @@ export interface HeaderIds {
   readonly scidLength: number;
 }
 
+/** Negative results of `EngineConnection.feed`. */
+export const FEED = {
+  /** The peer broke a rule: the connection is closing, `closeReason` says why. */
+  wrong: -1,
+  /** Nothing of it could be authenticated, and nothing ever was on this connection: it may come from anybody. The connection is closing. */
+  junk: -2,
+} as const;
+
 /** Makes connections on one socket. */
 export interface QuicEngine {
   readonly socket: DatagramSocket;
@@ -68,7 +76,7 @@ export interface EngineConnection {
   /** The client's address as `ip` and `port` at the start. */
   readonly peerIp: string;
   readonly peerPort: number;
-  /** Feeds datagram `slot`. Negative: the engine found it wrong (the connection may be closing now). */
+  /** Feeds datagram `slot`. Negative: one of `FEED`. */
   feed(slot: number): number;
   /** Writes the next packet into the socket's batch: its length, `SEND_DONE` or `SEND_FULL`. */
   send(): number;

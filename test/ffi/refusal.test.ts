@@ -20,20 +20,20 @@ test("it opens with those keys: an Initial to the client's id, with CONNECTION_C
     const dcid = bytes("8394c8f03e515708");
     const packet = Uint8Array.from(refusalPacket(dcid, bytes(scid), 0x02));
     const { key, iv, hp } = serverInitialKeys(dcid);
-    const numberAt = packet.length - 21;
+    const numberAt = packet.length - 22;
     const mask = createCipheriv("aes-128-ecb", hp, null).update(packet.subarray(numberAt + 4, numberAt + 20));
     packet[0] = (packet[0] ?? 0) ^ ((mask[0] ?? 0) & 0x0f);
     packet[numberAt] = (packet[numberAt] ?? 0) ^ (mask[1] ?? 0);
     const idLength = (scid.length / 2).toString(16).padStart(2, "0");
-    expect(hex(packet.subarray(0, numberAt + 1))).toBe(`c000000001${idLength}${scid}00001500`);
+    expect(hex(packet.subarray(0, numberAt + 1))).toBe(`c000000001${idLength}${scid}00001600`);
     const opener = createDecipheriv("aes-128-gcm", key, iv).setAAD(packet.subarray(0, numberAt + 1));
     const frames = opener.update(packet.subarray(numberAt + 1, -16));
     opener.setAuthTag(packet.subarray(-16));
     opener.final();
-    expect(hex(frames)).toBe("1c020000");
+    expect(hex(frames)).toBe("1c40020000");
   }
 });
 
 test("it is far smaller than what it answers", () => {
-  expect(refusalPacket(new Uint8Array(20), new Uint8Array(20), 0x02).length).toBe(50);
+  expect(refusalPacket(new Uint8Array(20), new Uint8Array(20), 0x02).length).toBe(51);
 });

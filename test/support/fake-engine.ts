@@ -192,6 +192,8 @@ export class FakeConnection implements EngineConnection {
   session: FakeSession | null = null;
   /** Each `close`, as it was called. */
   readonly closes: { readonly app: boolean; readonly code: number; readonly reason: string }[] = [];
+  /** What `feed` finds instead of a good datagram. */
+  feedResult: number | null = null;
   /** Called with each datagram that is fed: the peer's part of a script. */
   onFeed: (datagram: Uint8Array) => void = () => undefined;
   readonly #socket: FakeSocket;
@@ -209,7 +211,7 @@ export class FakeConnection implements EngineConnection {
     this.fed.push(datagram);
     this.owe();
     this.onFeed(datagram);
-    return datagram.length;
+    return this.feedResult ?? datagram.length;
   }
 
   /** There is something to say to the peer. */

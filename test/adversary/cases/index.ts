@@ -5,6 +5,7 @@ import { HOST_CASES } from "./host.ts";
 import { CONNECTION_ATTACKS } from "./resource-connections.ts";
 import { FRAME_ATTACKS } from "./resource-frames.ts";
 import { REQUEST_ATTACKS } from "./resource-requests.ts";
+import { TRANSPORT_CASES } from "./transport.ts";
 
 /** All cases, in the order in which they are played. */
 export const CASES: readonly Case[] = [
@@ -13,4 +14,5 @@ export const CASES: readonly Case[] = [
   ...CONNECTION_ATTACKS,
   ...REQUEST_ATTACKS,
   ...FRAME_ATTACKS,
+  ...TRANSPORT_CASES,
 ];

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { must } from "../../../src/core/assert.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { Random } from "../../../src/core/random.ts";
+import { FEED } from "../../../src/quic/engine.ts";
 import type { FakeConnection } from "../../support/fake-engine.ts";
 import { clientId, FakeServer, initial, longHeader, short } from "../../support/fake-server.ts";
 
@@ -145,6 +146,65 @@ describe("an unknown version", () => {
     server.turn();
     expect(server.socket.sent.length).toBe(0);
     expect(server.counters.datagramsMalformed).toBe(1);
+  });
+});
+
+describe("a first packet that the engine finds wrong", () => {
+  test("is answered by hand with the engine's code: what the engine would say now, the client could not read", () => {
+    const server = new FakeServer();
+    server.engine.onAccept = (engine) => {
+      engine.feedResult = FEED.wrong;
+      engine.reason = { by: "local", app: false, code: 0x08, reason: "" };
+    };
+    server.socket.arrive(longHeader({ dcid: clientId(1), scid: clientId(2) }));
+    server.turn();
+    expect(server.engine.refused).toEqual([{ dcid: clientId(1), scid: clientId(2), code: 0x08 }]);
+    expect(server.socket.sent).toEqual([{ from: null }]);
+    expect(server.engine.alive).toBe(0);
+    expect(server.counters).toMatchObject({ handshakesFailed: 1, connectionsRefused: 0, datagramsMalformed: 0 });
+  });
+
+  test("is answered so too when it is the second one of a ClientHello, before a word of ours", () => {
+    const server = new FakeServer();
+    server.engine.onAccept = (engine) => {
+      engine.onFeed = () => {
+        if (engine.fed.length < 2) return;
+        engine.feedResult = FEED.wrong;
+        engine.reason = { by: "local", app: false, code: 0x08, reason: "" };
+      };
+    };
+    for (let piece = 0; piece < 3; piece++) server.socket.arrive(initial(1));
+    server.turn();
+    expect(server.engine.refused.length).toBe(1);
+    // The third piece is a first one again.
+    expect(server.engine.connections.length).toBe(2);
+    expect(server.engine.alive).toBe(1);
+  });
+
+  test("is not answered and leaves nothing when nothing of it is authentic", () => {
+    const server = new FakeServer();
+    server.engine.onAccept = (engine) => {
+      engine.feedResult = FEED.junk;
+      engine.reason = { by: "local", app: false, code: 0x0a, reason: "" };
+    };
+    for (let seed = 1; seed <= 50; seed++) server.socket.arrive(initial(seed));
+    server.turn();
+    expect(server.socket.sent).toEqual([]);
+    expect([server.engine.alive, server.endpoint.connectionCount]).toEqual([0, 0]);
+    expect(server.counters.datagramsMalformed).toBe(50);
+  });
+
+  test("after we have spoken is the engine's own business", () => {
+    const server = new FakeServer();
+    const { engine } = server.accept(1);
+    expect(server.socket.sent.length).toBe(1);
+    engine.feedResult = FEED.wrong;
+    engine.reason = { by: "local", app: false, code: 0x0a, reason: "" };
+    server.socket.arrive(initial(1));
+    server.turn();
+    expect(server.engine.refused).toEqual([]);
+    expect(engine.freed).toBe(false);
+    expect(server.socket.sent.length).toBe(2);
   });
 });
 
