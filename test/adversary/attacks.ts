@@ -45,8 +45,8 @@ export type Attack = Paced &
         readonly streams?: number;
         /** Bytes that each stream may send. */
         readonly window?: number;
-        /** A PING on each connection every 10 ms. */
-        readonly pings?: boolean;
+        /** So many datagrams with a PING on each connection every 10 ms. */
+        readonly pings?: number;
       }
     | { readonly attack: "slow-head"; readonly streams?: number; readonly gap?: number }
     | {
@@ -95,8 +95,22 @@ export type Attack = Paced &
         /** Ends the upload in order. */
         readonly fin?: boolean;
       }
+    | {
+        readonly attack: "trickle";
+        readonly kind: "empty-data" | "reserved" | "payload";
+        readonly streams?: number;
+        readonly gap?: number;
+      }
+    | { readonly attack: "credit-drip"; readonly streams?: number; readonly gap?: number }
+    | { readonly attack: "encoder-flood"; readonly kind: "insert" | "capacity" | "cancel" }
+    | { readonly attack: "moving" }
     | { readonly attack: "uni-streams"; readonly bytes?: number; readonly fin?: boolean }
-    | { readonly attack: "requests"; readonly streams?: number; readonly malformed?: boolean }
+    | {
+        readonly attack: "requests";
+        readonly path_bytes?: number;
+        readonly streams?: number;
+        readonly malformed?: boolean;
+      }
     | { readonly attack: "burst"; readonly streams?: number }
     | {
         readonly attack: "unread-uploads";
@@ -133,6 +147,8 @@ export interface AttackResult {
   readonly datagrams_in: number;
   readonly bytes_out: number;
   readonly bytes_in: number;
+  /** Of `moving`: what came to the ports it had left. */
+  readonly bytes_elsewhere: number;
   /** Of `handshakes`: connections, and how the others were refused (`none`: without a word). */
   readonly established: number;
   readonly refused: CodeCounts;

@@ -97,7 +97,7 @@ export const ROWS: readonly Row[] = [
   // Attacks on resources.
   { row: 70, name: "initial-flood", untried: RETRY },
   { row: 71, name: "handshake-flood-validated" },
-  { row: 72, name: "rapid-reset-h3", untried: BEING_WRITTEN },
+  { row: 72, name: "rapid-reset-h3" },
   { row: 73, name: "madeyoureset-h3", untried: BEING_WRITTEN },
   { row: 74, name: "window-stall", untried: BEING_WRITTEN },
   { row: 75, name: "slow-body" },

@@ -3,6 +3,7 @@ import type { Case } from "../case.ts";
 import { FRAME_CASES } from "./frames.ts";
 import { HOST_CASES } from "./host.ts";
 import { CONNECTION_ATTACKS } from "./resource-connections.ts";
+import { DESIGN_ATTACKS } from "./resource-design.ts";
 import { FRAME_ATTACKS } from "./resource-frames.ts";
 import { REQUEST_ATTACKS } from "./resource-requests.ts";
 import { TRANSPORT_CASES } from "./transport.ts";
@@ -15,4 +16,5 @@ export const CASES: readonly Case[] = [
   ...REQUEST_ATTACKS,
   ...FRAME_ATTACKS,
   ...TRANSPORT_CASES,
+  ...DESIGN_ATTACKS,
 ];
