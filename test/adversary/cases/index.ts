@@ -2,6 +2,7 @@
 import type { Case } from "../case.ts";
 import { FRAME_CASES } from "./frames.ts";
 import { HOST_CASES } from "./host.ts";
+import { MESSAGE_CASES } from "./messages.ts";
 import { CONNECTION_ATTACKS } from "./resource-connections.ts";
 import { DESIGN_ATTACKS } from "./resource-design.ts";
 import { FRAME_ATTACKS } from "./resource-frames.ts";
@@ -12,9 +13,10 @@ import { TRANSPORT_CASES } from "./transport.ts";
 export const CASES: readonly Case[] = [
   ...FRAME_CASES,
   ...HOST_CASES,
+  ...MESSAGE_CASES,
   ...CONNECTION_ATTACKS,
-  ...REQUEST_ATTACKS,
   ...FRAME_ATTACKS,
+  ...REQUEST_ATTACKS,
   ...TRANSPORT_CASES,
   ...DESIGN_ATTACKS,
 ];

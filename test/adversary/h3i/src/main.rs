@@ -254,6 +254,10 @@ fn send(stream_id: u64, bytes: Vec<u8>, fin_stream: bool) -> Action {
 
 /// The field section of h3i's own encoders. Its HEADERS action itself takes no more than 9,999 bytes.
 fn field_section(fields: &[(String, String)], indexed: bool) -> Vec<u8> {
+    // h3i's encoders leave no room for the prefix of a section without fields.
+    if fields.is_empty() {
+        return vec![0, 0];
+    }
     let headers = fields
         .iter()
         .map(|(name, value)| Header::new(&latin1(name), &latin1(value)))
