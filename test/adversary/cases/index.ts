@@ -8,6 +8,7 @@ import { DESIGN_ATTACKS } from "./resource-design.ts";
 import { FRAME_ATTACKS } from "./resource-frames.ts";
 import { REQUEST_ATTACKS } from "./resource-requests.ts";
 import { TRANSPORT_CASES } from "./transport.ts";
+import { UPSTREAM_BODY_CASES } from "./upstream-bodies.ts";
 
 /** All cases, in the order in which they are played. */
 export const CASES: readonly Case[] = [
@@ -19,4 +20,5 @@ export const CASES: readonly Case[] = [
   ...REQUEST_ATTACKS,
   ...TRANSPORT_CASES,
   ...DESIGN_ATTACKS,
+  ...UPSTREAM_BODY_CASES,
 ];
