@@ -14,7 +14,7 @@ export interface HashKeyRequest {
   /** Id of the QUIC connection, hex: the one that stays the same while the connection lives. */
   readonly connectionIdHex: string;
   readonly authority: string;
-  /** Path and query. */
+  /** Path and query as sent, so that two spellings of one path may have two backends. */
   readonly path: string;
   readonly method: string;
   /**

@@ -16,6 +16,8 @@ import { authorityFault } from "../core/authority.ts";
 import { nearest } from "./nearest.ts";
 import { bad, good } from "./parsed.ts";
 import type { Parsed } from "./parsed.ts";
+import { comparablePath } from "../route/path.ts";
+import { targetFault } from "../route/target.ts";
 import { quoted } from "./problem.ts";
 import type { HashKey } from "./snapshot.ts";
 
@@ -71,7 +73,10 @@ function hasControls(text: string): boolean {
   return /\p{Cc}/u.test(text);
 }
 
-/** A route's prefix: `/api/` means `/api`, because prefixes match on segment borders. */
+/**
+ * A route's prefix in the form that paths are compared in, so that two spellings of one are found to be one: `/caf%c3%a9` is
+ * `/caf%C3%A9`, and `/api/` is `/api`, because prefixes match on segment borders.
+ */
 export function parsePathPrefix(text: string): Parsed<string> {
   const fault = pathFault(text, PREFIX_EXPECTED);
   if (fault !== null) return fault;
@@ -85,7 +90,13 @@ export function parsePathPrefix(text: string): Parsed<string> {
     );
   }
   const hasDots = trimmed.split("/").some((segment) => segment === "." || segment === "..");
-  return hasDots ? bad(`${quoted(text)} has a "." or ".." segment`, PREFIX_EXPECTED) : good(trimmed);
+  if (hasDots) return bad(`${quoted(text)} has a "." or ".." segment`, PREFIX_EXPECTED);
+  if (text.includes(";"))
+    return bad(`${quoted(text)} has a parameter`, "a path without ;parameters, which routes are compared without");
+  const bytes = new TextEncoder().encode(trimmed);
+  const escapeFault = targetFault(bytes, 0, bytes.length);
+  if (escapeFault !== null) return bad(`${quoted(text)} is refused in requests (${escapeFault})`, PREFIX_EXPECTED);
+  return good(comparablePath(trimmed).replace(/(.)\/$/, "$1"));
 }
 
 /** Path and query that a health check asks for. */

@@ -105,7 +105,8 @@ const RouteSchema = map(
     path_prefix: standardText(
       "path-prefix",
       "/",
-      "Beginning of the path, on segment borders: `/api` takes `/api` and `/api/x`, not `/apix`. The longest wins.",
+      "Beginning of the path, on segment borders: `/api` takes `/api` and `/api/x`, not `/apix`. The longest wins. Escapes, `//`, dot " +
+        "segments and `;parameters` do not lead around it: paths are compared in a normal form.",
     ),
     method: optionalText("method", "Method of the request, in any case. Left out: any method."),
   },

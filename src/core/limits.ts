@@ -39,6 +39,8 @@ export const LIMITS = {
   fieldsAddedMax: 16,
   /** Bytes of names and values that we write: a section of others, its authority twice more in fields, 4 KiB of our own. */
   fieldWriterBytesMax: 3 * 256 * 1024 + 4096,
+  /** How often a path may be escaped over (`%25252e` is three times) before nobody looks what is behind it and it is refused. */
+  pathEscapeLevelsMax: 3,
   /** Names that Connection fields may list: real ones list two or three, and each is compared with every field. */
   connectionOptionsMax: 32,
   /** Bytes read from one request stream in one pull. */

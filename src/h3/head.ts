@@ -16,6 +16,7 @@ import {
 } from "../core/field-syntax.ts";
 import type { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
+import { targetFault } from "../route/target.ts";
 
 /** A validated request head. Strings hold one byte per character (latin1). */
 export interface RequestHead {
@@ -54,6 +55,9 @@ export const MALFORMED_ANSWERS = {
   "path-form": 400,
   "path-fragment": 400,
   "path-character": 400,
+  "path-escape": 400,
+  "path-control": 400,
+  "path-ambiguous": 400,
   "authority-missing": "reset",
   "authority-empty": 400,
   "authority-userinfo": 400,
@@ -139,11 +143,6 @@ const WIDEST: HeadLimits = {
 const FIELD_OVERHEAD_BYTES = 32;
 
 const COLON = 0x3a;
-const HASH = 0x23;
-const SLASH = 0x2f;
-/** Visible ASCII: all that a request target may hold besides `#`. */
-const VISIBLE_FIRST = 0x21;
-const VISIBLE_LAST = 0x7e;
 
 /** Methods that need no new string; the commonest first. */
 const METHODS = ["GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT"] as const;
@@ -257,20 +256,12 @@ function schemeFault(section: FieldSection, i: number): MalformedReason | null {
   return schemeAt(section, i) === null ? controlOr(section, i, "scheme-unsupported") : null;
 }
 
-/** Origin form, or `*` with OPTIONS; the absolute form would name a second authority. */
 function pathFault(section: FieldSection, i: number, methodIndex: number): MalformedReason | null {
   if (i < 0) return "path-missing";
-  const { bytes } = section;
-  const at = section.valueAt(i);
-  const end = section.valueEnd(i);
-  if (at === end) return "path-empty";
-  for (let p = at; p < end; p++) {
-    const byte = bytes[p] ?? 0;
-    if (byte < VISIBLE_FIRST || byte > VISIBLE_LAST) return controlOr(section, i, "path-character");
-    if (byte === HASH) return "path-fragment";
-  }
-  if (bytes[at] === SLASH) return null;
-  return section.valueIs(i, "*") && section.valueIs(methodIndex, "OPTIONS") ? null : "path-form";
+  const fault = targetFault(section.bytes, section.valueAt(i), section.valueEnd(i));
+  if (fault === "path-character") return controlOr(section, i, fault);
+  const asksServer = fault === "path-form" && section.valueIs(i, "*") && section.valueIs(methodIndex, "OPTIONS");
+  return asksServer ? null : fault;
 }
 
 function hostFault(section: FieldSection, authorityIndex: number, hostIndex: number): MalformedReason | null {

@@ -5,7 +5,7 @@
  * 2. within a host the longest path prefix that ends on a segment border;
  * 3. within a prefix the route for the method, then the one for any method; of equals the first in the file.
  *
- * A host without a matching path falls back to the next less specific host, and a prefix without the method to a shorter one.
+ * Paths are compared in their normal form (`comparablePath`). A host without a matching path falls back to the next less specific host, and a prefix without the method to a shorter one.
  */
 import { comparablePath } from "./path.ts";
 import { NO_POOL } from "./prefixes.ts";

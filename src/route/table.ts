@@ -3,6 +3,7 @@ import { assert } from "../core/assert.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { PoolSettings } from "../config/snapshot.ts";
 import { hostKey, HostIndex } from "./hosts.ts";
+import { comparablePath } from "./path.ts";
 import { PrefixIndex, type PathRoute } from "./prefixes.ts";
 
 /** A compiled table; never changed, only replaced whole. Asked by `matchRoute`. */
@@ -29,16 +30,23 @@ export function compileRoutes(pools: readonly RoutedPool[]): RouteTable {
   const shadowed: ShadowedRoute[] = [];
   pools.forEach(({ route }, pool) => {
     const host = canonicalHost(route.host);
-    const identity = JSON.stringify([host, route.pathPrefix, route.method]);
+    const pathPrefix = comparablePrefix(route.pathPrefix);
+    const identity = JSON.stringify([host, pathPrefix, route.method]);
     const by = firstByRoute.get(identity);
     if (by === undefined) firstByRoute.set(identity, pool);
     else shadowed.push({ pool, by });
     const routes = routesByHost.get(host) ?? [];
-    routes.push({ pathPrefix: route.pathPrefix, method: route.method, pool });
+    routes.push({ pathPrefix, method: route.method, pool });
     routesByHost.set(host, routes);
   });
   const indexes = new Map([...routesByHost].map(([host, routes]) => [host, new PrefixIndex(routes)]));
   return { hosts: new HostIndex(indexes), shadowed };
+}
+
+/** Prefixes are compared with paths in the normal form, so they are in it themselves; what it leaves at the end is no slash. */
+function comparablePrefix(prefix: string): string {
+  const form = comparablePath(prefix);
+  return form === prefix || form === "/" || !form.endsWith("/") ? form : form.slice(0, -1);
 }
 
 /** One spelling per pattern, so that `[::1]` and `::1` are one host and not two. */

@@ -108,10 +108,10 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     "path and query reach a backend of $protocol as they were sent",
     async ({ protocol, backend, proxy }) => {
       const paths = [
-        "/a%2Fb/%c3%A9/%zz",
+        "/a%2Fb/%c3%A9/%7e%41",
         "/double//slash/",
         "/semi;colon=1,2@:!$&()*+~[]|",
-        "/q?x=%20&y=a+b&z=%2e%2E&&=&e",
+        "/q?x=%20&y=a+b&z=%2e%2E&&=&e%zz",
         "/q?url=http://a/../b?c=/d",
         "/*",
         // Bun's server over HTTP/3 does not show an empty query.

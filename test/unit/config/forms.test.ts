@@ -9,8 +9,10 @@ describe("a path prefix", () => {
     ["/api/", "/api"],
     ["/api//", "/api"],
     ["//", "/"],
-    ["/a//b/", "/a//b"],
+    ["/a//b/", "/a/b"],
     ["/caf%C3%A9", "/caf%C3%A9"],
+    ["/caf%c3%a9", "/caf%C3%A9"],
+    ["/%7euser/a%2Fb%2f", "/~user/a/b"],
     ["/a*b/...", "/a*b/..."],
   ];
   test.each(good)("%s means %s", (text, prefix) => {
@@ -29,6 +31,10 @@ describe("a path prefix", () => {
     ["/café", '"/café" is not ASCII', "the path percent-encoded in UTF-8", null],
     ["/a/../b", '"/a/../b" has a "." or ".." segment', form, null],
     ["/a/.", '"/a/." has a "." or ".." segment', form, null],
+    ["/a;b", '"/a;b" has a parameter', "a path without ;parameters, which routes are compared without", null],
+    ["/a%2", '"/a%2" is refused in requests (path-escape)', form, null],
+    ["/a%2f..", '"/a%2f.." is refused in requests (path-ambiguous)', form, null],
+    ["/a%00", '"/a%00" is refused in requests (path-control)', form, null],
     ["/api/*", '"/api/*" ends in a *', "the prefix alone, which takes every path below it", "/api"],
     ["/*", '"/*" ends in a *', "the prefix alone, which takes every path below it", "/"],
   ];

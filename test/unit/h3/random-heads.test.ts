@@ -137,7 +137,7 @@ function isLegalHead(fields: readonly Field[]): boolean {
     /^[!#$%&'*+\-.^_`|~0-9a-zA-Z]+$/.test(method) &&
     method !== "CONNECT" &&
     /^https?$/.test(pseudo.get(":scheme") ?? "") &&
-    (/^\/[!"$-~]*$/.test(path) || (path === "*" && method === "OPTIONS"))
+    ((/^\/[!"$-~]*$/.test(path) && !/^[^?]*%(?![0-9a-fA-F]{2})/.test(path)) || (path === "*" && method === "OPTIONS"))
   );
 }
 

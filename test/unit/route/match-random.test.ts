@@ -74,7 +74,7 @@ class RandomWorld {
   }
 
   #segment(): string {
-    return this.#pick(["a", "a", "b", "a-b", "a!", "ab", "a.b", "~", "A", "%61", "\u00e9"]);
+    return this.#pick(["a", "a", "b", "a-b", "a!", "ab", "a.b", "~", "A", "%61", "%c3%a9"]);
   }
 
   #name(): string {

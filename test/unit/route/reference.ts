@@ -3,6 +3,7 @@
  * wins. Shares no code with `src/route`.
  */
 import type { RouteSettings } from "../../../src/config/snapshot.ts";
+import { referenceForm } from "./path-models.ts";
 
 /** Index of the route that wins, or -1. */
 export function referenceMatch(
@@ -12,9 +13,9 @@ export function referenceMatch(
   method: string,
 ): number {
   const host = plainHost(authority);
-  const bare = path.split("?")[0] ?? "";
+  const bare = referenceForm(path).split("?")[0] ?? "";
   const ranked = routes
-    .map((route, index) => ({ route, index }))
+    .map((route, index) => ({ route: { ...route, pathPrefix: prefixForm(route.pathPrefix) }, index }))
     .filter(({ route }) => takesHost(route.host, host) && takesPath(route.pathPrefix, bare))
     .filter(({ route }) => route.method === null || route.method === method)
     .map(({ route, index }) => ({
@@ -23,6 +24,10 @@ export function referenceMatch(
     }));
   ranked.sort((a, b) => compareRanks(b.rank, a.rank));
   return ranked[0]?.index ?? -1;
+}
+
+function prefixForm(prefix: string): string {
+  return referenceForm(prefix).replace(/(.)\/$/, "$1");
 }
 
 function plainHost(authority: string): string {

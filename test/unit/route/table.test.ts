@@ -2,7 +2,6 @@ import { describe, expect, test } from "bun:test";
 import { AssertionFault } from "../../../src/core/assert.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { hostKey } from "../../../src/route/hosts.ts";
-import { comparablePath, pathLength } from "../../../src/route/path.ts";
 import { compileRoutes } from "../../../src/route/table.ts";
 
 function compile(host: string | null, pathPrefix: string): void {
@@ -42,10 +41,14 @@ test("a host pattern has one key, however it is written", () => {
   ]);
 });
 
-test("a path ends before its query", () => {
-  expect(["/a?b", "/a", "?", "", "/a?b?c"].map(pathLength)).toEqual([2, 2, 0, 0, 2]);
-});
-
-test("paths are compared as they were sent, until normalising is written", () => {
-  expect(comparablePath("/%61/../b?c")).toBe("/%61/../b?c");
+test("prefixes are one when their normal forms are", () => {
+  const pools = ["/caf%c3%a9", "/caf%C3%A9", "/a%2Fb", "/a//b/./c/..", "/%61/b", "/a/b"].map((pathPrefix) => ({
+    route: { host: null, pathPrefix, method: null },
+  }));
+  expect(compileRoutes(pools).shadowed).toEqual([
+    { pool: 1, by: 0 },
+    { pool: 3, by: 2 },
+    { pool: 4, by: 2 },
+    { pool: 5, by: 2 },
+  ]);
 });
