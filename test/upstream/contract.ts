@@ -15,6 +15,7 @@ import { ANSWER_CASES } from "./contract-answers.ts";
 import { BODY_CASES } from "./contract-bodies.ts";
 import { BREAK_CASES } from "./contract-breaks.ts";
 import { CONNECTION_CASES } from "./contract-connections.ts";
+import { SLOW_CASES } from "./contract-slow.ts";
 
 /** Registers the whole table for one transport. */
 export async function holdToContract(
@@ -30,7 +31,7 @@ export async function holdToContract(
   }
 }
 
-const CASES: readonly ContractCase[] = [...ANSWER_CASES, ...BODY_CASES, ...BREAK_CASES, ...CONNECTION_CASES];
+const CASES: readonly ContractCase[] = [...ANSWER_CASES, ...BODY_CASES, ...BREAK_CASES, ...SLOW_CASES, ...CONNECTION_CASES];
 
 function registerPair(place: ContractPlace, protocol: RealServerProtocol, abilities: TransportAbilities): void {
   const { transport, kind, version } = place;

@@ -83,7 +83,9 @@ export class H1Link implements StreamUser {
     if (this.machine.state === "closed") this.close();
   }
 
+  /** Only a backend that reads makes room: a slow one is not a late one. */
   onDrain(): void {
+    this.#call?.onMoved();
     this.flush();
   }
 

@@ -247,9 +247,11 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
       this.#piece ??= body.pull();
       if (this.#piece === null) break;
       this.#pulled = true;
-      this.movedMs = this.#owner.nowMs();
       const last = body.state === "ended" && body.trailers === null;
-      this.#pieceAt += connection.send(stream, this.#piece, this.#pieceAt, this.#piece.length, last);
+      const taken = connection.send(stream, this.#piece, this.#pieceAt, this.#piece.length, last);
+      // Pieces wait in parts for a backend that gives credit by the byte: slow, and not late.
+      if (taken > 0) this.movedMs = this.#owner.nowMs();
+      this.#pieceAt += taken;
       if (this.#pieceAt < this.#piece.length) break;
       this.#piece = null;
       this.#pieceAt = 0;
