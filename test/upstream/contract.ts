@@ -31,7 +31,13 @@ export async function holdToContract(
   }
 }
 
-const CASES: readonly ContractCase[] = [...ANSWER_CASES, ...BODY_CASES, ...BREAK_CASES, ...SLOW_CASES, ...CONNECTION_CASES];
+const CASES: readonly ContractCase[] = [
+  ...ANSWER_CASES,
+  ...BODY_CASES,
+  ...BREAK_CASES,
+  ...SLOW_CASES,
+  ...CONNECTION_CASES,
+];
 
 function registerPair(place: ContractPlace, protocol: RealServerProtocol, abilities: TransportAbilities): void {
   const { transport, kind, version } = place;
