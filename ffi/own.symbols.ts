@@ -5,10 +5,15 @@ import type { CTable } from "./abi.ts";
 export const OWN_SYMBOLS = {
   spooky_abi_version: { c: "uint32_t spooky_abi_version(void)", args: [], returns: "u32" },
   spooky_build_hash: { c: "const char *spooky_build_hash(void)", args: [], returns: "pointer" },
-  spooky_conn_aborts: {
-    c: "uint64_t spooky_conn_aborts(const quiche_conn *conn)",
-    args: ["pointer"],
-    returns: "u64",
+  spooky_conn_counts: {
+    c: "void spooky_conn_counts(const quiche_conn *conn, uint64_t *out)",
+    args: ["pointer", "pointer"],
+    returns: "void",
+  },
+  spooky_conn_open_streams: {
+    c: "size_t spooky_conn_open_streams(quiche_conn *conn, uint64_t first, size_t count, uint64_t *out, size_t out_len)",
+    args: ["pointer", "u64", "usize", "pointer", "usize"],
+    returns: "usize",
   },
   spooky_h3_poll: {
     c: "int64_t spooky_h3_poll(quiche_h3_conn *h3, quiche_conn *conn, uint8_t *out, size_t out_len, uint32_t *facts)",

@@ -36,11 +36,17 @@ export interface ScratchPlaces {
   readonly text: number;
   /** Four words. */
   readonly facts: number;
+  readonly counts: number;
+  readonly streams: number;
 }
+
+/** Words that `spooky_conn_counts` writes. */
+const COUNTS = 5;
+const SCRATCH_BYTES = 4096 + 8 * LIMITS.openStreamsListedMax;
 
 /** Makes the memory that calls share. */
 export function makeParts(library: Library, socket: UdpSocket, h3Config: Handle): EngineParts {
-  const arena = new Arena(library.foreign, 4096);
+  const arena = new Arena(library.foreign, SCRATCH_BYTES);
   return {
     library,
     socket,
@@ -55,6 +61,8 @@ export function makeParts(library: Library, socket: UdpSocket, h3Config: Handle)
       token: arena.take(SCRATCH.tokenBytes),
       text: arena.take(4 * SCRATCH.textBytes),
       facts: arena.take(16),
+      counts: arena.take(8 * COUNTS),
+      streams: arena.take(8 * LIMITS.openStreamsListedMax),
     },
     fields: new Arena(library.foreign, LIMITS.fieldSectionBytesMax),
     body: new Arena(library.foreign, LIMITS.bodyReadBytesMax),

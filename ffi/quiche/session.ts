@@ -21,6 +21,12 @@ export class QuicheSession implements EngineSession {
   moreFrames = false;
   section: Uint8Array | null = null;
   sectionBytes = 0;
+  aborts = 0;
+  packetsReceived = 0;
+  bytesReceived = 0;
+  bytesAcknowledged = 0;
+  readableStreams = 0;
+  emptyFrames = 0;
   readonly #parts: EngineParts;
   readonly #library: Library;
   readonly #connection: Handle;
@@ -88,6 +94,7 @@ export class QuicheSession implements EngineSession {
       if (size < 0 && streamNumber(size) !== STREAM.blocked) return streamNumber(size);
       if (!native.quiche_conn_stream_readable(this.#connection.address, streamId)) return STREAM.blocked;
       const kind = this.#poll();
+      if (kind === EVENT.none || (kind === EVENT.data && this.streamId === streamId)) this.emptyFrames += 1;
       if (kind !== EVENT.none) this.#keep(kind);
       if (kind === EVENT.failed) return STREAM.gone;
     }
@@ -132,8 +139,26 @@ export class QuicheSession implements EngineSession {
     return result >= 0 ? 0 : transportNumber(result);
   }
 
-  aborts(): number {
-    return this.#library.native.spooky_conn_aborts(this.#connection.address);
+  refreshCounts(): void {
+    const { arena, counts } = this.#parts.scratch;
+    this.#library.native.spooky_conn_counts(this.#connection.address, arena.address + counts);
+    this.aborts = arena.getWide(counts);
+    this.packetsReceived = arena.getWide(counts + 8);
+    this.bytesReceived = arena.getWide(counts + 16);
+    this.bytesAcknowledged = arena.getWide(counts + 24);
+    this.readableStreams = arena.getWide(counts + 32);
+  }
+
+  openStreams(firstId: number, count: number): number[] {
+    const { arena, streams } = this.#parts.scratch;
+    const found = this.#library.native.spooky_conn_open_streams(
+      this.#connection.address,
+      firstId,
+      count,
+      arena.address + streams,
+      LIMITS.openStreamsListedMax,
+    );
+    return Array.from({ length: found }, (_, i) => arena.getWide(streams + 8 * i));
   }
 
   isReset(streamId: number): boolean {

@@ -6,7 +6,8 @@ import { createHmac, randomBytes, randomFillSync } from "node:crypto";
 import type { ConnectionSettings, ListenSettings, RequestSettings, TimeoutSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
 import { BufferAccount } from "../guard/buffer-account.ts";
-import { Http3Session, type RequestHandler } from "../h3/session.ts";
+import { Http3Session } from "../h3/session.ts";
+import type { RequestHandler } from "../h3/session-host.ts";
 import type { Connection } from "../quic/connection.ts";
 import type { CloseReason } from "../quic/engine.ts";
 import { Endpoint } from "../quic/endpoint.ts";
@@ -133,6 +134,7 @@ export class Listener {
 
   #makeEndpoint(options: ListenerOptions): Endpoint {
     const { counters, connections, timeouts } = options;
+    const rules = { ...connections, ...timeouts };
     const resetKey = randomBytes(KEY_BYTES);
     const idSecret = randomBytes(5);
     return new Endpoint(
@@ -147,14 +149,18 @@ export class Listener {
           new Uint8Array(createHmac("sha256", resetKey).update(id).digest().subarray(0, RESET_TOKEN_BYTES)),
         onEstablished: (connection, session) => {
           const buffers = new BufferAccount(options.requests.connectionBufferBytesMax, this.buffers);
+          const { endpoint } = this;
           const host = {
             counters,
             buffers,
+            get nowMs(): number {
+              return endpoint.nowMs;
+            },
             wake: () => connection.wake(),
-            again: () => this.endpoint.again(connection),
-            close: (code: number) => connection.close(true, code, ""),
+            again: () => endpoint.again(connection),
+            close: (code: number, reason: string) => connection.close(true, code, reason),
           };
-          return new Http3Session(session, host, options.handlerOf(connection, buffers), connections);
+          return new Http3Session(session, host, options.handlerOf(connection, buffers), rules);
         },
         onClosed: options.onClosed,
         requestTurn: () => this.#loop.requestTurn(),

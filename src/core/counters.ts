@@ -58,6 +58,14 @@ export class Counters {
   handshakesFailed = 0;
   handshakesTimedOut = 0;
   migrations = 0;
+  /** Closed because their clients gave up or broke too many requests, or sent too much that brought nothing. */
+  connectionsOverResets = 0;
+  connectionsOverGlitches = 0;
+  /** The most that any connection has used of its glitch budget, tokens. */
+  glitchesHighest = 0;
+  /** Ended by us: without a request for too long, or after so many. */
+  connectionsIdle = 0;
+  connectionsOverRequests = 0;
 
   // Requests.
   requestsStarted = 0;
@@ -67,6 +75,9 @@ export class Counters {
   requestsHeadTooLarge = 0;
   requestsUriTooLong = 0;
   requestsRejectedDraining = 0;
+  /** Requests whose head did not come whole in time, and those that were over before it had. */
+  requestHeadsLate = 0;
+  requestHeadsBroken = 0;
   requestsCompleted = 0;
   requestsFailed = 0;
   requestsAborted = 0;

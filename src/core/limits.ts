@@ -47,8 +47,14 @@ export const LIMITS = {
   bodyReadBytesMax: 64 * 1024,
   /** Frames without body bytes that one read of a body steps over: empty DATA frames, trailers, unknown ones. */
   bodyReadStepsMax: 256,
-  /** How long a client may take nothing of a response that waits for it (nginx's `send_timeout`), milliseconds. */
-  clientStallMsMax: 60_000,
+  /** Streams that are listed at once in search of those without a whole head; others come up when these are over. */
+  openStreamsListedMax: 1024,
+  /** Least time between two searches of one connection for streams without a whole head, milliseconds. */
+  headSweepMsMin: 25,
+  /** How late a client that takes nothing may be noticed, milliseconds; less where `client_send_timeout_ms` is short. */
+  stallSweepMsMax: 5000,
+  /** How long a connection that was idle stays after its GOAWAY, milliseconds: what its client sent before it came is then refused, not lost. */
+  goawayLingerMsMax: 1000,
   /** Initial congestion window, packets. quiche sends a response head whole or not at all, so the largest must fit. */
   initialWindowPackets: 16,
   /** Bytes of a response head, names and values and 32 for each field: what HAProxy takes by default. A larger one is answered 502. */

@@ -25,6 +25,11 @@ export class TokenBucket {
     this.#filledMs = nowMs;
   }
 
+  /** Tokens that were left when some were last taken or given. */
+  get tokens(): number {
+    return this.#tokens;
+  }
+
   /** Takes `count` tokens. False: there are fewer, and none was taken. */
   take(nowMs: number, count: number = 1): boolean {
     if (nowMs > this.#filledMs) {

@@ -42,6 +42,8 @@ export const MALFORMED_ANSWERS = {
   "section-too-large": 431,
   "too-many-fields": 431,
   "uri-too-long": 414,
+  /** Not whole in the time allowed. */
+  "head-late": 408,
   "pseudo-unknown": "reset",
   "pseudo-duplicate": "reset",
   "pseudo-after-field": "reset",
@@ -79,7 +81,7 @@ export const MALFORMED_ANSWERS = {
   "trailer-forbidden": "reset",
   "body-length": "reset",
   "body-after-trailers": "reset",
-} as const satisfies Record<string, "reset" | 400 | 414 | 431 | 501>;
+} as const satisfies Record<string, "reset" | 400 | 408 | 414 | 431 | 501>;
 
 /** Why a message is refused. */
 export type MalformedReason = keyof typeof MALFORMED_ANSWERS;

@@ -1,67 +1,60 @@
 /** One HTTP/3 session: the engine's events become request streams; blocked output goes on when there is room. */
-import type { Counters } from "../core/counters.ts";
-import { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { BufferAccount } from "../guard/buffer-account.ts";
 import type { SessionDriver } from "../quic/connection.ts";
 import { type EngineSession, EVENT, type EventKind } from "../quic/engine.ts";
+import { Batch } from "./batch.ts";
 import { H3_CODE } from "./codes.ts";
-import { type HeadLimits, Malformed, readRequestHead, type RequestHead } from "./head.ts";
-import { RequestStream, type StreamHost } from "./stream.ts";
+import { Deliveries } from "./deliveries.ts";
+import { Malformed } from "./head.ts";
+import { HeadWatch } from "./head-watch.ts";
+import { IdleClock } from "./idle-clock.ts";
+import { PeerBudget } from "./peer-budget.ts";
+import { takeHead, takeTrailers } from "./sections.ts";
+import type { RequestHandler, SessionHost, SessionRules } from "./session-host.ts";
+import { RequestStream } from "./stream.ts";
+import type { AbortReason, StreamHost } from "./stream-host.ts";
 import { STREAM_ID_STEP, StreamIds } from "./stream-ids.ts";
-import { readTrailers } from "./trailers.ts";
-
-/** Whoever answers requests. */
-export interface RequestHandler {
-  onRequest(stream: RequestStream, head: RequestHead): void;
-  /** A head that breaks the rules; `answer` says whether the client gets a 400, a 431 or a reset. */
-  onMalformed(stream: RequestStream, malformed: Malformed): void;
-}
-
-/** What a session needs from its connection. */
-export interface SessionHost {
-  readonly counters: Counters;
-  /** Of the connection's output that waits for its client. */
-  readonly buffers: BufferAccount;
-  /** Something is to be sent. */
-  wake(): void;
-  /** There is more to do than one turn allows. */
-  again(): void;
-  /** Close the connection with an HTTP/3 code. */
-  close(code: number): void;
-}
-
-/** Responses on their way after which those that have arrived are sorted out, at some 10 ns each. */
-const LEAVING_SORT = 64;
 
 /** The streams of one connection. */
 export class Http3Session implements SessionDriver, StreamHost {
   readonly engine: EngineSession;
   readonly #host: SessionHost;
   readonly #handler: RequestHandler;
-  readonly #limits: HeadLimits;
+  readonly #rules: SessionRules;
+  /** Streams whose request has begun, or has ended before it could. */
+  readonly #ids = new StreamIds();
+  readonly #heads: HeadWatch;
+  readonly #deliveries: Deliveries;
+  readonly #budget: PeerBudget;
+  readonly #batch: Batch;
   readonly #streams = new Map<number, RequestStream>();
-  #blocked: RequestStream[] = [];
   /** Streams whose response has not begun. */
   #unanswered = 0;
-  /** Streams whose response the engine has taken and the client, as far as is known, has not. The client's stream limit bounds it. */
-  #leaving: number[] = [];
-  #leavingSort = LEAVING_SORT;
   /** Of `EngineSession.aborts`, when streams were last asked. */
   #abortsSeen = 0;
   /** A stream began since then. */
   #begun = false;
+  /** Requests so far. */
+  #requests = 0;
+  readonly #idle: IdleClock;
   #draining = false;
-  /** Streams whose request has begun, or has ended before it could. */
-  readonly #ids = new StreamIds();
   #goawayId = Infinity;
+  /** An idle connection is not closed before, so that its client hears the GOAWAY first; else `Infinity`. */
+  #lingerUntilMs = Infinity;
   #gone = false;
 
-  constructor(engine: EngineSession, host: SessionHost, handler: RequestHandler, limits: HeadLimits) {
+  constructor(engine: EngineSession, host: SessionHost, handler: RequestHandler, rules: SessionRules) {
+    const { nowMs, counters } = host;
     this.engine = engine;
     this.#host = host;
     this.#handler = handler;
-    this.#limits = limits;
+    this.#rules = rules;
+    this.#heads = new HeadWatch(engine, this.#ids, rules.streamsPerConnectionMax, rules.requestHeadMs, nowMs);
+    this.#deliveries = new Deliveries(engine, counters, rules.clientSendMs, nowMs);
+    this.#budget = new PeerBudget(rules, counters, nowMs);
+    this.#batch = new Batch(engine);
+    this.#idle = new IdleClock(rules.connectionIdleMs, nowMs);
   }
 
   get buffers(): BufferAccount {
@@ -77,29 +70,28 @@ export class Http3Session implements SessionDriver, StreamHost {
   }
 
   get deadlineMs(): number {
-    return Infinity;
+    if (this.#gone) return Infinity;
+    const deadlineMs = Math.min(this.#heads.deadlineMs, this.#deliveries.deadlineMs);
+    return this.#streams.size > 0 ? deadlineMs : Math.min(deadlineMs, this.#endMs);
   }
 
-  /** Never called: there is no deadline. */
-  onTime(_nowMs: number): void {
-    return;
+  onTime(nowMs: number): void {
+    this.#endLateHeads(nowMs);
+    if (this.#gone) return;
+    if (this.#deliveries.sweep(nowMs)) this.#host.wake();
+    if (nowMs >= this.#lingerUntilMs) this.#lingerUntilMs = Infinity;
+    if (this.#streams.size === 0 && nowMs >= this.#endMs) this.#endIdle(nowMs);
+    this.#closeIfDrained();
   }
 
   process(): void {
-    let events = 0;
-    while (events < LIMITS.eventsPerConnectionTurnMax) {
-      const kind = this.engine.poll();
-      if (kind === EVENT.none) break;
-      events += 1;
-      if (kind === EVENT.failed) {
-        this.#host.wake();
-        break;
-      }
-      this.#onEvent(kind);
-    }
-    if (events === LIMITS.eventsPerConnectionTurnMax) this.#host.again();
-    this.#retryBlocked();
+    if (this.#gone) return;
+    this.#batch.begin();
+    this.#idle.onBatch(this.#host.nowMs, this.#streams.size > 0);
+    this.#takeEvents();
+    this.#deliveries.retry();
     this.#checkAborts();
+    this.#judgeBatch();
     this.#closeIfDrained();
   }
 
@@ -118,6 +110,13 @@ export class Http3Session implements SessionDriver, StreamHost {
     for (const stream of [...this.#streams.values()]) stream.onAborted("closed");
   }
 
+  /** Ends the connection now: its client has asked for too much. What runs for it towards backends ends in the same breath. */
+  #endOverloaded(reason: string): void {
+    if (this.#gone) return;
+    this.abandon();
+    this.#host.close(H3_CODE.excessiveLoad, reason);
+  }
+
   wake(): void {
     this.#host.wake();
   }
@@ -127,7 +126,7 @@ export class Http3Session implements SessionDriver, StreamHost {
   }
 
   block(stream: RequestStream): void {
-    if (!this.#blocked.includes(stream)) this.#blocked.push(stream);
+    this.#deliveries.block(stream, this.#host.nowMs);
   }
 
   answered(): void {
@@ -137,41 +136,60 @@ export class Http3Session implements SessionDriver, StreamHost {
   forget(stream: RequestStream): void {
     if (!this.#streams.delete(stream.id)) return;
     if (!stream.headSent) this.#unanswered -= 1;
-    if (stream.sent && this.#leaving.push(stream.id) >= this.#leavingSort) this.#sortLeaving();
+    this.#idle.onEnd();
+    if (stream.sent) this.#deliveries.leave(stream.id, this.#host.nowMs);
     if (this.#draining) this.#closeIfDrained();
+  }
+
+  received(): void {
+    this.#batch.brought = true;
+  }
+
+  delivered(): void {
+    this.#budget.onSent();
+  }
+
+  aborted(reason: AbortReason): void {
+    if (reason === "closed" || reason === "stalled" || this.#gone) return;
+    if (!this.#budget.onReset(this.#host.nowMs)) this.#endOverloaded("too many requests were given up or broken");
+  }
+
+  #takeEvents(): void {
+    let events = 0;
+    while (events < LIMITS.eventsPerConnectionTurnMax && !this.#gone) {
+      const kind = this.engine.poll();
+      if (kind === EVENT.none) return;
+      events += 1;
+      if (kind === EVENT.failed) {
+        this.#host.wake();
+        return;
+      }
+      this.#batch.onEvent();
+      this.#onEvent(kind);
+    }
+    if (!this.#gone) this.#host.again();
   }
 
   #onEvent(kind: EventKind): void {
     const { streamId } = this.engine;
     if (kind === EVENT.fields) {
+      this.#batch.brought = true;
       this.#onFields(streamId);
+      return;
+    }
+    if (kind === EVENT.other || kind === EVENT.goaway) {
+      this.#batch.idleFrames += 1;
       return;
     }
     const stream = this.#streams.get(streamId);
     if (stream === undefined) {
-      this.#onStranger(streamId, kind);
+      if (kind !== EVENT.data && !this.#ids.has(streamId)) this.#onHeadless(streamId, kind);
       return;
     }
-    if (kind === EVENT.data) this.#onData(stream);
+    if (kind === EVENT.data) stream.onData();
     else if (kind === EVENT.finished) stream.onFinished();
     else if (kind === EVENT.reset) stream.onAborted("reset");
-  }
-
-  /**
-   * The end of a stream that is none of ours: it is over, or its request never came. In the latter case nobody would end our side of it,
-   * and until that has an end too the engine keeps the stream and the client is short of one.
-   */
-  #onStranger(streamId: number, kind: EventKind): void {
-    if ((kind !== EVENT.finished && kind !== EVENT.reset) || this.#ids.has(streamId)) return;
-    this.#ids.note(streamId);
-    this.engine.resetStream(streamId, kind === EVENT.reset ? H3_CODE.requestCancelled : H3_CODE.requestIncomplete);
-    this.#host.wake();
-  }
-
-  /** quiche refuses DATA behind trailers where DATA came before them, too, and else lets it pass (RFC 9114 4.1). */
-  #onData(stream: RequestStream): void {
-    if (stream.trailers === null) stream.onData();
-    else stream.onMalformed("body-after-trailers");
+    if (kind === EVENT.finished || stream.hasUnread) this.#batch.brought = true;
   }
 
   #onFields(streamId: number): void {
@@ -180,7 +198,9 @@ export class Http3Session implements SessionDriver, StreamHost {
       this.#onTrailers(known);
       return;
     }
-    this.#ids.note(streamId);
+    // A stream that is over has nothing more to say.
+    if (this.#ids.has(streamId)) return;
+    this.#heads.settle(streamId);
     if (streamId >= this.#goawayId) {
       this.#host.counters.requestsRejectedDraining += 1;
       this.engine.resetStream(streamId, H3_CODE.requestRejected);
@@ -192,50 +212,57 @@ export class Http3Session implements SessionDriver, StreamHost {
 
   /** A second section on a stream; its end follows. */
   #onTrailers(stream: RequestStream): void {
-    const section = this.#takeSection();
-    const malformed = section === null ? new Malformed("section-too-large") : readTrailers(section);
-    if (section !== null && malformed === null) stream.onTrailers(section);
-    else stream.onMalformed(malformed?.reason ?? "section-too-large");
-  }
-
-  /** The section of the last event; null when it was too large. */
-  #takeSection(): FieldSection | null {
-    const { section, sectionBytes } = this.engine;
-    return section === null ? null : FieldSection.from(section, sectionBytes);
+    const section = takeTrailers(this.engine);
+    if (section instanceof Malformed) stream.onMalformed(section.reason);
+    else stream.onTrailers(section);
   }
 
   #begin(streamId: number, hasBody: boolean): void {
     this.#host.counters.requestsStarted += 1;
-    const head = this.#readHead(this.#takeSection(), hasBody);
+    const head = takeHead(this.engine, hasBody, this.#rules);
     const expectedBytes = head instanceof Malformed ? -1 : head.contentLengthBytes;
     const stream = new RequestStream(this, streamId, { hasBody, expectedBytes });
     this.#streams.set(streamId, stream);
     this.#unanswered += 1;
     this.#begun = true;
-    if (head instanceof Malformed) this.#handler.onMalformed(stream, head);
-    else this.#handler.onRequest(stream, head);
-  }
-
-  #readHead(section: FieldSection | null, hasBody: boolean): RequestHead | Malformed {
-    if (section === null) return new Malformed("section-too-large");
-    const head = readRequestHead(section, this.#limits);
-    if (head instanceof Malformed || hasBody || head.contentLengthBytes <= 0) return head;
-    // RFC 9114 4.1.2: a body was promised and none follows.
-    return new Malformed("body-length");
-  }
-
-  /** Any datagram may have opened a window; each blocked stream tries once. There are at most as many as streams. */
-  #retryBlocked(): void {
-    if (this.#blocked.length === 0) return;
-    const blocked = this.#blocked;
-    this.#blocked = [];
-    for (const stream of blocked) {
-      stream.retryOutput();
-      if (stream.blocked) this.block(stream);
+    this.#requests += 1;
+    if (head instanceof Malformed) {
+      this.#handler.onMalformed(stream, head);
+      this.aborted("malformed");
+    } else {
+      this.#handler.onRequest(stream, head);
     }
-    // Whoever was first goes last next time, so that one stream cannot have every window.
-    const [first] = this.#blocked;
-    if (this.#blocked.length > 1 && first !== undefined) this.#blocked.push(...this.#blocked.splice(0, 1));
+    if (this.#requests < this.#rules.requestsPerConnectionMax || this.#draining) return;
+    this.#host.counters.connectionsOverRequests += 1;
+    this.drain();
+  }
+
+  /** A stream that ends before its head is whole (RFC 9114 4.1): there is nobody to be answered. */
+  #onHeadless(streamId: number, kind: EventKind): void {
+    this.#heads.settle(streamId);
+    this.#host.counters.requestHeadsBroken += 1;
+    const code = kind === EVENT.finished ? H3_CODE.requestIncomplete : H3_CODE.requestCancelled;
+    this.engine.resetStream(streamId, code);
+    this.#host.wake();
+    this.aborted(kind === EVENT.finished ? "malformed" : "reset");
+  }
+
+  /**
+   * Heads that do not become whole are answered 408 where the engine lets us answer. Where it does not, for it knows no HTTP/3 stream yet,
+   * the stream is reset with H3_REQUEST_CANCELLED: H3_REQUEST_INCOMPLETE would say that the client has ended it.
+   */
+  #endLateHeads(nowMs: number): void {
+    for (const id of this.#heads.late(nowMs)) {
+      this.#heads.settle(id);
+      this.#host.counters.requestHeadsLate += 1;
+      this.#host.counters.requestsStarted += 1;
+      const stream = new RequestStream(this, id, { hasBody: true, expectedBytes: -1 });
+      this.#streams.set(id, stream);
+      this.#unanswered += 1;
+      this.#handler.onMalformed(stream, new Malformed("head-late"));
+      this.aborted("malformed");
+      if (this.#gone) return;
+    }
   }
 
   /**
@@ -243,7 +270,7 @@ export class Http3Session implements SessionDriver, StreamHost {
    * been changed by a stream whose head came only now, each stream is asked: two calls of some 10 ns.
    */
   #checkAborts(): void {
-    const aborts = this.engine.aborts();
+    const { aborts } = this.engine;
     const isNews = aborts !== this.#abortsSeen || (this.#begun && aborts > 0);
     this.#abortsSeen = aborts;
     this.#begun = false;
@@ -251,16 +278,42 @@ export class Http3Session implements SessionDriver, StreamHost {
     for (const stream of this.#streams.values()) stream.checkAborted();
   }
 
-  /** A close cuts off whatever the engine has not sent or the network has lost: it comes when every response has arrived. */
-  #closeIfDrained(): void {
-    if (!this.#draining || this.#gone || this.#streams.size > 0) return;
-    this.#sortLeaving();
-    if (this.#leaving.length === 0) this.#host.close(H3_CODE.noError);
+  /** What has come is paid for, and heads that do not become whole are looked for. A turn without a new packet is a rest of the last. */
+  #judgeBatch(): void {
+    const batch = this.#batch;
+    if (batch.packets === 0 || this.#gone) return;
+    const { isUnexplained } = batch;
+    batch.close();
+    if (!batch.brought && isUnexplained) batch.brought = this.#hasUnread();
+    const isFair = this.#budget.onBatch(batch, this.#host.nowMs);
+    batch.forget();
+    if (isFair) this.#heads.onBatch(this.#host.nowMs, isUnexplained);
+    else this.#endOverloaded("too many packets or frames without a use");
   }
 
-  /** The engine lets go of a stream when the client has confirmed its end; then, and when the client stops reading, it is over. */
-  #sortLeaving(): void {
-    this.#leaving = this.#leaving.filter((id) => this.engine.checkWritable(id) === 0);
-    this.#leavingSort = this.#leaving.length + LEAVING_SORT;
+  /** Body bytes that the backend does not take yet are no fault of the client's. */
+  #hasUnread(): boolean {
+    for (const stream of this.#streams.values()) if (stream.hasUnread) return true;
+    return false;
+  }
+
+  /** When a connection without a request is ended, or, if that has begun, closed. */
+  get #endMs(): number {
+    return this.#draining ? this.#lingerUntilMs : this.#idle.deadlineMs;
+  }
+
+  #endIdle(nowMs: number): void {
+    this.#idle.restart(nowMs);
+    // A response on its way is a request under way.
+    if (!this.#deliveries.allArrived) return;
+    this.#host.counters.connectionsIdle += 1;
+    this.#lingerUntilMs = nowMs + LIMITS.goawayLingerMsMax;
+    this.drain();
+  }
+
+  /** A close cuts off whatever the engine has not sent or the network has lost: it comes when every response has arrived. */
+  #closeIfDrained(): void {
+    if (!this.#draining || this.#gone || this.#streams.size > 0 || this.#lingerUntilMs !== Infinity) return;
+    if (this.#deliveries.allArrived) this.#host.close(H3_CODE.noError, "");
   }
 }

@@ -16,6 +16,11 @@ export class StreamIds {
     return this.#highest;
   }
 
+  /** Those below the highest that were not noted. */
+  get missing(): Iterable<number> {
+    return this.#missing;
+  }
+
   has(id: number): boolean {
     return id <= this.#highest && !this.#missing.has(id);
   }

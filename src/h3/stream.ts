@@ -4,40 +4,10 @@
  */
 import { assert } from "../core/assert.ts";
 import type { FieldSection } from "../core/fields.ts";
-import type { BufferAccount } from "../guard/buffer-account.ts";
-import { type EngineSession, SECTION, type SectionKind, STREAM } from "../quic/engine.ts";
+import { SECTION, type SectionKind, STREAM } from "../quic/engine.ts";
 import { H3_CODE } from "./codes.ts";
 import type { MalformedReason } from "./head.ts";
-
-/** Why a stream ended before its response did. */
-export type AbortReason = "reset" | "stopped" | "closed" | "malformed";
-
-/** Whoever answers the request. */
-export interface StreamOwner {
-  /** All that was written has been taken: there is room for more. */
-  onRoom(): void;
-  /** The response has ended and all of it was taken. Nothing follows. */
-  onSent(): void;
-  /** The client does not want the answer or cannot get it. Nothing can be written any more. */
-  onAborted(reason: AbortReason): void;
-}
-
-/** What a stream needs from its session. */
-export interface StreamHost {
-  readonly engine: EngineSession;
-  /** Output that waits is on this account, from when it begins to wait until it is taken or dropped. */
-  readonly buffers: BufferAccount;
-  /** Something was written or read: the connection has to say something. */
-  wake(): void;
-  /** The engine has events that were not taken: the session has to work again soon. */
-  again(): void;
-  /** The stream has output that the connection did not take. */
-  block(stream: RequestStream): void;
-  /** The final head was written: from now on the stream has something to send. */
-  answered(stream: RequestStream): void;
-  /** Neither side has anything more to do with the stream. */
-  forget(stream: RequestStream): void;
-}
+import type { AbortReason, StreamHost, StreamOwner } from "./stream-host.ts";
 
 interface QueuedOutput {
   readonly bytes: Uint8Array;
@@ -46,6 +16,13 @@ interface QueuedOutput {
 }
 
 const NOTHING = new Uint8Array(0);
+/** What a stream that ends before its time is reset with. */
+const ABORT_CODES = {
+  reset: H3_CODE.requestCancelled,
+  stopped: H3_CODE.requestCancelled,
+  malformed: H3_CODE.messageError,
+  stalled: H3_CODE.internalError,
+} as const;
 
 /** A request stream. Implements `BodySource` of the proxy's ports. */
 export class RequestStream {
@@ -69,6 +46,10 @@ export class RequestStream {
   #queueAt = 0;
   /** Bytes in the queue. */
   #waitingBytes = 0;
+  /** Counts what the client has taken: only that it changes is of interest. */
+  #taken = 0;
+  #takenSeen = -1;
+  #takenSeenMs = 0;
   #headSent = false;
   #finished = false;
   #dead = false;
@@ -111,6 +92,7 @@ export class RequestStream {
     if (!mayEnd) this.#host.again();
     if (size > 0) {
       this.receivedBytes += size;
+      this.#host.received();
       const piece = engine.bodyBytes.slice(0, size);
       const tooLong = this.#expectedBytes >= 0 && this.receivedBytes > this.#expectedBytes;
       if (tooLong || (mayEnd && engine.isFinished(this.id))) this.#endBody();
@@ -179,8 +161,9 @@ export class RequestStream {
     this.#host.wake();
   }
 
-  /** From the session: body bytes can be read. */
+  /** From the session: body bytes can be read. quiche lets DATA pass behind trailers where none came before (RFC 9114 4.1). */
   onData(): void {
+    if (this.trailers !== null) return this.onMalformed("body-after-trailers");
     if (this.#bodyState !== "open") return;
     this.#readable = true;
     this.onReadable?.();
@@ -199,14 +182,28 @@ export class RequestStream {
     if (!this.#dead) this.onReadable?.();
   }
 
-  /** From the session: the client reset the stream, stopped reading, broke the rules, or is gone. */
+  /** From the session: the client reset the stream, stopped reading, broke the rules, takes nothing, or is gone. */
   onAborted(reason: AbortReason): void {
     if (this.#dead) return;
     const { owner } = this;
-    const code = reason === "malformed" ? H3_CODE.messageError : H3_CODE.requestCancelled;
-    if (reason !== "closed") this.#host.engine.resetStream(this.id, code);
+    if (reason !== "closed") this.#host.engine.resetStream(this.id, ABORT_CODES[reason]);
     this.#die();
     owner?.onAborted(reason);
+    this.#host.aborted(reason);
+  }
+
+  /** Body bytes have come that nobody has pulled. */
+  get hasUnread(): boolean {
+    return this.#readable && this.#bodyState === "open";
+  }
+
+  /** From the session, now and then: for how long nothing of what waits has been taken, as far as it has looked. */
+  stalledMs(nowMs: number): number {
+    if (this.#taken !== this.#takenSeen) {
+      this.#takenSeen = this.#taken;
+      this.#takenSeenMs = nowMs;
+    }
+    return nowMs - this.#takenSeenMs;
   }
 
   /** From the session, or found here: the request breaks a rule behind its head. */
@@ -276,6 +273,8 @@ export class RequestStream {
     }
     if (kind === "body") this.sentBytes += result;
     const taken = kind === "body" ? result : bytes.length;
+    this.#taken += 1;
+    this.#host.delivered();
     if (fin && taken === bytes.length) this.#finish();
     return taken;
   }

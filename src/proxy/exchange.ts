@@ -13,13 +13,14 @@ import type { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
 import { H3_CODE } from "../h3/codes.ts";
 import type { RequestHead } from "../h3/head.ts";
-import type { AbortReason, RequestStream, StreamOwner } from "../h3/stream.ts";
+import type { RequestStream } from "../h3/stream.ts";
+import type { AbortReason, StreamOwner } from "../h3/stream-host.ts";
 import { matchRoute, NO_ROUTE } from "../route/match.ts";
 import { Attempt } from "./attempt.ts";
 import { type BodyLimitOwner, bodyTooLarge, limitedBody } from "./body-limit.ts";
 import type { Client, Generation, Services } from "./context.ts";
 import type { Bounded } from "./deadlines.ts";
-import { CLIENT_GONE_STATUS, encodeAscii, failureText, writeFailureHead } from "./failure.ts";
+import { abortError, CLIENT_GONE_STATUS, encodeAscii, failureText, writeFailureHead } from "./failure.ts";
 import { Places } from "./places.ts";
 import type { Pool } from "./pool.ts";
 import type { ReceivedProtocol, ResponseSink, Upstream, UpstreamCall } from "./ports.ts";
@@ -257,16 +258,15 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     if (this.#over) return;
     this.#cancelAttempt();
     const { counters } = this.#services;
-    counters.requestsAborted += 1;
+    if (reason === "stalled") counters.responsesReset += 1;
+    else counters.requestsAborted += 1;
     if (reason === "malformed") {
-      const fault = this.#stream.fault ?? "body-length";
       counters.requestsMalformed += 1;
-      counters.malformedReasons.add(fault);
-      this.#record(new ProxyError("BAD_REQUEST", `malformed request: ${fault}`));
-      return;
+      counters.malformedReasons.add(this.#stream.fault ?? "body-length");
+    } else if (reason !== "stalled") {
+      this.#status = CLIENT_GONE_STATUS;
     }
-    this.#status = CLIENT_GONE_STATUS;
-    this.#record(new ProxyError("CLIENT_GONE", `the client ended the request: ${reason}`));
+    this.#record(abortError(reason, this.#stream.fault));
   }
 
   /** Fail: an answer where there can be one, a reset where a response has begun. It never ends cleanly. */

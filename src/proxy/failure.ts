@@ -1,5 +1,8 @@
 /** A failure as an answer: a head and a line of text. What went wrong inside is for the log and not for the client. */
+import { ProxyError } from "../core/error.ts";
 import type { FieldWriter } from "../core/field-writer.ts";
+import type { MalformedReason } from "../h3/head.ts";
+import type { AbortReason } from "../h3/stream-host.ts";
 
 /** Seconds after which a client may ask again when nobody could answer. */
 const RETRY_AFTER_SECONDS = "1";
@@ -36,6 +39,13 @@ export function writeFailureHead(into: FieldWriter, status: number, requestId: s
   into.add("cache-control", "no-store");
   into.add("x-request-id", requestId);
   if (status === 503) into.add("retry-after", RETRY_AFTER_SECONDS);
+}
+
+/** What ended a request from its client's side; `fault` is the rule that it broke. */
+export function abortError(reason: AbortReason, fault: MalformedReason | null): ProxyError {
+  if (reason === "stalled") return new ProxyError("CLIENT_STALLED", "the client takes nothing of its answer");
+  if (reason === "malformed") return new ProxyError("BAD_REQUEST", `malformed request: ${fault ?? "body-length"}`);
+  return new ProxyError("CLIENT_GONE", `the client ended the request: ${reason}`);
 }
 
 /** ASCII text as bytes. */

@@ -2,7 +2,7 @@
 import { ProxyError } from "../core/error.ts";
 import { H3_CODE } from "../h3/codes.ts";
 import type { Malformed, RequestHead } from "../h3/head.ts";
-import type { RequestHandler } from "../h3/session.ts";
+import type { RequestHandler } from "../h3/session-host.ts";
 import type { RequestStream } from "../h3/stream.ts";
 import type { Client, Generation, Services } from "./context.ts";
 import { Exchange } from "./exchange.ts";
@@ -30,8 +30,11 @@ export class ConnectionHandler implements RequestHandler {
 
   onMalformed(stream: RequestStream, malformed: Malformed): void {
     const { counters, clock, recorder, requestIds, writer } = this.#services;
-    counters.requestsMalformed += 1;
-    counters.malformedReasons.add(malformed.reason);
+    const isLate = malformed.reason === "head-late";
+    if (!isLate) {
+      counters.requestsMalformed += 1;
+      counters.malformedReasons.add(malformed.reason);
+    }
     const requestId = requestIds.next(clock.epochMs());
     const status = malformed.answer === "reset" ? 0 : malformed.answer;
     if (status === HEAD_TOO_LARGE) counters.requestsHeadTooLarge += 1;
@@ -58,7 +61,9 @@ export class ConnectionHandler implements RequestHandler {
       clientIp: this.#client.ip,
       clientPort: this.#client.port,
       attempts: 0,
-      error: new ProxyError("BAD_REQUEST", `malformed request: ${malformed.reason}`),
+      error: isLate
+        ? new ProxyError("REQUEST_TIMEOUT", "the request's head did not come whole in time")
+        : new ProxyError("BAD_REQUEST", `malformed request: ${malformed.reason}`),
     });
   }
 }

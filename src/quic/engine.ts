@@ -166,8 +166,21 @@ export interface EngineSession {
   sendBody(streamId: number, piece: Uint8Array, from: number, fin: boolean): number;
   /** 0 when the peer still listens on the stream, else a `STREAM` number. */
   checkWritable(streamId: number): number;
-  /** How many streams the peer has reset or asked us to stop sending on, since the connection began. */
-  aborts(): number;
+  /** Brings the counts below up to date, in one call. */
+  refreshCounts(): void;
+  /** Since the connection began: streams that the peer has reset or asked us to stop sending on. */
+  readonly aborts: number;
+  /** Packets that came, were genuine and no repetition, and their bytes. */
+  readonly packetsReceived: number;
+  readonly bytesReceived: number;
+  /** Bytes of our packets that the peer has acknowledged. */
+  readonly bytesAcknowledged: number;
+  /** Right then: request streams with bytes that were not read; `poll` reads heads, `readBody` bodies. */
+  readonly readableStreams: number;
+  /** Frames without a byte of body that `readBody` has stepped over; always up to date. */
+  readonly emptyFrames: number;
+  /** Which of `count` streams `firstId`, `firstId` + 4 ... exist: seen, and not over. For slow paths: it makes an array. */
+  openStreams(firstId: number, count: number): number[];
   /** True when the peer has reset its side of a stream whose bytes were not all read. */
   isReset(streamId: number): boolean;
   /** Resets our side and asks the peer to stop on its side. */

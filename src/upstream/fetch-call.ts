@@ -1,7 +1,6 @@
 /** One request through fetch, from its head to the last byte of its answer. */
 import { ProxyError } from "../core/error.ts";
 import { FIELD } from "../core/field-names.ts";
-import { LIMITS } from "../core/limits.ts";
 import type { ReceivedProtocol, ResponseSink, UpstreamCall, UpstreamRequest } from "../proxy/ports.ts";
 import { type AttemptProgress, CUT_OFF, NOT_SENT, UNANSWERED, UpstreamFailure } from "../proxy/upstream-failure.ts";
 import { type FetchWire, HTTP2_UNSUPPORTED } from "../runtime/fetch-options.ts";
@@ -73,7 +72,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     const waitedMs = nowMs - this.#movedMs;
     if (this.#phase === "unsent" || this.#body?.starved === true) this.#checkClient(waitedMs);
     else if (this.#phase === "sent") this.#checkHead(waitedMs);
-    else if (this.#phase === "full" && waitedMs >= LIMITS.clientStallMsMax) {
+    else if (this.#phase === "full" && waitedMs >= this.#owner.timeouts.clientSendMs) {
       this.#fail(new ProxyError("CLIENT_STALLED", "the client takes nothing of its answer"));
     } else if (this.#phase === "reading" && waitedMs >= this.#owner.timeouts.backendBodyIdleMs) {
       this.#expire("UPSTREAM_BODY_TIMEOUT", "the body stopped coming");

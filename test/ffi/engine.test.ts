@@ -1,6 +1,6 @@
 /** The wall with the real library: handshakes, requests, resets, and that every native object is freed once. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { RequestHandler } from "../../src/h3/session.ts";
+import type { RequestHandler } from "../../src/h3/session-host.ts";
 import type { RequestStream } from "../../src/h3/stream.ts";
 import type { RequestHead } from "../../src/h3/head.ts";
 import { FieldWriter } from "../../src/core/field-writer.ts";
@@ -9,7 +9,7 @@ import type { Identity } from "../../ffi/quiche/config.ts";
 import { QuicheEngine } from "../../ffi/quiche/engine.ts";
 import { openTestLibrary } from "../support/native.ts";
 import { testCertificate, testLeaf } from "../support/certs.ts";
-import { connect, drive, exchange, get, TEST_SETTINGS, TestServer } from "../support/quic-pair.ts";
+import { connect, drive, exchange, get, TEST_SETTINGS, TestServer, type PairOptions } from "../support/quic-pair.ts";
 
 const encoder = new TextEncoder();
 const library = openTestLibrary();
@@ -62,7 +62,7 @@ class Echo implements RequestHandler {
 
 function withServer<T>(
   run: (server: TestServer, echo: Echo) => T,
-  options: { headerBytesMax?: number; ip?: string } = {},
+  options: { rules?: NonNullable<PairOptions["rules"]>; ip?: string } = {},
 ): T {
   const echo = new Echo();
   const server = new TestServer({ library, identities: [identity], handler: echo, ...options });
@@ -248,7 +248,7 @@ describe("exchanges over the wall", () => {
         expect(exchange(server, client, get("/after")).status).toBe("200");
         client.close();
       },
-      { headerBytesMax: 4096 },
+      { rules: { headerBytesMax: 4096 } },
     );
   });
 });

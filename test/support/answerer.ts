@@ -1,7 +1,7 @@
 /** Answers every request with 200 and its path, at once: for tests that care for connections and not for messages. */
 import { FieldWriter } from "../../src/core/field-writer.ts";
 import type { RequestHead } from "../../src/h3/head.ts";
-import type { RequestHandler } from "../../src/h3/session.ts";
+import type { RequestHandler } from "../../src/h3/session-host.ts";
 import type { RequestStream } from "../../src/h3/stream.ts";
 
 const OWNER = { onRoom: () => undefined, onSent: () => undefined, onAborted: () => undefined };

@@ -378,6 +378,15 @@ export class FakeSession implements EngineSession {
   sectionBytes = 0;
   readonly bodyBytes = new Uint8Array(LIMITS.bodyReadBytesMax);
   freed = false;
+  aborts = 0;
+  packetsReceived = 0;
+  bytesReceived = 0;
+  bytesAcknowledged = 0;
+  readableStreams = 0;
+  emptyFrames = 0;
+  /** Set by a test: what the engine counts from now on, and streams that exist without a whole head. */
+  readonly counts = { packetsReceived: 0, bytesReceived: 0, bytesAcknowledged: 0, readableStreams: 0 };
+  readonly headless = new Set<number>();
   /** Set by a test: reading has come upon other events. */
   hasPending = false;
   /** GOAWAYs sent, by their ids. */
@@ -498,9 +507,16 @@ export class FakeSession implements EngineSession {
     return stream.gone ? STREAM.gone : 0;
   }
 
-  aborts(): number {
+  refreshCounts(): void {
     this.#assertAlive();
-    return [...this.#streams.values()].reduce((sum, { stopped, inputReset }) => sum + +stopped + +inputReset, 0);
+    this.aborts = [...this.#streams.values()].reduce((sum, { stopped, inputReset }) => sum + +stopped + +inputReset, 0);
+    Object.assign(this, this.counts);
+  }
+
+  openStreams(firstId: number, count: number): number[] {
+    this.#assertAlive();
+    const ids = Array.from({ length: count }, (_, i) => firstId + 4 * i);
+    return ids.filter((id) => this.headless.has(id));
   }
 
   isReset(streamId: number): boolean {

@@ -10,7 +10,8 @@ import { Availability } from "../../src/balance/availability.ts";
 import { createBalancer } from "../../src/balance/create.ts";
 import type { BackendSettings, PoolSettings } from "../../src/config/snapshot.ts";
 import { Malformed, readRequestHead, type RequestHead } from "../../src/h3/head.ts";
-import { RequestStream, type StreamHost } from "../../src/h3/stream.ts";
+import { RequestStream } from "../../src/h3/stream.ts";
+import type { StreamHost } from "../../src/h3/stream-host.ts";
 import type { Client, Generation, Services } from "../../src/proxy/context.ts";
 import { RequestDeadlines } from "../../src/proxy/deadlines.ts";
 import { ConnectionHandler } from "../../src/proxy/handler.ts";
@@ -140,6 +141,10 @@ export class FakeExchange implements StreamHost {
     if (this.stream.blocked) this.stream.retryOutput();
     this.stream.checkAborted();
   }
+
+  received(): void {}
+  delivered(): void {}
+  aborted(): void {}
 
   again(): void {
     // The session of the real thing polls.

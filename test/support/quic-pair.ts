@@ -3,7 +3,8 @@ import { createHash, randomFillSync } from "node:crypto";
 import { Counters } from "../../src/core/counters.ts";
 import type { AdmissionBounds } from "../../src/guard/admission.ts";
 import { BufferAccount } from "../../src/guard/buffer-account.ts";
-import { Http3Session, type RequestHandler } from "../../src/h3/session.ts";
+import { Http3Session } from "../../src/h3/session.ts";
+import type { RequestHandler, SessionRules } from "../../src/h3/session-host.ts";
 import { Endpoint } from "../../src/quic/endpoint.ts";
 import { EVENT } from "../../src/quic/engine.ts";
 import type { Connection } from "../../src/quic/connection.ts";
@@ -33,7 +34,7 @@ export interface PairOptions {
   readonly ip?: string;
   readonly admission?: Partial<AdmissionBounds>;
   readonly handshakeMs?: number;
-  readonly headerBytesMax?: number;
+  readonly rules?: Partial<SessionRules>;
 }
 
 /** The server side. */
@@ -65,15 +66,19 @@ export class TestServer {
         handshakeMs: options.handshakeMs ?? 10_000,
         resetTokenOf: (id) => new Uint8Array(createHash("sha256").update(id).digest().subarray(0, 16)),
         onEstablished: (connection: Connection, session) => {
+          const { endpoint } = this;
           const host = {
+            get nowMs(): number {
+              return endpoint.nowMs;
+            },
             counters: this.counters,
             buffers: new BufferAccount(BUFFER_BYTES_MAX, this.buffers),
             wake: () => connection.wake(),
             again: () => this.endpoint.again(connection),
-            close: (code: number) => connection.close(true, code, ""),
+            close: (code: number, reason: string) => connection.close(true, code, reason),
           };
-          const limits = { headerBytesMax: options.headerBytesMax ?? 32_768, headerCountMax: 128, uriBytesMax: 16_384 };
-          return new Http3Session(session, host, options.handler, limits);
+          const rules = { ...STANDARD.connections, ...STANDARD.timeouts, ...options.rules };
+          return new Http3Session(session, host, options.handler, rules);
         },
         onClosed: (_, reason) => void this.closedReasons.push(reason?.by ?? "none"),
         requestTurn: () => undefined,

@@ -4,14 +4,14 @@
 //! Rules of this crate: no policy, no parsing of requests, no state beyond one handle. Every exported function checks its
 //! pointers, because a panic aborts the whole proxy.
 
-mod aborts;
 mod fields;
+mod streams;
 mod tls;
 mod waker;
 
 /// Number of the exported interface. The loader refuses a library with another number than the one it was written for.
 /// Raise it with every change to a signature or a buffer layout in this crate, together with `ABI_VERSION` in `ffi/library.ts`.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// `uint32_t spooky_abi_version(void)`
 #[no_mangle]

@@ -2,7 +2,6 @@
 import type { TimeoutSettings } from "../../config/snapshot.ts";
 import type { Counters } from "../../core/counters.ts";
 import { ProxyError } from "../../core/error.ts";
-import { LIMITS } from "../../core/limits.ts";
 import type { UpstreamRequest } from "../../proxy/ports.ts";
 
 /** A call as the deadlines see it. */
@@ -36,10 +35,10 @@ export function expireLate(
 }
 
 function lateness(call: TimedCall, waitedMs: number, timeouts: TimeoutSettings): ProxyError | null {
-  const { backendResponseHeadMs, backendBodyIdleMs, clientBodyIdleMs } = timeouts;
+  const { backendResponseHeadMs, backendBodyIdleMs, clientBodyIdleMs, clientSendMs } = timeouts;
   const { address } = call.request.backend;
   if (call.waitsForReceiver) {
-    if (waitedMs < LIMITS.clientStallMsMax) return null;
+    if (waitedMs < clientSendMs) return null;
     return new ProxyError("CLIENT_STALLED", "the client takes nothing of its answer");
   }
   if (call.answered) {

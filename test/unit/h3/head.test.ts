@@ -257,7 +257,7 @@ describe("the answer to a malformed request", () => {
   test("every reason that a request can have stands in the table above", () => {
     const tested = new Set(BAD.map(([reason]) => reason));
     const behind = ["pseudo-in-trailers", "trailer-forbidden", "body-length", "body-after-trailers"];
-    const elsewhere = ["section-too-large", "uri-too-long", ...behind];
+    const elsewhere = ["section-too-large", "uri-too-long", "head-late", ...behind];
     const missing = Object.keys(MALFORMED_ANSWERS).filter((reason) => ![...tested].some((each) => each === reason));
     expect(missing).toEqual(elsewhere);
   });

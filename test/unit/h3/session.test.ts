@@ -4,10 +4,12 @@ import { Counters } from "../../../src/core/counters.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { BufferAccount } from "../../../src/guard/buffer-account.ts";
 import type { Malformed, RequestHead } from "../../../src/h3/head.ts";
-import { Http3Session, type RequestHandler, type SessionHost } from "../../../src/h3/session.ts";
+import { Http3Session } from "../../../src/h3/session.ts";
+import type { RequestHandler, SessionHost } from "../../../src/h3/session-host.ts";
 import type { RequestStream } from "../../../src/h3/stream.ts";
 import { EVENT } from "../../../src/quic/engine.ts";
 import { FakeSession } from "../../support/fake-engine.ts";
+import { STANDARD } from "../../support/settings.ts";
 import { type Field, flatOf } from "../../support/sections.ts";
 
 const GET: readonly Field[] = [
@@ -18,13 +20,20 @@ const GET: readonly Field[] = [
 ];
 const POST: readonly Field[] = [[":method", "POST"], ...GET.slice(1)];
 const HEADER_BYTES_MAX = 1000;
-const HEAD_LIMITS = { headerBytesMax: HEADER_BYTES_MAX, headerCountMax: 12, uriBytesMax: 100 };
+const RULES = {
+  ...STANDARD.connections,
+  ...STANDARD.timeouts,
+  headerBytesMax: HEADER_BYTES_MAX,
+  headerCountMax: 12,
+  uriBytesMax: 100,
+};
 
 class World implements SessionHost, RequestHandler {
   readonly counters = new Counters();
+  nowMs = 0;
   readonly engine = new FakeSession();
   readonly buffers = new BufferAccount(1_000_000);
-  readonly session = new Http3Session(this.engine, this, this, HEAD_LIMITS);
+  readonly session = new Http3Session(this.engine, this, this, RULES);
   readonly streams: RequestStream[] = [];
   readonly heads: RequestHead[] = [];
   readonly malformed: string[] = [];

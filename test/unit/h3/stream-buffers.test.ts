@@ -1,7 +1,8 @@
 /** What a response's stream holds while its client takes nothing is on the connection's account, for exactly that long. */
 import { expect, test } from "bun:test";
 import { BufferAccount } from "../../../src/guard/buffer-account.ts";
-import { RequestStream, type StreamHost } from "../../../src/h3/stream.ts";
+import { RequestStream } from "../../../src/h3/stream.ts";
+import type { StreamHost } from "../../../src/h3/stream-host.ts";
 import { FakeSession, type FakeStream } from "../../support/fake-engine.ts";
 import { flatOf } from "../../support/sections.ts";
 
@@ -21,6 +22,10 @@ class World implements StreamHost {
   }
 
   wake(): void {}
+  received(): void {}
+  delivered(): void {}
+  aborted(): void {}
+
   again(): void {}
   block(): void {}
   answered(): void {}

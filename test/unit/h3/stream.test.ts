@@ -2,7 +2,8 @@
 import { sectionOf } from "../../support/sections.ts";
 import { describe, expect, test } from "bun:test";
 import { BufferAccount } from "../../../src/guard/buffer-account.ts";
-import { type AbortReason, RequestStream, type StreamHost } from "../../../src/h3/stream.ts";
+import { RequestStream } from "../../../src/h3/stream.ts";
+import type { AbortReason, StreamHost } from "../../../src/h3/stream-host.ts";
 import { SECTION } from "../../../src/quic/engine.ts";
 import { FakeSession, type FakeStream } from "../../support/fake-engine.ts";
 import { type Field, flatOf } from "../../support/sections.ts";
@@ -54,6 +55,10 @@ class World implements StreamHost {
   head(fin: boolean = false, fields: readonly Field[] = OK): void {
     this.stream.sendHead(flatOf(fields), fin);
   }
+
+  received(): void {}
+  delivered(): void {}
+  aborted(): void {}
 
   again(): void {
     this.agains += 1;
