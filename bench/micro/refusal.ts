@@ -41,7 +41,7 @@ report(
     server.socket.received.set(asReceived.subarray(0, 4096));
     for (let slot = 0; slot < arrived; slot++) connection.feed(slot);
     connection.close(false, 0x02, "");
-    const length = connection.send();
+    const length = connection.send(Infinity);
     connection.free();
     server.socket.flush();
     return length;

@@ -62,7 +62,7 @@ export class QuicheClient {
   step(): number {
     const count = this.socket.receive();
     for (let slot = 0; slot < count; slot++) this.connection.feed(slot);
-    while (this.connection.send() > 0);
+    while (this.connection.send(Infinity) > 0);
     this.socket.flush();
     return count;
   }

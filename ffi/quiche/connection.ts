@@ -52,13 +52,13 @@ export class QuicheConnection implements EngineConnection {
     return JUNK.has(result) ? FEED.junk : FEED.wrong;
   }
 
-  send(): number {
+  send(bytesMax: number): number {
     const { outgoing } = this.#parts.socket;
     if (!outgoing.hasRoom) return SEND_FULL;
     const length = this.#parts.library.native.quiche_conn_send(
       this.#handle.address,
       outgoing.writeAddress,
-      outgoing.writeRoom,
+      Math.min(bytesMax, outgoing.writeRoom),
       outgoing.infoAddress,
     );
     // Done, or an error that has put the connection into its closing state: either way there is no packet now.

@@ -207,7 +207,8 @@ export class Endpoint implements ConnectionHost {
     const { dcidAt, dcidLength } = this.#reader;
     const own = dcidLength === ID_BYTES ? this.#ids.find(received, dcidAt, dcidLength) : null;
     const known = own ?? this.#ids.findClientId(received, dcidAt, dcidLength);
-    if (known !== null) this.#feedLong(slot, known);
+    own?.validateAddress();
+    if (known !== null) this.#feedLong(slot, known, length);
     else if (initial) this.#accept(slot, length);
     else this.counters.datagramsUnknownId += 1;
   }
@@ -216,7 +217,8 @@ export class Endpoint implements ConnectionHost {
    * A long header's packet. What quiche says to a mistake in the first ones, it says in packets of type Handshake, whose keys the client
    * cannot have before it has heard anything; so then the answer is made by hand. Junk gets none: it may come from anybody.
    */
-  #feedLong(slot: number, connection: Connection): void {
+  #feedLong(slot: number, connection: Connection, length: number): void {
+    connection.earnCredit(length);
     const result = connection.feed(slot);
     if (result >= 0 || connection.hasSpoken) {
       this.#touch(connection);
@@ -275,7 +277,7 @@ export class Endpoint implements ConnectionHost {
     this.#admission.enter(address);
     this.#connections.add(connection);
     this.counters.connectionsAccepted += 1;
-    this.#feedLong(slot, connection);
+    this.#feedLong(slot, connection, length);
   }
 
   /** The client is told to go elsewhere; if it does not hear it, it asks again. */

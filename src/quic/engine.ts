@@ -78,8 +78,8 @@ export interface EngineConnection {
   readonly peerPort: number;
   /** Feeds datagram `slot`. Negative: one of `FEED`. */
   feed(slot: number): number;
-  /** Writes the next packet into the socket's batch: its length, `SEND_DONE` or `SEND_FULL`. */
-  send(): number;
+  /** Writes the next datagram, of at most `bytesMax` bytes, into the socket's batch: its length, `SEND_DONE` or `SEND_FULL`. */
+  send(bytesMax: number): number;
   /** Milliseconds until `onTimeout` must be called; -1 for never. */
   timeoutMs(): number;
   onTimeout(): void;

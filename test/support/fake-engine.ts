@@ -219,12 +219,13 @@ export class FakeConnection implements EngineConnection {
     this.packets = Math.max(this.packets, 1);
   }
 
-  send(): number {
+  send(bytesMax: number): number {
     this.#assertAlive();
+    assert(bytesMax > 0, "a connection that may send nothing is not asked to");
     if (this.packets === 0) return SEND_DONE;
     if (!this.#socket.append({ from: this })) return SEND_FULL;
     this.packets -= 1;
-    return PACKET_BYTES;
+    return Math.min(PACKET_BYTES, bytesMax);
   }
 
   timeoutMs(): number {

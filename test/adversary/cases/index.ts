@@ -1,8 +1,10 @@
 /** Every case file of the suite. */
 import type { Case } from "../case.ts";
+import { DATAGRAM_CASES } from "./datagrams.ts";
 import { FRAME_CASES } from "./frames.ts";
 import { MESSAGE_CASES } from "./messages.ts";
 import { QPACK_CASES } from "./qpack.ts";
+import { NETWORK_CASES } from "./network.ts";
 import { CONNECTION_ATTACKS } from "./resource-connections.ts";
 import { DESIGN_ATTACKS } from "./resource-design.ts";
 import { FRAME_ATTACKS } from "./resource-frames.ts";
@@ -23,4 +25,6 @@ export const CASES: readonly Case[] = [
   ...TRANSLATION_CASES,
   ...TRANSPORT_CASES,
   ...UPSTREAM_BODY_CASES,
+  ...DATAGRAM_CASES,
+  ...NETWORK_CASES,
 ];

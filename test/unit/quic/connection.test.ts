@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { LIMITS } from "../../../src/core/limits.ts";
 import type { Connection } from "../../../src/quic/connection.ts";
 import type { FakeConnection } from "../../support/fake-engine.ts";
-import { type FakeDriver, FakeServer, short } from "../../support/fake-server.ts";
+import { clientId, type FakeDriver, FakeServer, longHeader, short } from "../../support/fake-server.ts";
 
 interface Connected {
   readonly server: FakeServer;
@@ -313,7 +313,7 @@ describe("a handshake", () => {
     server.engine.onAccept = (engine) => void (engine.timeoutInMs = 30_000);
     const { engine } = server.accept();
     for (let passed = 0; passed < 90; passed += 10) {
-      server.socket.arrive(short(engine.scid));
+      server.socket.arrive(longHeader({ first: 0xe0, dcid: engine.scid }));
       server.turn(10);
     }
     server.turn(9);
@@ -404,6 +404,44 @@ describe("sending", () => {
     const before = world.server.turnsRequested;
     for (let i = 0; i < 5; i++) world.connection.wake();
     expect(world.server.turnsRequested).toBe(before + 1);
+  });
+});
+
+describe("a client whose address is not validated", () => {
+  test("gets three times its bytes, to the last one, and more when it sends more", () => {
+    const server = new FakeServer();
+    server.engine.onAccept = (engine) => void (engine.packets = 100);
+    const { connection, engine } = server.accept();
+    const sent = () => server.socket.sent.length;
+    expect(sent()).toBe(3);
+    for (let round = 0; round < 5; round++) {
+      connection.wake();
+      server.turn();
+    }
+    expect(sent()).toBe(3);
+    // Retransmitted to the id that it chose itself: whoever forges its address could do that as well.
+    server.socket.arrive(longHeader({ dcid: clientId(1), size: 1300 }));
+    server.turn();
+    // 3,900 bytes: three whole packets, and one of 300.
+    expect([sent(), engine.packets]).toEqual([7, 100 - 7]);
+  });
+
+  test("is validated by a packet to the id that only our packets could tell it", () => {
+    const server = new FakeServer();
+    server.engine.onAccept = (engine) => void (engine.packets = 10);
+    const { engine } = server.accept();
+    server.socket.arrive(longHeader({ first: 0xe0, dcid: engine.scid, size: 60 }));
+    server.turn();
+    expect(server.socket.sent.length).toBe(10);
+  });
+
+  test("is closed in silence when its credit is used up", () => {
+    const server = new FakeServer({ handshakeMs: 100 });
+    server.engine.onAccept = (engine) => void (engine.packets = 3);
+    const { engine } = server.accept();
+    server.turn(100);
+    expect(engine.freed).toBe(true);
+    expect(server.socket.sent.length).toBe(3);
   });
 });
 
