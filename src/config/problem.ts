@@ -38,6 +38,11 @@ export function quoted(text: string): string {
   return `${JSON.stringify(characters.slice(0, SHOWN_CHARACTERS_MAX).join(""))}...`;
 }
 
+/** Escaped as in JSON, which lets DEL and what follows ASCII pass: a terminal would not. */
+function withoutControls(text: string): string {
+  return text.replace(/\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 /** More of a wrong value than this does not help to find it. */
 const SHOWN_CHARACTERS_MAX = 60;
 
@@ -81,14 +86,15 @@ export class ProblemList {
     const identity = `${at.line}:${at.column}:${sameness}`;
     if (this.#seen.has(identity)) return;
     this.#seen.add(identity);
+    const { expected = null, nearest = null } = finding;
     this.#found.push({
       file: this.#file,
       line: at.line,
       column: at.column,
-      path,
-      wrong: finding.wrong,
-      expected: finding.expected ?? null,
-      nearest: finding.nearest ?? null,
+      path: withoutControls(path),
+      wrong: withoutControls(finding.wrong),
+      expected: expected === null ? null : withoutControls(expected),
+      nearest: nearest === null ? null : withoutControls(nearest),
     });
   }
 }

@@ -75,6 +75,14 @@ describe("text that is no YAML", () => {
       `${LEAST}---\nlog: {}\n`,
       ["c.yaml:12:1: YAML: a second document begins here; expected one document in the file"],
     ],
+    [
+      "a version with a control character, which is shown escaped",
+      `%YAML 1\u007f.1\n---\n${LEAST}`,
+      [
+        "c.yaml:1:1: YAML: is marked as version 1\\u007f.1; expected YAML 1.2",
+        "c.yaml:1:7: YAML: unsupported YAML version 1\\u007f.1",
+      ],
+    ],
     ["YAML 1.1", `%YAML 1.1\n---\n${LEAST}`, ["c.yaml:1:1: YAML: is marked as version 1.1; expected YAML 1.2"]],
     [
       "a version of YAML that is not known",

@@ -96,6 +96,11 @@ describe("from a trusted proxy", () => {
     expect(told("append", PROXY, empty)).toEqual(OURS(PROXY));
   });
 
+  test("append leaves empty fields of a list out", () => {
+    const list: Field[] = ["203.0.113.9", "", "198.51.100.2", ""].map((value) => ["x-forwarded-for", value]);
+    expect(told("append", PROXY, list)[0]).toEqual(["x-forwarded-for", `203.0.113.9, 198.51.100.2, ${PROXY}`]);
+  });
+
   test("append without Forwarded leaves theirs out too, for it would lack us", () => {
     const [xff, proto, host] = OURS(PROXY);
     expect(told("append", PROXY, [["forwarded", "for=203.0.113.9"]], { sendsForwarded: false })).toEqual([

@@ -28,7 +28,7 @@ export function* words(letters: readonly string[], lengthMax: number): Generator
 
 /** What routes tell apart: `/a/` is below every prefix that `/a` is below. */
 function routed(path: string): string {
-  return comparablePath(path).replace(/\/$/, "");
+  return comparablePath(path).replace(/\/?(\?.*)?$/s, "");
 }
 
 /** Throws when the promise does not hold; says whether the path passed. */
@@ -40,16 +40,17 @@ export function tryPath(path: string): boolean {
   if (form.length > path.length) throw new RangeError(`${path} has become longer: ${form}`);
   const route = routed(path);
   const known = new Set([path]);
-  for (const reading of readingsOf(path)) {
-    const seen = readPath(path, reading);
+  const [before = ""] = path.split("?");
+  for (const reading of readingsOf(before)) {
+    const seen = readPath(before, reading);
     if (known.has(seen)) continue;
     known.add(seen);
     if (routed(seen) !== route)
       throw new RangeError(`${path} is routed as ${route} and read as ${seen} by ${JSON.stringify(reading)}`);
   }
-  const plain = dotSegmentsAfter(path, 1);
+  const plain = dotSegmentsAfter(before, 1);
   for (const times of [2, 3, 4]) {
-    if (dotSegmentsAfter(path, times) !== plain)
+    if (dotSegmentsAfter(before, times) !== plain)
       throw new RangeError(`${path} hides dot segments, decoded ${times} times`);
   }
   return true;
