@@ -31,6 +31,8 @@ export interface ConnectionState {
   fail(fault: ConnectionFault, detail?: string): void;
   goaway(lastId: number, code: number): void;
   streamFreed(): void;
+  /** Takes no new requests. */
+  drain(): void;
 }
 
 /** All streams of one connection. */

@@ -5,7 +5,7 @@ import type { ReceivedProtocol, ResponseSink, UpstreamCall, UpstreamRequest } fr
 import { type AttemptProgress, CUT_OFF, NOT_SENT, UNANSWERED, UpstreamFailure } from "../proxy/upstream-failure.ts";
 import { type FetchWire, HTTP2_UNSUPPORTED } from "../runtime/fetch-options.ts";
 import { fetchBreak, fetchErrorCode, fetchFailure } from "./fetch-errors.ts";
-import { requestPairs, writeFetched } from "./fetch-fields.ts";
+import { AMBIGUOUS_LENGTH, requestPairs, writeFetched } from "./fetch-fields.ts";
 import type { CallOwner } from "./fetch-owner.ts";
 import { FETCH_METHODS, fetchTarget, isBodyless } from "./fetch-target.ts";
 import { firstWire, type Lane, mayFallBack, WIRE_PROTOCOLS } from "./lane.ts";
@@ -163,6 +163,8 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     const { status } = response;
     const lengthBytes = writeFetched(response.headers, writer, counters);
     this.#lane.reachedMs = this.#moved();
+    if (lengthBytes === AMBIGUOUS_LENGTH)
+      return this.#fail(this.#error("UPSTREAM_PROTOCOL", "Content-Length beside Transfer-Encoding"));
     if (writer.full) return this.#fail(this.#error("UPSTREAM_PROTOCOL", "response head too large"));
     this.#phase = "reading";
     this.#sink.onHead(status, writer.view(), protocol);

@@ -32,6 +32,9 @@ export function requestPairs(
   return pairs;
 }
 
+/** What `writeFetched` answers for a length beside a coding: two readers could disagree about where such a body ends (RFC 9112 6.3). */
+export const AMBIGUOUS_LENGTH = -2;
+
 /**
  * Writes the response's fields: all but the coding of the hop behind us, Set-Cookie apart and in order. Answers with the
  * Content-Length, -1 for none. Fetch gives one character for each byte of a value.
@@ -44,8 +47,7 @@ export function writeFetched(headers: Headers, into: FieldWriter, counters: Coun
     if (name === "transfer-encoding") continue;
     if (name === "trailer") counters.fetchTrailersLost += 1;
     if (name === "content-length") {
-      // The coding decides (RFC 9112 6.3); a length beside it is a lie or a leftover.
-      if (chunked) continue;
+      if (chunked) return AMBIGUOUS_LENGTH;
       contentLengthBytes = DIGITS.test(value) ? Number(value) : -1;
     }
     into.add(name, value);

@@ -11,6 +11,7 @@ import { FRAME_ATTACKS } from "./resource-frames.ts";
 import { REQUEST_ATTACKS } from "./resource-requests.ts";
 import { TRANSLATION_CASES } from "./translation.ts";
 import { TRANSPORT_CASES } from "./transport.ts";
+import { UPSTREAM_ANSWER_CASES } from "./upstream-answers.ts";
 import { UPSTREAM_BODY_CASES } from "./upstream-bodies.ts";
 
 /** All cases, in the order in which they are played. */
@@ -27,4 +28,5 @@ export const CASES: readonly Case[] = [
   ...UPSTREAM_BODY_CASES,
   ...DATAGRAM_CASES,
   ...NETWORK_CASES,
+  ...UPSTREAM_ANSWER_CASES,
 ];

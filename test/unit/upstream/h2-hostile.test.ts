@@ -84,11 +84,6 @@ describe("a broken response fails its request and nothing else:", () => {
       () => [headers(FIRST, [...OK, ["content-length", "2"]]), dataFrame(FIRST, "abc", true)],
     ],
     [
-      "interim responses without end",
-      "informational-count",
-      () => Array.from({ length: LIMITS.h2InformationalMax + 1 }, () => headers(FIRST, [[":status", "103"]])),
-    ],
-    [
       "too many fields",
       "section-too-large",
       () => [
@@ -122,6 +117,21 @@ describe("a broken response fails its request and nothing else:", () => {
       expectGood(second);
       expect([hostile.abandoned, streams.all.length]).toEqual([false, 2]);
     });
+});
+
+test("interim responses without end fail their request, and those under way go on where they are; new ones do not go there", async () => {
+  const { hostile, first, second, counters, ask, streams } = await makeBusy();
+  hostile.say(...Array.from({ length: LIMITS.h2InformationalMax + 1 }, () => headers(FIRST, [[":status", "103"]])));
+  await turnEnds();
+  expect(first.failure?.message).toContain("(informational-count)");
+  const before = streams.all.length;
+  const third = ask();
+  await turnEnds();
+  expect([streams.all.length, hostile.abandoned]).toEqual([before + 1, false]);
+  hostile.answer(SECOND, "fine");
+  await turnEnds();
+  expectGood(second);
+  expect([hostile.abandoned, counters.h2InformationalCut, third.failure]).toEqual([true, 1, null]);
 });
 
 describe("a broken connection fails its requests, and the next ones get another:", () => {
