@@ -186,10 +186,8 @@ export class Incoming {
       return;
     }
     if (endStream) return this.#resetByUs(stream, "informational-end");
-    stream.informationalCount += 1;
-    if (stream.informationalCount > LIMITS.h2InformationalMax) {
+    if (++stream.informationalCount > LIMITS.h2InformationalMax) {
       this.#connection.counters.h2InformationalCut += 1;
-      // Who floods is still at it: the next request is better off on another connection. Those that run here go on.
       this.#connection.drain();
       return this.#resetByUs(stream, "informational-count");
     }

@@ -31,7 +31,7 @@ export interface ConnectionState {
   fail(fault: ConnectionFault, detail?: string): void;
   goaway(lastId: number, code: number): void;
   streamFreed(): void;
-  /** Takes no new requests. */
+  /** Takes no new requests; those that run go on. Who floods one stream is still at it when the next one begins. */
   drain(): void;
 }
 

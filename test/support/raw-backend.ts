@@ -45,11 +45,15 @@ export class RawConnection {
   #wake: (() => void) | null = null;
   /** True when the other side has ended or reset the connection. */
   ended = false;
+  /** Resolves then. */
+  readonly end: Promise<void>;
+  readonly #endSeen = Promise.withResolvers<void>();
   /** Resolves when the script has been played to its end or the other side has gone. */
   readonly played: Promise<void>;
 
   constructor(socket: Socket, steps: readonly RawStep[], released: () => Promise<void>) {
     this.#socket = socket;
+    this.end = this.#endSeen.promise;
     socket.on("data", (piece: Uint8Array) => {
       this.#pieces.push(piece);
       this.#unread = Buffer.concat([this.#unread, piece]);
@@ -108,6 +112,7 @@ export class RawConnection {
 
   #end(): void {
     this.ended = true;
+    this.#endSeen.resolve();
     this.#wake?.();
   }
 }

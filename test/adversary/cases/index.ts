@@ -13,6 +13,7 @@ import { TRANSLATION_CASES } from "./translation.ts";
 import { TRANSPORT_CASES } from "./transport.ts";
 import { UPSTREAM_ANSWER_CASES } from "./upstream-answers.ts";
 import { UPSTREAM_BODY_CASES } from "./upstream-bodies.ts";
+import { UPSTREAM_FAULT_CASES } from "./upstream-faults.ts";
 
 /** All cases, in the order in which they are played. */
 export const CASES: readonly Case[] = [
@@ -29,4 +30,5 @@ export const CASES: readonly Case[] = [
   ...DATAGRAM_CASES,
   ...NETWORK_CASES,
   ...UPSTREAM_ANSWER_CASES,
+  ...UPSTREAM_FAULT_CASES,
 ];
