@@ -34,11 +34,12 @@ export interface Bed {
   close(): Promise<void>;
 }
 
-/** Starts a backend that answers by `serve`, and a proxy before it: the built binary where there is one. `extra` goes into the file. */
+/** Starts a backend that answers by `serve`, and a proxy before it: the built binary where there is one. `extra` goes into the file, `healthCheck` to the backend there. */
 export async function openBed(
   way: Way,
   serve: (exchange: BackendExchange) => Promise<void>,
   extra: Readonly<Record<string, unknown>> = {},
+  healthCheck?: Readonly<Record<string, unknown>>,
 ): Promise<Bed> {
   const ends: (() => unknown)[] = [];
   const atEnd = (end: () => unknown): void => void ends.unshift(end);
@@ -46,7 +47,13 @@ export async function openBed(
   atEnd(() => backend.stop());
   const certificate = certificateFiles(await testCertificate(), atEnd);
   const address = `${way.scheme}://127.0.0.1:${backend.port}`;
-  const pools = [{ prefix: "/", backends: [address], extra: { transport: way.transport } }];
+  const pools = [
+    {
+      prefix: "/",
+      backends: [{ address, ...(healthCheck && { health_check: healthCheck }) }],
+      extra: { transport: way.transport },
+    },
+  ];
   const text = proxyConfig({ pools, extra }, certificate);
   const file = writeTemp(tempFolder("bench", atEnd), "config.yaml", text);
   const runner = hasRunner("binary") && process.env["SPOOKY_TEST_RUNNER"] !== "source" ? "binary" : "source";

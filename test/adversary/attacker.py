@@ -120,7 +120,9 @@ class LooseQuic(QuicConnection):
         self.frames_seen = Counter()
         self.withholds_acks = False
         self.close_frame = None
-        self.received_packets = set()
+        # Streams that the server wants no more of, as they come, and what is done about them.
+        self.stopped = []
+        self.on_stop = None
 
     def of(self, stream_id):
         found = self.seen.get(stream_id)
@@ -145,8 +147,11 @@ class LooseQuic(QuicConnection):
         buf.pull_uint_var()
 
     def _handle_stop_sending_frame(self, context, frame_type, buf):
-        of = self.of(buf.pull_uint_var())
-        of.code_stop = buf.pull_uint_var()
+        stream_id = buf.pull_uint_var()
+        of = self.of(stream_id)
+        first, of.code_stop = of.code_stop is None, buf.pull_uint_var()
+        if first:
+            self.stopped.append(stream_id)
 
     def _handle_max_stream_data_frame(self, context, frame_type, buf):
         buf.pull_uint_var(), buf.pull_uint_var()
@@ -324,6 +329,10 @@ class Attacker:
             self.quic.receive_datagram(data, self.server, time.monotonic())
         while self.quic.next_event() is not None:
             pass
+        stopped, self.quic.stopped = self.quic.stopped, []
+        if self.quic.on_stop is not None and not self.closed:
+            for stream_id in stopped:
+                self.quic.on_stop(stream_id)
 
     def _send_due(self):
         for data, _ in self.quic.datagrams_to_send(time.monotonic()):

@@ -138,7 +138,9 @@ def empty_streams(plan):
 
 def made_you_reset(plan):
     """Requests that make the server reset: a body longer than promised, bad trailers, a head that breaks the rules."""
-    client, how, sent = opened(plan), plan.get("how", "length"), 0
+    client, how, sent, ends = opened(plan), plan.get("how", "length"), 0, {}
+    # What the server does not want any more is ended too, else its streams would be used up.
+    client.quic.on_stop = lambda stream_id: client.packet(reset_stream(stream_id, REQUEST_CANCELLED, ends[stream_id]))
     for turn, stream_id in zip(Pace(plan, 1000), ids(client)):
         data = head(client.authority, plan.get("path", "/upload"), "POST", [(b"content-length", b"4")])
         if how == "length":
@@ -147,6 +149,7 @@ def made_you_reset(plan):
             data += frame(0x00, b"four") + frame(0x01, section([(b":status", b"200")]))
         else:
             data = frame(0x01, section([(b":method", b"GET"), (b"Upper", b"1")]))
+        ends[stream_id] = len(data)
         client.packet(stream(stream_id, data, fin=how == "head"))
         sent += 1
         breathe(client, turn)
@@ -455,6 +458,20 @@ def stream_gaps(plan):
     return settle(client, plan) | {"sent": sent}
 
 
+def late_start(plan):
+    """Uploads of a window's worth whose first packet comes last, as after a loss: no attack."""
+    client, size = opened(plan), plan.get("bytes", 950_000)
+    request = head(client.authority, plan.get("path", "/upload"), "POST") + varint(0x00) + varint(size)
+    step = FRAMES_BYTES_MAX - 24
+    for _, stream_id in zip(range(plan.get("streams", 1)), ids(client)):
+        data = request + bytes(size)
+        places = list(range(0, len(data), step))
+        for number, at in enumerate(places[1:] + places[:1]):
+            client.packet(stream(stream_id, data[at : at + step], at, at == places[-1]))
+            breathe(client, number, 0.001)
+    return settle(client, plan, lambda: client.over() == plan.get("streams", 1))
+
+
 def control_flood(plan):
     """Frames on the control stream, `kind`: priority updates of streams not open, second SETTINGS, reserved frames, MAX_PUSH_ID ..."""
     client, sent, kind = opened(plan), 0, plan["kind"]
@@ -468,8 +485,8 @@ def control_flood(plan):
             sent += 1
         client.packet(stream(CONTROL, data, at))
         at += len(data)
-        # Each is acknowledged before the next: what was lost would hold the rest up, and the window has to open again.
-        client.pump(lambda: client.closed, 0.001)
+        # Slow enough for the window to open again and for nothing to be lost, which would hold the rest up.
+        client.pump(lambda: client.closed, 0.001 if turn % 4 == 3 else 0)
     return settle(client, plan) | {"sent": sent}
 
 
@@ -720,6 +737,7 @@ ATTACKS = {
         "crypto_hole": crypto_hole,
         "optimistic_ack": optimistic_ack,
         "stream_gaps": stream_gaps,
+        "late_start": late_start,
         "control_flood": control_flood,
         "packet_flood": packet_flood,
         "body_flood": body_flood,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { AssertionFault, must } from "../../src/core/assert.ts";
 import { AIOQUIC_MISSING, aioquicPython } from "../interop/aioquic.ts";
 import { startProcess } from "../support/process.ts";
-import type { RunningProcess } from "../support/process.ts";
+import type { ProcessOptions, RunningProcess } from "../support/process.ts";
 
 /** What all attacks may be told. */
 interface Paced {
@@ -104,6 +104,7 @@ export type Attack = Paced &
     | { readonly attack: "credit-drip"; readonly streams?: number; readonly gap?: number }
     | { readonly attack: "encoder-flood"; readonly kind: "insert" | "capacity" | "cancel" }
     | { readonly attack: "moving" }
+    | { readonly attack: "late-start"; readonly streams?: number; readonly bytes?: number }
     | { readonly attack: "uni-streams"; readonly bytes?: number; readonly fin?: boolean }
     | {
         readonly attack: "requests";
@@ -166,12 +167,8 @@ export interface AttackRun {
 
 /** Starts an attack on a port of 127.0.0.1. */
 export function startAttack(port: number, attack: Attack): AttackRun {
-  const child = startProcess({
-    command: [must(aioquicPython, AIOQUIC_MISSING), PROGRAM],
-    env: { PYTHONDONTWRITEBYTECODE: "1" },
-    input: `${JSON.stringify({ port, ...attack })}\n`,
-  });
-  const result = finish(child);
+  const child = startProcess(attackCommand(port, attack));
+  const result = resultOf(child);
   // Whoever awaits it sees the failure; a test that failed before need not.
   result.catch(() => undefined);
   return {
@@ -181,7 +178,17 @@ export function startAttack(port: number, attack: Attack): AttackRun {
   };
 }
 
-async function finish(child: RunningProcess): Promise<AttackResult> {
+/** The process that an attack is. */
+export function attackCommand(port: number, attack: Attack): ProcessOptions {
+  return {
+    command: [must(aioquicPython, AIOQUIC_MISSING), PROGRAM],
+    env: { PYTHONDONTWRITEBYTECODE: "1" },
+    input: `${JSON.stringify({ port, ...attack })}\n`,
+  };
+}
+
+/** What came of it, when it is over. Rejects with its output when it failed. */
+export async function resultOf(child: RunningProcess): Promise<AttackResult> {
   const end = await child.ended;
   const line = child.stdout.find((text) => text.startsWith('{"result"'));
   if (end.code !== 0 || line === undefined) {

@@ -83,7 +83,7 @@ export const DESIGN_ATTACKS: readonly Case[] = [
   },
   ...(["insert", "capacity", "cancel"] as const).map((kind): Case => ({
     row: 86,
-    name: `QPACK instructions in masses (${kind}), for a table that was not offered, cost no memory`,
+    name: `QPACK instructions in masses (${kind}), for a table that was not offered, cost no memory and then the connection`,
     needs: ["aioquic"],
     run: async (bed) => {
       await bed.start();

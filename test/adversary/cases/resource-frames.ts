@@ -4,6 +4,19 @@ import { startBackend } from "../../support/backends.ts";
 import type { Attack } from "../attacks.ts";
 import type { Case } from "../case.ts";
 
+const EXCESSIVE_LOAD = { code: 0x107, application: true };
+const IDLE_PACKETS = [
+  "ping",
+  "pings",
+  "max-data",
+  "max-streams",
+  "data-blocked",
+  "streams-blocked",
+  "empty-stream",
+  "repeated",
+] as const;
+/** Floods that a window slows down need long for the budget that there is without a configuration. */
+const SMALL_BUDGET = { extra: { resilience: { protocol: { glitch_burst: 40, glitches_per_sec: 5 } } } };
 /** What a connection may add to resident memory, MiB, whatever is thrown at it. */
 const GROWTH_MIB_MAX = 24;
 
@@ -139,6 +152,41 @@ export const FRAME_ATTACKS: readonly Case[] = [
   },
   {
     row: 86,
+    name: "packets in masses that bring nothing cost the connection, whatever is in them",
+    needs: ["aioquic"],
+    run: async (bed) => {
+      for (const kind of IDLE_PACKETS) {
+        const { closed } = await bed.attack({ attack: "packet-flood", kind, count: 12_000 });
+        expect({ kind, closed }).toEqual({ kind, closed: EXCESSIVE_LOAD });
+      }
+      bed.expectCounters({ connections_over_glitches: IDLE_PACKETS.length });
+    },
+  },
+  {
+    row: 86,
+    name: "frames without a byte in the body of a request cost the connection as well",
+    needs: ["aioquic"],
+    run: async (bed) => {
+      await bed.start(SMALL_BUDGET);
+      for (const kind of ["empty-data", "reserved"] as const) {
+        const { closed } = await bed.attack({ attack: "body-flood", kind, count: 900 });
+        expect({ kind, closed }).toEqual({ kind, closed: EXCESSIVE_LOAD });
+      }
+      bed.expectCounters({ connections_over_glitches: 2 });
+    },
+  },
+  {
+    row: 86,
+    name: "what a lossy network does is no attack: a window's worth of packets behind one that was lost",
+    needs: ["aioquic"],
+    run: async (bed) => {
+      const result = await bed.attack({ attack: "late-start", streams: 3 });
+      expect(result).toMatchObject({ closed: null, statuses: { "200": 3 }, streams_ended: 3 });
+      expect((await bed.recorder()).requests).toHaveLength(3);
+    },
+  },
+  {
+    row: 86,
     name: "a second SETTINGS is H3_FRAME_UNEXPECTED",
     needs: ["aioquic"],
     run: async (bed) => {
@@ -151,16 +199,17 @@ export const FRAME_ATTACKS: readonly Case[] = [
 function floods(row: number, what: string, kinds: readonly ControlKind[]): Case {
   return {
     row,
-    name: `${what}, in masses, cost no memory`,
+    name: `${what}, in masses, cost no memory and then the connection`,
     needs: ["aioquic"],
     run: async (bed) => {
-      await bed.start();
+      await bed.start(SMALL_BUDGET);
       const before = bed.residentMib();
       for (const kind of kinds) {
-        const { closed } = await bed.attack({ attack: "control-flood", kind, count: 200, wait: 0.1 });
-        expect([null, 0x107]).toContain(closed === null ? null : closed.code);
+        const { closed } = await bed.attack({ attack: "control-flood", kind, count: 1500 });
+        expect({ kind, closed }).toEqual({ kind, closed: EXCESSIVE_LOAD });
       }
       expect(bed.residentMib() - before).toBeLessThan(GROWTH_MIB_MAX);
+      bed.expectCounters({ connections_over_glitches: kinds.length });
     },
   };
 }

@@ -1,10 +1,83 @@
 /** Attacks by requests: resets, bodies and heads that never come, sections that are bombs. Rows 72 to 78 and 87. */
 import { expect } from "bun:test";
+import { startBackend } from "../../support/backends.ts";
 import type { Attack } from "../attacks.ts";
 import type { Case } from "../case.ts";
 
+const EXCESSIVE_LOAD = { code: 0x107, application: true };
+/** `reset_burst` as it is without a configuration. */
+const RESET_BURST = 200;
+/** What a thousand stalled responses may add: some 100 KiB for each, most of it the runtime's for its connection to the backend. */
+const STALLED_MIB_MAX = 256;
+
 /** The rows of this file. */
 export const REQUEST_ATTACKS: readonly Case[] = [
+  ...(["both", "reset", "stop"] as const).map((how): Case => ({
+    row: 72,
+    name: `requests given up in their own packet (${how}) cost the connection, and the backend sees nearly none`,
+    needs: ["aioquic"],
+    run: async (bed) => {
+      const result = await bed.attack({ attack: "rapid-reset", how, count: 3000 });
+      expect(result.closed).toEqual(EXCESSIVE_LOAD);
+      expect(result.sent).toBeLessThan(1000);
+      const { connections, requests } = await bed.recorder();
+      expect(requests.length).toBeLessThan(RESET_BURST);
+      await Promise.all(connections.map(({ end }) => end));
+      bed.expectCounters({ connections_over_resets: 1 });
+    },
+  })),
+  {
+    row: 72,
+    name: "streams that are opened and reset with nothing on them are given up requests as well",
+    needs: ["aioquic"],
+    run: async (bed) => {
+      const result = await bed.attack({ attack: "empty-streams", count: 3000 });
+      expect(result.closed).toEqual(EXCESSIVE_LOAD);
+      expect((await bed.recorder()).text).toBe("");
+      bed.expectCounters({ connections_over_resets: 1 });
+    },
+  },
+  ...(["length", "trailers", "head"] as const).map((how): Case => ({
+    row: 73,
+    name: `requests that make the proxy reset them (${how}) are in the same budget as those that clients reset`,
+    needs: ["aioquic"],
+    run: async (bed) => {
+      const result = await bed.attack({ attack: "made-you-reset", how, count: 3000 });
+      expect(result.closed).toEqual(EXCESSIVE_LOAD);
+      expect(result.reset_codes[0x10e] ?? 0).toBeLessThanOrEqual(RESET_BURST + 50);
+      const { connections } = await bed.recorder();
+      await Promise.all(connections.map(({ end }) => end));
+      bed.expectCounters({ connections_over_resets: 1 });
+    },
+  })),
+  {
+    row: 74,
+    name: "a thousand streams whose windows are shut are reset when their time is over; their backend's work ends, memory is bounded",
+    needs: ["aioquic"],
+    run: async (bed) => {
+      const backend = await startBackend({ protocol: "http1" });
+      const performance = { client_send_timeout_ms: 500 };
+      await bed.start({ pools: [{ prefix: "/", backends: [backend.address] }], extra: { performance } });
+      const before = bed.residentMib();
+      const result = await bed.attack({ attack: "window-stall", path: "/bytes/20000000", wait: 30 });
+      expect(result).toMatchObject({ reset_codes: { [0x102]: 1000 }, statuses: {}, closed: null });
+      expect(bed.residentMib() - before).toBeLessThan(STALLED_MIB_MAX);
+      while (backend.counts.active > 0) await new Promise((resolve) => setImmediate(resolve));
+      expect(backend.counts.requests).toBe(1000);
+    },
+  },
+  {
+    row: 76,
+    name: "heads that come a byte at a time are answered 408 when their time is over",
+    needs: ["aioquic"],
+    run: async (bed) => {
+      await bed.start({ extra: { performance: { client_header_timeout_ms: 300 } } });
+      const result = await bed.attack({ attack: "slow-head", streams: 10, gap: 0.02, count: 200 });
+      expect(result).toMatchObject({ closed: null, statuses: { "408": 10 }, streams_ended: 10 });
+      expect((await bed.recorder()).text).toBe("");
+      bed.expectCounters({ request_heads_late: 10 });
+    },
+  },
   bombs("below the limit pass", { statuses: { "200": 1 }, closed: null }, [
     { attack: "header-bomb", kind: "long", size: 16_384 },
     { attack: "header-bomb", kind: "huffman", size: 27 * 700 },
@@ -14,15 +87,11 @@ export const REQUEST_ATTACKS: readonly Case[] = [
     { attack: "header-bomb", kind: "tiny", size: 200 },
     { attack: "header-bomb", kind: "static", size: 500 },
   ]),
-  bombs(
-    "over the hard limit close the connection with H3_EXCESSIVE_LOAD",
-    { closed: { code: 0x107, application: true } },
-    [
-      { attack: "header-bomb", kind: "long", size: 1_000_000 },
-      { attack: "header-bomb", kind: "tiny", size: 10_000 },
-      { attack: "header-bomb", kind: "static", size: 8000 },
-    ],
-  ),
+  bombs("over the hard limit close the connection with H3_EXCESSIVE_LOAD", { closed: EXCESSIVE_LOAD }, [
+    { attack: "header-bomb", kind: "long", size: 1_000_000 },
+    { attack: "header-bomb", kind: "tiny", size: 10_000 },
+    { attack: "header-bomb", kind: "static", size: 8000 },
+  ]),
   bombs("that name a dynamic table are refused, for none is offered", { closed: { code: 0x200, application: true } }, [
     { attack: "header-bomb", kind: "dynamic", size: 100 },
   ]),
