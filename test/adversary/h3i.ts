@@ -46,7 +46,7 @@ export interface H3iPlan {
   readonly steps: readonly H3iStep[];
   /** Default localhost. */
   readonly serverName?: string;
-  /** Default 3000: a connection that nobody closes ends then. */
+  /** Default 10,000: a connection that nobody closes ends then. */
   readonly idleTimeoutMs?: number;
   /** What the server may send on a request stream before it has to wait. Default 10 MB. */
   readonly streamWindowBytes?: number;
@@ -86,7 +86,7 @@ export async function runH3i(port: number, plan: H3iPlan): Promise<H3iOutcome> {
   const input = {
     address: `127.0.0.1:${port}`,
     server_name: plan.serverName ?? "localhost",
-    idle_timeout_ms: plan.idleTimeoutMs ?? 3000,
+    idle_timeout_ms: plan.idleTimeoutMs ?? 10_000,
     stream_window_bytes: plan.streamWindowBytes ?? 10_000_000,
     steps: plan.steps,
   };

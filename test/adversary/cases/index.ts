@@ -1,9 +1,7 @@
 /** Every case file of the suite. */
 import type { Case } from "../case.ts";
 import { DATAGRAM_CASES } from "./datagrams.ts";
-import { FRAME_CASES } from "./frames.ts";
-import { MESSAGE_CASES } from "./messages.ts";
-import { QPACK_CASES } from "./qpack.ts";
+import { HTTP3_CASES } from "./http3.ts";
 import { NETWORK_CASES } from "./network.ts";
 import { CONNECTION_ATTACKS } from "./resource-connections.ts";
 import { DESIGN_ATTACKS } from "./resource-design.ts";
@@ -17,18 +15,16 @@ import { UPSTREAM_FAULT_CASES } from "./upstream-faults.ts";
 
 /** All cases, in the order in which they are played. */
 export const CASES: readonly Case[] = [
-  ...FRAME_CASES,
-  ...MESSAGE_CASES,
-  ...QPACK_CASES,
+  ...DATAGRAM_CASES,
+  ...HTTP3_CASES,
+  ...NETWORK_CASES,
   ...CONNECTION_ATTACKS,
   ...DESIGN_ATTACKS,
   ...FRAME_ATTACKS,
   ...REQUEST_ATTACKS,
   ...TRANSLATION_CASES,
   ...TRANSPORT_CASES,
-  ...UPSTREAM_BODY_CASES,
-  ...DATAGRAM_CASES,
-  ...NETWORK_CASES,
   ...UPSTREAM_ANSWER_CASES,
+  ...UPSTREAM_BODY_CASES,
   ...UPSTREAM_FAULT_CASES,
 ];

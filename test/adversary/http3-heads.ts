@@ -2,10 +2,9 @@
  * Request heads that no backend may see (RFC 9114 4.1.2 to 4.3, RFC 9110). Each is sent letter by letter, with FIN; then a good request
  * on the same connection must be served, and it alone may stand in the backend's record, byte for byte.
  */
-import { expect } from "bun:test";
-import type { Case } from "../case.ts";
-import { GET, goodbye, hello, REQUEST, request, resultOf } from "../frame-steps.ts";
-import type { H3iField, H3iStep } from "../h3i.ts";
+import { GET, hello, request } from "./frame-steps.ts";
+import type { H3iField } from "./h3i.ts";
+import type { Http3Case } from "./http3-case.ts";
 
 /** What the client gets: a status, or a reset of the stream with H3_MESSAGE_ERROR. */
 type Answer = 400 | 501 | "reset";
@@ -149,50 +148,17 @@ const GOOD: readonly (readonly [row: number, name: string, fields: readonly H3iF
 ];
 
 /** Rows 16 to 31 and 43, as far as heads alone go. */
-export const MESSAGE_CASES: readonly Case[] = [...BAD.map(refused), ...GOOD.map(served)];
-
-function refused([row, name, fields, answer]: (typeof BAD)[number]): Case {
-  return {
-    row,
-    name,
-    needs: ["h3i"],
-    run: async (bed) => {
-      const good = REQUEST + 4;
-      const wait: H3iStep = { do: "wait", stream: REQUEST, until: "end" };
-      const next = request(withValue(":path", "/good"), good);
-      const outcome = await bed.h3i({ steps: [...hello(), request(fields), wait, next, ...goodbye(good)] });
-      expect(resultOf(outcome)).toEqual(answer === "reset" ? { reset: H3_MESSAGE_ERROR } : { status: answer });
-      expect([outcome.closed.by, resultOf(outcome, good)]).toEqual(["client", { status: 200 }]);
-      const { connections, requests, text } = await bed.recorder();
-      expect({ connections: connections.length, targets: requests.map(requestLine) }).toEqual({
-        connections: 1,
-        targets: ["GET /good HTTP/1.1"],
-      });
-      expect(text).toBe(requests.join(""));
-      expect(text).not.toContain("evil");
-    },
-  };
-}
-
-function served([row, name, fields, seen]: (typeof GOOD)[number]): Case {
-  return {
-    row,
-    name: `${name} is served`,
-    needs: ["h3i"],
-    run: async (bed) => {
-      const outcome = await bed.h3i({ steps: [...hello(), request(fields), ...goodbye()] });
-      expect([outcome.closed.by, resultOf(outcome)]).toEqual(["client", { status: 200 }]);
-      const { requests, text } = await bed.recorder();
-      expect(requests.map((sent) => sent.match(seen)?.length)).toEqual([1]);
-      expect(text).toBe(requests.join(""));
-    },
-  };
-}
+export const HEAD_TABLE: readonly Http3Case[] = [
+  ...BAD.map(([row, name, fields, answer]): Http3Case => {
+    const seen = answer === "reset" ? { reset: H3_MESSAGE_ERROR } : { status: answer };
+    return { row, name, steps: [...hello(), request(fields)], answer: seen, by: "Spooky" };
+  }),
+  ...GOOD.map(([row, name, fields, sent]): Http3Case => ({
+    ...{ row, name: `${name} is served`, sent },
+    ...{ steps: [...hello(), request(fields)], answer: { status: 200 }, by: "Spooky" },
+  })),
+];
 
 function extendedConnect(protocol: string, path: string): readonly H3iField[] {
   return [[":method", "CONNECT"], [":protocol", protocol], SCHEME, AUTHORITY, [":path", path]];
-}
-
-function requestLine(sent: string): string {
-  return sent.slice(0, sent.indexOf("\r\n"));
 }
