@@ -1,5 +1,5 @@
 /**
- * Writes the pages that follow from the source: the configuration's reference and JSON Schema, and the list of limits.
+ * Writes the pages that follow from the source: the configuration's reference and JSON Schema, the list of limits, the list of cases.
  * `bun scripts/docs.ts` writes them; with `--check` it writes nothing and exits with 1 when one of them is stale.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
@@ -10,6 +10,7 @@ import { LIMITS } from "../src/core/limits.ts";
 import { CONFIG_SHAPE } from "../src/config/schema.ts";
 import { branchesOf, choicesOf, keyRows, schemaPathText } from "../src/config/shape.ts";
 import type { KeyRow, Shape } from "../src/config/shape.ts";
+import { http3CasesPage } from "./docs.http3.ts";
 import { jsonSchemaOf } from "./json-schema.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -22,6 +23,7 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ["docs/configuration/reference.md", referencePage()],
     ["docs/configuration/schema.json", JSON.stringify(jsonSchemaOf(CONFIG_SHAPE))],
     ["docs/limits.md", limitsPage(limitsSource)],
+    ["docs/http3-cases.md", `${GENERATED}\n\n${http3CasesPage(table)}`],
   ]);
   const pages = new Map<string, string>();
   for (const [path, draft] of drafts) {

@@ -7,6 +7,7 @@ import { Bed } from "./bed.ts";
 import type { Case, Need } from "./case.ts";
 import { CASES } from "./cases/index.ts";
 import { H3I_MISSING, h3iProgram } from "./h3i.ts";
+import { H3SPEC } from "./h3spec.ts";
 import { rowReport } from "./report.ts";
 import type { CaseOutcome } from "./report.ts";
 import { ROWS } from "./rows.ts";
@@ -43,6 +44,50 @@ async function play(entry: Case): Promise<void> {
   await bed.finish();
   outcomes.set(entry, "passed");
 }
+
+describe("the report", () => {
+  const entry = (row: number, name: string, gap?: string): Case => ({
+    ...{ row, name, run: () => Promise.resolve() },
+    ...(gap === undefined ? {} : { gap }),
+  });
+  const [good, bad, known, left, lacking] = [
+    entry(1, "a"),
+    entry(1, "b"),
+    entry(2, "c", "why"),
+    entry(3, "d"),
+    entry(4, "e"),
+  ];
+  const rows = [1, 2, 3, 4].map((row) => ({ row, name: `row ${row}` }));
+  const all = [
+    ...rows,
+    { row: 5, name: "row 5", untried: "no way" },
+    { row: 6, name: "row 6", elsewhere: "a.test.ts" },
+  ];
+
+  test("counts a row by its worst case, and names whatever is not simply proved", () => {
+    const outcomes = new Map<Case, CaseOutcome>([
+      ...[good, known].map((passed) => [passed, "passed"] as const),
+      [bad, "failed"],
+      [lacking, { skipped: "no h3i" }],
+    ]);
+    expect(rowReport(all, [good, bad, known, left, lacking], outcomes)).toEqual([
+      "  failing    1 row 1: b",
+      "  gap        2 row 2: c: why",
+      "  not tried  3 row 3: left out of this run",
+      "  not tried  4 row 4: no h3i",
+      "  not tried  5 row 5: no way",
+      "  elsewhere  6 row 6: a.test.ts",
+      "adversary rows: 1 passing, 1 failing, 3 not tried (1 of the passing with a known gap, 1 proved by other test files)",
+    ]);
+  });
+});
+
+describe("the list of h3spec", () => {
+  test("names cases of ours that there are", () => {
+    expect(H3SPEC.filter(({ missing }) => missing?.startsWith("no table") === true)).toEqual([]);
+    expect(H3SPEC).toHaveLength(49);
+  });
+});
 
 describe("the row table", () => {
   test("names every row once, in order", () => {

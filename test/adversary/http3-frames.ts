@@ -53,10 +53,12 @@ function frame(stream: number, type: number, hex: string = ""): H3iStep {
 /** Rows 1 to 12 and 15. */
 export const FRAME_TABLE: readonly Http3Case[] = [
   closes(1, "DATA before HEADERS", H3_FRAME_UNEXPECTED, [...hello(), BODY]),
-  closes(2, "GOAWAY is the first frame of the control stream", H3_MISSING_SETTINGS, [
-    { do: "uni", stream: CONTROL, type: UNI.control },
-    frame(CONTROL, FRAME.goaway, "00"),
-  ]),
+  ...(["GOAWAY", "MAX_PUSH_ID"] as const).map((name) =>
+    closes(2, `${name} is the first frame of the control stream`, H3_MISSING_SETTINGS, [
+      { do: "uni", stream: CONTROL, type: UNI.control },
+      frame(CONTROL, name === "GOAWAY" ? FRAME.goaway : FRAME.maxPushId, "00"),
+    ]),
+  ),
   closes(3, "SETTINGS twice", H3_FRAME_UNEXPECTED, [...hello(), frame(CONTROL, FRAME.settings)]),
   ...[0x2, 0x3, 0x4, 0x5].map((id) => closes(4, `setting ${id} of HTTP/2`, H3_SETTINGS_ERROR, hello(setting(id, 1)))),
   serves(4, "the same setting twice", hello(setting(0x6, 100) + setting(0x6, 100)), {
@@ -67,11 +69,15 @@ export const FRAME_TABLE: readonly Http3Case[] = [
     ...hello(),
     { do: "headers", stream: CONTROL, fields: GET },
   ]),
-  ...(["cancelPush", "settings", "goaway", "maxPushId"] as const).map((name) =>
-    closes(6, `${name} on a request stream`, H3_FRAME_UNEXPECTED, [
-      ...hello(),
-      frame(REQUEST, FRAME[name], name === "settings" ? "" : "00"),
-    ]),
+  ...(
+    [
+      ["CANCEL_PUSH", FRAME.cancelPush, "00"],
+      ["SETTINGS", FRAME.settings, ""],
+      ["GOAWAY", FRAME.goaway, "00"],
+      ["MAX_PUSH_ID", FRAME.maxPushId, "00"],
+    ] as const
+  ).map(([name, type, hex]) =>
+    closes(6, `${name} on a request stream`, H3_FRAME_UNEXPECTED, [...hello(), frame(REQUEST, type, hex)]),
   ),
   ...[0x2, 0x6, 0x8, 0x9].map((type) =>
     serves(6, `frame type ${type} of HTTP/2 on a request stream`, [...hello(), frame(REQUEST, type, "00"), HEAD], {
@@ -81,14 +87,20 @@ export const FRAME_TABLE: readonly Http3Case[] = [
   closes(7, "a second control stream", H3_STREAM_CREATION_ERROR, secondStream(UNI.control)),
   closes(7, "a second QPACK encoder stream", H3_STREAM_CREATION_ERROR, secondStream(UNI.qpackEncoder)),
   closes(7, "a second QPACK decoder stream", H3_STREAM_CREATION_ERROR, secondStream(UNI.qpackDecoder)),
-  ...[CONTROL, QPACK_ENCODER, QPACK_DECODER].flatMap((stream) => [
-    closes(8, `FIN on critical stream ${stream}`, H3_CLOSED_CRITICAL_STREAM, [
+  ...(
+    [
+      ["control stream", CONTROL],
+      ["QPACK encoder stream", QPACK_ENCODER],
+      ["QPACK decoder stream", QPACK_DECODER],
+    ] as const
+  ).flatMap(([name, stream]) => [
+    closes(8, `FIN on the ${name}`, H3_CLOSED_CRITICAL_STREAM, [
       ...hello(),
       { do: "flush" },
       { do: "bytes", stream, fin: true },
     ]),
     // A reset takes what was not read yet along, the stream's type too: an answer shows that all before it was read.
-    closes(8, `RESET_STREAM on critical stream ${stream}`, H3_CLOSED_CRITICAL_STREAM, [
+    closes(8, `RESET_STREAM on the ${name}`, H3_CLOSED_CRITICAL_STREAM, [
       ...hello(),
       { do: "headers", stream: REQUEST, fields: BAD_HEAD, fin: true },
       { do: "wait", stream: REQUEST, until: "end" },

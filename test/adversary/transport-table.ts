@@ -29,10 +29,14 @@ export const CODES: Readonly<Record<number, string>> = {
   0x08: "TRANSPORT_PARAMETER_ERROR",
   0x0a: "PROTOCOL_VIOLATION",
   0x0d: "CRYPTO_BUFFER_EXCEEDED",
+  0x10a: "CRYPTO_ERROR, alert unexpected_message",
+  0x16d: "CRYPTO_ERROR, alert missing_extension",
   0x178: "CRYPTO_ERROR, alert no_application_protocol",
 };
 
 const [LIMIT, FLOW, STATE, FINAL, ENCODING, PARAMETER, VIOLATION] = [0x04, 0x03, 0x05, 0x06, 0x07, 0x08, 0x0a];
+/** TLS's alert 10, as QUIC sends it. */
+const UNEXPECTED_MESSAGE = 0x10a;
 /** A varint of eight bytes. */
 const wide = (value: bigint): string => (0xc000000000000000n + value).toString(16);
 const TWO_60 = 1n << 60n;
@@ -125,6 +129,7 @@ const ENTRIES: Readonly<Record<number, readonly Entry[]>> = {
     ["active_connection_id_limit 1", withParameters({ set: { e: "01" } }), PARAMETER],
     ["initial_max_streams_bidi of more than 2^60", withParameters({ set: { 8: wide(TWO_60 + 1n) } }), PARAMETER],
     ["initial_max_data twice", withParameters({ add: [["4", "44ff"]] }), PARAMETER],
+    ["no transport parameters at all", withParameters({ none: true }), 0x16d],
     ["an unknown parameter, which is none of these", withParameters({ set: { 1: "00" } }), null],
   ],
   49: [
@@ -146,6 +151,10 @@ const ENTRIES: Readonly<Record<number, readonly Entry[]>> = {
     ["ACK of a packet that was never sent", "02800f4240000000", VIOLATION],
     ["CRYPTO far beyond what was read", `06${wide(1n << 30n)}0100`, 0x0d],
     ["STREAM in a Handshake packet", inHandshake("080000"), VIOLATION],
+    ["PATH_CHALLENGE in a Handshake packet", inHandshake("1a0102030405060708"), VIOLATION],
+    ["KeyUpdate of TLS in a Handshake packet", inHandshake("0600051800000100"), UNEXPECTED_MESSAGE],
+    ["KeyUpdate of TLS in a 1-RTT packet", "0600051800000100", UNEXPECTED_MESSAGE],
+    ["EndOfEarlyData of TLS in a Handshake packet", inHandshake("06000405000000"), UNEXPECTED_MESSAGE],
     ["DATAGRAM, which was not agreed on", "3000", VIOLATION],
   ],
   50: [

@@ -36,6 +36,11 @@ class OddConnection(QuicConnection):
 
     odd_parameters = {}
 
+    def _initialize(self, peer_cid):
+        super()._initialize(peer_cid)
+        if self.odd_parameters.get("none", False):
+            self.tls.handshake_extensions = []
+
     def _serialize_transport_parameters(self):
         buf = Buffer(data=super()._serialize_transport_parameters())
         parameters = []

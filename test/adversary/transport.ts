@@ -32,6 +32,8 @@ export interface TransportPlan {
   /** Length of the client's first destination id; default 8. */
   readonly id_bytes?: number;
   readonly parameters?: {
+    /** The whole extension is left out. */
+    readonly none?: boolean;
     readonly drop?: readonly string[];
     readonly set?: Readonly<Record<string, string>>;
     readonly add?: readonly (readonly [number: string, value: string])[];
