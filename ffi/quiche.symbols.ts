@@ -245,6 +245,16 @@ const STREAM = {
     args: ["pointer", "u64", "pointer", "usize", "pointer", "pointer"],
     returns: "isize",
   },
+  quiche_conn_stream_send: {
+    c: "ssize_t quiche_conn_stream_send(quiche_conn *conn, uint64_t stream_id, const uint8_t *buf, size_t buf_len, bool fin, uint64_t *out_error_code)",
+    args: ["pointer", "u64", "buffer", "usize", "bool", "pointer"],
+    returns: "isize",
+  },
+  quiche_conn_send_ack_eliciting: {
+    c: "ssize_t quiche_conn_send_ack_eliciting(quiche_conn *conn)",
+    args: ["pointer"],
+    returns: "isize",
+  },
   quiche_conn_stream_readable: {
     c: "bool quiche_conn_stream_readable(const quiche_conn *conn, uint64_t stream_id)",
     args: ["pointer", "u64"],

@@ -31,6 +31,8 @@ export interface Way {
 export interface Bed {
   readonly url: string;
   readonly pid: number;
+  /** What the proxy has said so far. */
+  output(): string;
   close(): Promise<void>;
 }
 
@@ -63,6 +65,7 @@ export async function openBed(
   return {
     url: `https://${host}:${port}`,
     pid: child.pid,
+    output: () => [...child.stdout, ...child.stderr].join("\n"),
     close: async () => {
       for (const end of ends) await end();
     },

@@ -40,11 +40,14 @@ export class QuicheClient {
   readonly #config: Handle;
   readonly #h3Config: Handle;
   readonly #writer = new FieldWriter();
+  /** Where quiche puts error codes that nobody asks for. */
+  readonly #scratch: Arena;
   #session: EngineSession | null = null;
 
   constructor(library: Library, options: ClientOptions, counters: Counters) {
     const { native, ledger } = library;
     this.#library = library;
+    this.#scratch = new Arena(library.foreign, 64);
     this.counters = counters;
     const buffers = { receiveBufferBytes: 1 << 20, sendBufferBytes: 1 << 20 };
     this.socket = new UdpSocket(library, { ip: options.ip, port: 0, ...buffers }, counters);
@@ -91,6 +94,20 @@ export class QuicheClient {
       KIND_REQUEST,
       fin,
     );
+  }
+
+  /** Sends bytes on a stream past HTTP/3, which then knows nothing of it; returns how many, or quiche's error number. */
+  sendRaw(streamId: number, bytes: Uint8Array, fin: boolean): number {
+    const { native } = this.#library;
+    // An address is asked for even where there are no bytes.
+    const some = bytes.length === 0 ? new Uint8Array(1) : bytes;
+    const code = this.#scratch.address;
+    return native.quiche_conn_stream_send(this.#handle.address, streamId, some, bytes.length, fin, code);
+  }
+
+  /** The next packet carries a PING if nothing else in it asks for an acknowledgement. */
+  ping(): void {
+    this.#library.native.quiche_conn_send_ack_eliciting(this.#handle.address);
   }
 
   /** Frees everything. */

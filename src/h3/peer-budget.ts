@@ -72,7 +72,7 @@ export class PeerBudget {
       this.#counters.connectionsOverGlitches += 1;
       return false;
     }
-    const used = this.#glitchBurst - this.#glitches.tokens;
+    const used = Math.ceil(this.#glitchBurst - this.#glitches.tokens);
     if (used > this.#counters.glitchesHighest) this.#counters.glitchesHighest = used;
     return true;
   }
