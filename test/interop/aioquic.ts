@@ -60,7 +60,7 @@ export type AioquicStep =
   | ({ readonly do: "start" } & AioquicRequest)
   /** Until that one, or all, have ended. */
   | { readonly do: "wait"; readonly id?: string }
-  | { readonly do: "wait_head" | "wait_stop"; readonly id: string }
+  | { readonly do: "wait_head" | "wait_informational" | "wait_stop"; readonly id: string }
   | { readonly do: "wait_bytes" | "wait_sent"; readonly id: string; readonly bytes: number }
   | { readonly do: "wait_goaway"; readonly count?: number }
   /** A cue: a line that the test writes (`AioquicRun.cue`). */

@@ -126,6 +126,10 @@ class Runner:
         exchange = self.named(step)
         await self.session.until(lambda: exchange.status is not None or exchange.done)
 
+    async def do_wait_informational(self, step):
+        exchange = self.named(step)
+        await self.session.until(lambda: exchange.informational or exchange.status is not None or exchange.done)
+
     async def do_wait_bytes(self, step):
         exchange = self.named(step)
         await self.session.until(lambda: exchange.body_bytes >= step["bytes"] or exchange.done)
