@@ -6,6 +6,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { format, resolveConfig } from "prettier";
 import { ProxyError } from "../src/core/error.ts";
+import { type Bound, LIMIT_BOUNDS, TIMEOUT_BOUNDS } from "./docs.bounds.ts";
 import { LIMITS } from "../src/core/limits.ts";
 import { CONFIG_SHAPE } from "../src/config/schema.ts";
 import { branchesOf, choicesOf, keyRows, schemaPathText } from "../src/config/shape.ts";
@@ -98,7 +99,29 @@ function limitsPage(source: string): string {
     if (reason === undefined) throw new ProxyError("INTERNAL", `the limit ${name} has no comment`);
     return [code(name), value.toLocaleString("en-US"), reason.replaceAll(/\s*\n\s*\*\s*/g, " ")];
   });
-  return `${GENERATED}\n\n# Limits\n\n${table(["Limit", "Value", "Reason"], rows)}`;
+  return [
+    GENERATED,
+    "# Limits",
+    "Every bound has a defined answer and a counter. What is configured is listed first, with its defaults; `none` means that the bound is off. Words after a counter's name tell events of one counter apart.",
+    "## Sizes and numbers",
+    table(BOUND_HEAD, LIMIT_BOUNDS.map(boundRow)),
+    "QUIC datagrams (RFC 9221) are not offered, so nothing of theirs is queued. Datagrams that come in wait in the socket (`performance.udp_recv_buffer_bytes`; the kernel's drops are counted as `kernelDrops`), those that go out in `sendArenaBytesMax`.",
+    "## Time-outs",
+    "They have the same names and meanings on every listener.",
+    table(BOUND_HEAD, TIMEOUT_BOUNDS.map(boundRow)),
+    "## Built in",
+    table(["Limit", "Value", "Reason"], rows),
+  ].join("\n\n");
+}
+
+const BOUND_HEAD = ["Key", "Default", "Unit", "Answer", "Counter"];
+const SHAPE_BY_KEY = new Map(keyRows(CONFIG_SHAPE).map(({ path, shape }) => [schemaPathText(path), shape]));
+
+function boundRow({ key, answer, counter: [counter, word] }: Bound): readonly string[] {
+  const shape = SHAPE_BY_KEY.get(key);
+  if (shape === undefined) throw new ProxyError("INTERNAL", `the bound ${key} is no key of the schema`);
+  const standard = typeof shape.default === "number" ? shape.default.toLocaleString("en-US") : "none";
+  return [code(key), standard, shape.unit ?? "", answer, code(counter) + (word === undefined ? "" : ` ${code(word)}`)];
 }
 
 /** A doc comment directly above a key of an object. */

@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { generatedPages, stalePages } from "../../../scripts/docs.ts";
 import { CONFIG_SHAPE } from "../../../src/config/schema.ts";
 import { keyRows, schemaPathText } from "../../../src/config/shape.ts";
+import { LIMIT_BOUNDS, TIMEOUT_BOUNDS } from "../../../scripts/docs.bounds.ts";
+import { Counters } from "../../../src/core/counters.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { must } from "../../../src/core/assert.ts";
 
@@ -52,11 +54,42 @@ describe("the reference", () => {
   });
 });
 
-test("the page of limits has every limit with its reason", () => {
-  const rows = cells(page("docs/limits.md"));
-  expect(rows.map((row) => row[0])).toEqual(Object.keys(LIMITS).map((name) => `\`${name}\``));
-  expect(rows.filter((row) => (row[2] ?? "").length < 10)).toEqual([]);
-  expect(rows.find(([name]) => name === "`configBytesMax`")?.[1]).toBe("1,048,576");
+describe("the page of limits", () => {
+  const whole = page("docs/limits.md");
+  const [configured = "", builtIn = ""] = whole.split("## Built in");
+  const bounds = [...LIMIT_BOUNDS, ...TIMEOUT_BOUNDS];
+
+  test("has every bound of the configuration with default, answer and counter", () => {
+    const rows = cells(configured);
+    expect(rows.map((row) => row[0])).toEqual(bounds.map(({ key }) => `\`${key}\``));
+    expect(rows.find(([key]) => key === "`performance.max_handshakes`")?.slice(1)).toEqual([
+      ...["2,000", "connections", "first packets are dropped; clients send them again"],
+      "`connectionsOverHandshakes`",
+    ]);
+    expect(rows.find(([key]) => key === "`performance.max_requests_per_connection`")?.[1]).toBe("none");
+  });
+
+  test("forgets no key that bounds clients or waits", () => {
+    const told = new Set(bounds.map(({ key }) => key));
+    const names = keyRows(CONFIG_SHAPE).map(({ path }) => schemaPathText(path));
+    const speaking = names.filter((name) =>
+      /^(performance|resilience)\..*(_max|max_|_limit|_timeout|_burst|_per_sec|_cap)/.test(name),
+    );
+    // Not a bound on clients: the wait for the end of the program.
+    expect(speaking.filter((name) => !told.has(name) && !name.includes("shutdown_drain"))).toEqual([]);
+  });
+
+  test("names counters that there are", () => {
+    const counters: object = new Counters();
+    expect(bounds.filter(({ counter: [name] }) => !Object.hasOwn(counters, name))).toEqual([]);
+  });
+
+  const rows = cells(builtIn);
+  test("has every limit with its reason", () => {
+    expect(rows.map((row) => row[0])).toEqual(Object.keys(LIMITS).map((name) => `\`${name}\``));
+    expect(rows.filter((row) => (row[2] ?? "").length < 10)).toEqual([]);
+    expect(rows.find(([name]) => name === "`configBytesMax`")?.[1]).toBe("1,048,576");
+  });
 });
 
 describe("the JSON Schema", () => {
