@@ -5,10 +5,11 @@ import { startProxy } from "../support/proxy.ts";
 
 const MEBIBYTE = "1048576";
 
-/** How the backend is reached: HTTP/2 in clear, and over TLS by the client of our own. */
+/** How the backend is reached: HTTP/2 in clear, over TLS by the client of our own, and where `fetch` would be asked for other requests. */
 const WAYS = [
   { name: "h2c", scheme: "h2c", tls: false, extra: {} },
   { name: "h2 over TLS", scheme: "https", tls: true, extra: { transport: "native" } },
+  { name: "h2 over TLS without a transport", scheme: "https", tls: true, extra: {} },
 ];
 
 describe.skipIf(grpcProgram === null)(grpcProgram === null ? GRPC_MISSING : "gRPC", () => {
