@@ -47,6 +47,12 @@ export const LIMITS = {
   bodyReadBytesMax: 64 * 1024,
   /** Frames without body bytes that one read of a body steps over: empty DATA frames, trailers, unknown ones. */
   bodyReadStepsMax: 256,
+  /** Bytes of a piece of a response that is joined with others when it has to wait: kept alone it would cost some 400 bytes more. */
+  joinedPieceBytesMax: 1024,
+  /** Room for such pieces to begin with, bytes: most streams never have more than a few waiting. */
+  joinedStoreBytesMin: 1024,
+  /** Most room for them in one store, bytes: each takes twice what the one before it took, and what is left unused stays small. */
+  joinedStoreBytesMax: 16 * 1024,
   /** Streams that are listed at once in search of those without a whole head; others come up when these are over. */
   openStreamsListedMax: 1024,
   /** Least time between two searches of one connection for streams without a whole head, milliseconds. */

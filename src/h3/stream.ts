@@ -7,13 +7,8 @@ import type { FieldSection } from "../core/fields.ts";
 import { SECTION, type SectionKind, STREAM } from "../quic/engine.ts";
 import { H3_CODE } from "./codes.ts";
 import type { MalformedReason } from "./head.ts";
+import { OutputQueue } from "./output-queue.ts";
 import type { AbortReason, StreamHost, StreamOwner } from "./stream-host.ts";
-
-interface QueuedOutput {
-  readonly bytes: Uint8Array;
-  readonly kind: SectionKind | "body";
-  readonly fin: boolean;
-}
 
 const NOTHING = new Uint8Array(0);
 /** What a stream that ends before its time is reset with. */
@@ -42,10 +37,7 @@ export class RequestStream {
   readonly #expectedBytes: number;
   #bodyState: "open" | "ended" | "broken";
   #readable = false;
-  #queue: QueuedOutput[] = [];
-  #queueAt = 0;
-  /** Bytes in the queue. */
-  #waitingBytes = 0;
+  readonly #queue = new OutputQueue();
   /** Counts what the client has taken: only that it changes is of interest. */
   #taken = 0;
   #takenSeen = -1;
@@ -69,7 +61,7 @@ export class RequestStream {
 
   /** True when output waits for the client. */
   get blocked(): boolean {
-    return this.#queue.length > this.#queueAt;
+    return !this.#queue.isEmpty;
   }
 
   /** True when the final head was written. */
@@ -224,20 +216,15 @@ export class RequestStream {
 
   /** From the session: the connection may take more. */
   retryOutput(): void {
-    while (this.#queueAt < this.#queue.length && !this.#dead) {
-      const next = this.#queue[this.#queueAt];
-      if (next === undefined) break;
-      const taken = this.#offer(next.bytes, next.kind, next.fin);
-      if (taken < 0) return;
-      this.#unwait(taken);
-      if (taken < next.bytes.length) {
-        this.#queue[this.#queueAt] = { bytes: next.bytes.subarray(taken), kind: next.kind, fin: next.fin };
-        return;
-      }
-      this.#queueAt += 1;
+    for (let next = this.#queue.next; next !== null; next = this.#queue.next) {
+      const { bytes, kind, fin } = next;
+      const taken = this.#offer(bytes, kind, fin);
+      // The stream may be over with it, and then nothing waits any more.
+      if (taken < 0 || this.#dead) return;
+      this.#queue.take(taken);
+      this.#host.buffers.remove(taken);
+      if (taken < bytes.length) return;
     }
-    this.#queue = [];
-    this.#queueAt = 0;
     if (!this.#dead && !this.#finished) this.owner?.onRoom();
   }
 
@@ -248,18 +235,10 @@ export class RequestStream {
     this.#host.wake();
     if (this.#dead || (taken >= bytes.length && taken >= 0)) return;
     // A section lies in its writer's memory and must be copied to wait; a piece of body is ours already.
-    const rest = kind === "body" ? bytes.subarray(Math.max(taken, 0)) : bytes.slice();
-    this.#queue.push({ bytes: rest, kind, fin });
-    this.#waitingBytes += rest.length;
+    const rest = kind !== "body" ? bytes.slice() : taken > 0 ? bytes.subarray(taken) : bytes;
+    this.#queue.push(rest, kind, fin);
     this.#host.buffers.add(rest.length);
     this.#host.block(this);
-  }
-
-  #unwait(bytes: number): void {
-    // Nothing waits any more when the bytes were the last and the stream is over with them.
-    const waited = Math.min(bytes, this.#waitingBytes);
-    this.#waitingBytes -= waited;
-    this.#host.buffers.remove(waited);
   }
 
   /** Bytes taken (all of a section or none), -1 for none now. */
@@ -311,9 +290,8 @@ export class RequestStream {
   #die(): void {
     this.#dead = true;
     if (this.#bodyState === "open") this.#bodyState = "broken";
-    this.#queue = [];
-    this.#queueAt = 0;
-    this.#unwait(this.#waitingBytes);
+    this.#host.buffers.remove(this.#queue.waitingBytes);
+    this.#queue.clear();
     this.#host.forget(this);
   }
 }

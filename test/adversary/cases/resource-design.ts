@@ -4,9 +4,14 @@
  */
 import { expect } from "bun:test";
 import type { Case } from "../case.ts";
+import { must } from "../../../src/core/assert.ts";
 import { startBackend } from "../../support/backends.ts";
+import { startRawBackend } from "../../support/raw-backend.ts";
+import type { RawBackend } from "../../support/raw-backend.ts";
 
 const LONG_PATH_BYTES = 15_000;
+/** As much as a stream's window towards a backend lets it send ahead. */
+const DRIPPED_BYTES = 262_000;
 
 /** Each belongs to the row that it is nearest to. */
 export const DESIGN_ATTACKS: readonly Case[] = [
@@ -44,6 +49,22 @@ export const DESIGN_ATTACKS: readonly Case[] = [
       await Promise.all(connections.map(({ end }) => end));
     },
   })),
+  {
+    row: 74,
+    name: "a body in frames of one byte, for a client that takes none of it, waits at what it holds",
+    needs: ["aioquic"],
+    run: async (bed) => {
+      const { backend, requested } = await startDripper(DRIPPED_BYTES);
+      await bed.start({ pools: [{ prefix: "/", backends: [`h2c://${backend.bareAddress}`] }] });
+      const before = bed.residentMib();
+      const run = await bed.startAttack({ attack: "window-stall", connections: 1, streams: 1, wait: 1.5 });
+      await requested();
+      await bed.expectAlive();
+      // Each piece by itself took 75 MiB for as many.
+      expect(bed.residentMib() - before).toBeLessThan(40);
+      expect((await run.result).body_bytes).toBe(0);
+    },
+  },
   {
     row: 77,
     name: "paths of many kilobytes are cut in the log",
@@ -93,3 +114,29 @@ export const DESIGN_ATTACKS: readonly Case[] = [
     },
   })),
 ];
+
+/** An HTTP/2 backend that answers its first request with a body in DATA frames of one byte. `requested` resolves when all are sent. */
+async function startDripper(bytes: number): Promise<{ backend: RawBackend; requested: () => Promise<void> }> {
+  const settings = Uint8Array.of(0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0);
+  // HEADERS with END_STREAM and END_HEADERS on stream 1, as the proxy sends them; and `:status: 200` in answer.
+  const request = Uint8Array.of(1, 5, 0, 0, 0, 1);
+  const head = [0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88];
+  const body = Buffer.alloc(10 * bytes, Uint8Array.of(0, 0, 1, 0, 0, 0, 0, 0, 1, 0x78));
+  const begun = Promise.withResolvers<void>();
+  const backend = await startRawBackend({
+    script: () => {
+      begun.resolve();
+      return [
+        { read: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" },
+        { send: settings },
+        { read: request },
+        { send: Buffer.concat([Uint8Array.from(head), body]) },
+      ];
+    },
+  });
+  const requested = async () => {
+    await begun.promise;
+    await must(backend.connections[0], "the proxy has connected").played;
+  };
+  return { backend, requested };
+}
