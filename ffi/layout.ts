@@ -109,6 +109,43 @@ export const IN6_PKTINFO = {
   ipi6_ifindex: 16,
 } as const;
 
+/** `struct sock_fprog` and `struct sock_filter` */
+export const SOCK_FPROG = {
+  size: 16,
+  len: 0,
+  filter: 8,
+  filterSize: 8,
+  filterCode: 0,
+  filterJt: 2,
+  filterJf: 3,
+  filterK: 4,
+} as const;
+
+/** Operation codes of classic BPF */
+export const BPF_CODES = {
+  LD_B_ABS: 48,
+  LD_H_ABS: 40,
+  LD_W_ABS: 32,
+  LD_LEN: 128,
+  LD_IMM: 0,
+  LD_MEM: 96,
+  ST: 2,
+  ADD_K: 4,
+  MUL_K: 36,
+  AND_K: 84,
+  RSH_K: 116,
+  MOD_K: 148,
+  XOR_K: 164,
+  XOR_X: 172,
+  JA: 5,
+  JEQ_K: 21,
+  JGE_K: 53,
+  JSET_K: 69,
+  TAX: 7,
+  TXA: 135,
+  RET_A: 22,
+} as const;
+
 /** Numbers of the socket interface */
 export const SOCKET = {
   AF_UNIX: 1,
@@ -124,6 +161,8 @@ export const SOCKET = {
   SO_RCVBUFFORCE: 33,
   SO_SNDBUFFORCE: 32,
   SO_RXQ_OVFL: 40,
+  SO_REUSEPORT: 15,
+  SO_ATTACH_REUSEPORT_CBPF: 51,
   IPPROTO_IP: 0,
   IPPROTO_IPV6: 41,
   IPPROTO_UDP: 17,
@@ -146,6 +185,8 @@ export const SOCKET = {
 /** Error numbers that are told apart */
 export const ERRNO = {
   EINTR: 4,
+  ENOMEM: 12,
+  ENOPROTOOPT: 92,
   EIO: 5,
   EAGAIN: 11,
   EACCES: 13,

@@ -34,6 +34,11 @@ export const LIBC_SYMBOLS = {
     args: ["i32", "pointer", "u32", "i32"],
     returns: "i32",
   },
+  sendto: {
+    c: "ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t len)",
+    args: ["i32", "pointer", "usize", "i32", "pointer", "u32"],
+    returns: "isize",
+  },
   socketpair: {
     c: "int socketpair(int domain, int type, int protocol, int fds[2])",
     args: ["i32", "i32", "i32", "pointer"],

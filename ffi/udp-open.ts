@@ -14,6 +14,8 @@ export interface UdpOptions {
   readonly port: number;
   readonly receiveBufferBytes: number;
   readonly sendBufferBytes: number;
+  /** Joins, or begins, the SO_REUSEPORT group of this address: its sockets share what arrives (`steering.ts`). Off by default. */
+  readonly sharePort?: boolean;
 }
 
 /** A bound socket. */
@@ -61,6 +63,12 @@ function configure(library: Library, fd: number, family: number, options: UdpOpt
 
   const wildcard = WILDCARDS.includes(options.ip);
   if (family === SOCKET.AF_INET6) set(SOCKET.IPPROTO_IPV6, SOCKET.IPV6_V6ONLY, options.ip === "::" ? 0 : 1);
+  if (options.sharePort === true && !set(SOCKET.SOL_SOCKET, SOCKET.SO_REUSEPORT, 1)) {
+    throw new ProxyError(
+      "SYSTEM_CALL",
+      `UDP sockets cannot share a port here (SO_REUSEPORT: errno ${library.errno()})`,
+    );
+  }
   const nameLength = writeSockaddr(arena, name, options);
   if (library.libc.bind(fd, arena.address + name, nameLength) !== 0) throw bindError(library.errno(), options);
 

@@ -22,7 +22,7 @@ export function findOrphans(files: readonly SourceFile[], entries: readonly stri
     for (const { target } of file.imports) {
       if (target !== null && target !== file.path && (isProgram(file.path) || !isProgram(target))) imported.add(target);
     }
-    for (const name of fileNamesInStrings(file)) named.add(name);
+    if (file.path !== LIST_OF_EXCEPTIONS) for (const name of fileNamesInStrings(file)) named.add(name);
   }
   const found: Violation[] = [];
   for (const { path } of files) {
@@ -62,6 +62,9 @@ export function findDeadExports(files: readonly SourceFile[], entries: readonly 
   }
   return found;
 }
+
+/** What may break a rule is named there, and is not used by that. */
+const LIST_OF_EXCEPTIONS = "scripts/tidy.ts";
 
 function isProgram(path: string): boolean {
   return path.startsWith("src/") || path.startsWith("ffi/");

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
@@ -22,6 +23,9 @@
 #endif
 #ifndef SO_RXQ_OVFL
 #define SO_RXQ_OVFL 40
+#endif
+#ifndef SO_ATTACH_REUSEPORT_CBPF
+#define SO_ATTACH_REUSEPORT_CBPF 51
 #endif
 #ifndef IP_PMTUDISC_PROBE
 #define IP_PMTUDISC_PROBE 3
@@ -136,6 +140,41 @@ int main(void) {
   FIELD(struct in6_pktinfo, ipi6_ifindex);
   end();
 
+  begin("`struct sock_fprog` and `struct sock_filter`", "SOCK_FPROG");
+  SIZE(struct sock_fprog);
+  FIELD(struct sock_fprog, len);
+  FIELD(struct sock_fprog, filter);
+  number("filterSize", (long long)sizeof(struct sock_filter));
+  number("filterCode", (long long)offsetof(struct sock_filter, code));
+  number("filterJt", (long long)offsetof(struct sock_filter, jt));
+  number("filterJf", (long long)offsetof(struct sock_filter, jf));
+  number("filterK", (long long)offsetof(struct sock_filter, k));
+  end();
+
+  begin("Operation codes of classic BPF", "BPF_CODES");
+  number("LD_B_ABS", BPF_LD | BPF_B | BPF_ABS);
+  number("LD_H_ABS", BPF_LD | BPF_H | BPF_ABS);
+  number("LD_W_ABS", BPF_LD | BPF_W | BPF_ABS);
+  number("LD_LEN", BPF_LD | BPF_W | BPF_LEN);
+  number("LD_IMM", BPF_LD | BPF_IMM);
+  number("LD_MEM", BPF_LD | BPF_MEM);
+  number("ST", BPF_ST);
+  number("ADD_K", BPF_ALU | BPF_ADD | BPF_K);
+  number("MUL_K", BPF_ALU | BPF_MUL | BPF_K);
+  number("AND_K", BPF_ALU | BPF_AND | BPF_K);
+  number("RSH_K", BPF_ALU | BPF_RSH | BPF_K);
+  number("MOD_K", BPF_ALU | BPF_MOD | BPF_K);
+  number("XOR_K", BPF_ALU | BPF_XOR | BPF_K);
+  number("XOR_X", BPF_ALU | BPF_XOR | BPF_X);
+  number("JA", BPF_JMP | BPF_JA);
+  number("JEQ_K", BPF_JMP | BPF_JEQ | BPF_K);
+  number("JGE_K", BPF_JMP | BPF_JGE | BPF_K);
+  number("JSET_K", BPF_JMP | BPF_JSET | BPF_K);
+  number("TAX", BPF_MISC | BPF_TAX);
+  number("TXA", BPF_MISC | BPF_TXA);
+  number("RET_A", BPF_RET | BPF_A);
+  end();
+
   begin("Numbers of the socket interface", "SOCKET");
   NUMBER(AF_UNIX);
   NUMBER(AF_INET);
@@ -150,6 +189,8 @@ int main(void) {
   NUMBER(SO_RCVBUFFORCE);
   NUMBER(SO_SNDBUFFORCE);
   NUMBER(SO_RXQ_OVFL);
+  NUMBER(SO_REUSEPORT);
+  NUMBER(SO_ATTACH_REUSEPORT_CBPF);
   NUMBER(IPPROTO_IP);
   NUMBER(IPPROTO_IPV6);
   NUMBER(IPPROTO_UDP);
@@ -171,6 +212,8 @@ int main(void) {
 
   begin("Error numbers that are told apart", "ERRNO");
   NUMBER(EINTR);
+  NUMBER(ENOMEM);
+  NUMBER(ENOPROTOOPT);
   NUMBER(EIO);
   NUMBER(EAGAIN);
   NUMBER(EACCES);

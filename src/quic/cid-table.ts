@@ -1,6 +1,6 @@
 /** From connection ids to their owners. Ours by index; the ones clients choose for their first packets by value. Bounded. */
 import { assert } from "../core/assert.ts";
-import { ID_BYTES, type IdCodec } from "./cid.ts";
+import type { IdScheme } from "./cid.ts";
 
 interface Entry<T> {
   readonly id: Uint8Array;
@@ -9,14 +9,16 @@ interface Entry<T> {
 
 /** The ids of one worker. */
 export class IdTable<T> {
-  readonly #codec: IdCodec;
+  readonly #scheme: IdScheme;
+  readonly #idBytes: number;
   readonly #entriesMax: number;
   readonly #entries: (Entry<T> | null)[] = [];
   readonly #free: number[] = [];
   readonly #clientIds = new Map<string, T>();
 
-  constructor(codec: IdCodec, entriesMax: number) {
-    this.#codec = codec;
+  constructor(scheme: IdScheme, entriesMax: number) {
+    this.#scheme = scheme;
+    this.#idBytes = scheme.mark.idBytes;
     this.#entriesMax = entriesMax;
   }
 
@@ -44,7 +46,7 @@ export class IdTable<T> {
   issueFor(make: (id: Uint8Array) => T | null): T | null {
     const index = this.#free.pop() ?? this.#entries.length;
     if (index >= this.#entriesMax) return null;
-    const id = this.#codec.mint(index);
+    const id = this.#scheme.mint(index);
     const owner = make(id);
     if (owner !== null) this.#entries[index] = { id, owner };
     else if (index < this.#entries.length) this.#free.push(index);
@@ -53,8 +55,8 @@ export class IdTable<T> {
 
   /** The owner of the id of ours at `at`, of which `available` bytes are there; null when it is none of ours. */
   find(bytes: Uint8Array, at: number, available: number): T | null {
-    if (available < ID_BYTES) return null;
-    const index = this.#codec.indexOf(bytes, at);
+    if (available < this.#idBytes) return null;
+    const index = this.#scheme.indexOf(bytes, at);
     if (index < 0) return null;
     const entry = this.#entries[index] ?? null;
     return entry !== null && sameId(entry.id, bytes, at) ? entry.owner : null;
@@ -62,7 +64,7 @@ export class IdTable<T> {
 
   /** Unmaps an id of ours. */
   release(id: Uint8Array): void {
-    const index = this.#codec.indexOf(id, 0);
+    const index = this.#scheme.indexOf(id, 0);
     const entry = index < 0 ? null : this.#entries[index];
     assert(entry !== null && entry !== undefined && sameId(entry.id, id, 0), "an id is released once, by its owner");
     this.#entries[index] = null;
@@ -87,7 +89,7 @@ export class IdTable<T> {
 }
 
 function sameId(id: Uint8Array, bytes: Uint8Array, at: number): boolean {
-  for (let i = 0; i < ID_BYTES; i++) if (id[i] !== bytes[at + i]) return false;
+  for (let i = 0; i < id.length; i++) if (id[i] !== bytes[at + i]) return false;
   return true;
 }
 

@@ -13,12 +13,11 @@
  * it does not protect: a forged index fails the compare.
  */
 import { assert } from "../core/assert.ts";
+import { type IdMark, read32, readMark, rotationOf, ROTATIONS, slotByteOf, SLOTS_MAX, writeMark } from "./id-mark.ts";
 
-/** Length of every id we hand out. */
+/** Length of every id of this layout. */
 export const ID_BYTES = 18;
-/** Ids per worker at most: the index has 32 bits, the table fewer. */
-const SLOT_MASK = 0x3f;
-const CHECK_AT = 1;
+const MARK_AT = 0;
 const INDEX_AT = 2;
 const RANDOM_AT = 6;
 const RANDOM_BYTES = ID_BYTES - RANDOM_AT;
@@ -26,65 +25,89 @@ const RANDOM_BYTES = ID_BYTES - RANDOM_AT;
 /** Fills bytes with entropy. */
 export type FillRandom = (bytes: Uint8Array) => void;
 
-/** What ids are made with. */
+/** What ids are made with. All workers of a node have the same but for the slot. */
 export interface IdKey {
   /** This worker's slot, 0 to 63. */
   readonly slot: number;
+  /** Which of the node's keys these are, 0 to 3: ids made before a change of keys are told from later ones by it. */
+  readonly rotation?: number;
   /** Secret of the process or the cluster. */
   readonly checkByte: number;
   readonly mask: number;
 }
 
+/** A layout of ids with a worker's key: makes them and reads the index out of them. */
+export interface IdScheme {
+  /** What a router reads. */
+  readonly mark: IdMark;
+  /** A new id for a table index, a number below 2^32. */
+  mint(index: number): Uint8Array;
+  /** The table index in the id at `at`, or -1 when it is not an id of this worker. */
+  indexOf(bytes: Uint8Array, at: number): number;
+  /** Whether the id at `at` was made with this key by this worker or another one of the node, for a table of up to `entriesMax`. */
+  isOurs(bytes: Uint8Array, at: number, entriesMax: number): boolean;
+}
+
 /** Makes ids and reads the index out of them. */
-export class IdCodec {
-  readonly #key: IdKey;
+export class IdCodec implements IdScheme {
+  readonly mark: IdMark;
+  readonly #mask: number;
   readonly #fillRandom: FillRandom;
   readonly #first: number;
   readonly #check: number;
 
   constructor(key: IdKey, fillRandom: FillRandom) {
-    assert(key.slot >= 0 && key.slot <= SLOT_MASK, "a worker's slot has six bits");
-    this.#key = key;
+    this.#first = ownSlotByte(key);
+    this.#check = this.#first ^ key.checkByte;
+    this.#mask = key.mask;
     this.#fillRandom = fillRandom;
-    this.#first = key.slot;
-    this.#check = checkOf(this.#first, key.checkByte);
+    this.mark = { idBytes: ID_BYTES, at: MARK_AT, checkByte: key.checkByte, veil: null };
   }
 
-  /** A new id for a table index. */
   mint(index: number): Uint8Array {
     const id = new Uint8Array(ID_BYTES);
     this.#fillRandom(id.subarray(RANDOM_AT, RANDOM_AT + RANDOM_BYTES));
-    id[0] = this.#first;
-    id[CHECK_AT] = this.#check;
-    const masked = (index ^ this.#maskOf(id, 0)) >>> 0;
-    id[INDEX_AT] = masked >>> 24;
-    id[INDEX_AT + 1] = (masked >>> 16) & 0xff;
-    id[INDEX_AT + 2] = (masked >>> 8) & 0xff;
-    id[INDEX_AT + 3] = masked & 0xff;
+    writeMark(this.mark, id, this.#first);
+    write32(id, INDEX_AT, index ^ this.#maskOf(id, 0));
     return id;
   }
 
-  /** The table index in the id at `at`, or -1 when it is not an id of this worker. */
   indexOf(bytes: Uint8Array, at: number): number {
-    if (bytes[at] !== this.#first || bytes[at + CHECK_AT] !== this.#check) return -1;
+    if (bytes[at] !== this.#first || bytes[at + 1] !== this.#check) return -1;
     return (read32(bytes, at + INDEX_AT) ^ this.#maskOf(bytes, at)) >>> 0;
   }
 
-  /** A keyed 32-bit mix (the finaliser of murmur3) of the id's first eight random bytes. */
+  isOurs(bytes: Uint8Array, at: number, entriesMax: number): boolean {
+    const slotByte = readMark(this.mark, bytes, at);
+    if (slotByte < 0 || rotationOf(slotByte) !== rotationOf(this.#first)) return false;
+    return (read32(bytes, at + INDEX_AT) ^ this.#maskOf(bytes, at)) >>> 0 < entriesMax;
+  }
+
   #maskOf(bytes: Uint8Array, at: number): number {
-    let mix = read32(bytes, at + RANDOM_AT) ^ this.#key.mask;
-    mix = Math.imul(mix ^ (mix >>> 16), 0x85ebca6b);
-    mix ^= read32(bytes, at + RANDOM_AT + 4);
-    mix = Math.imul(mix ^ (mix >>> 13), 0xc2b2ae35);
-    return mix ^ (mix >>> 16);
+    return indexMask(this.#mask, read32(bytes, at + RANDOM_AT), read32(bytes, at + RANDOM_AT + 4));
   }
 }
 
-/** The check value of an id whose first byte is `first`. */
-function checkOf(first: number, checkByte: number): number {
-  return (first ^ checkByte) & 0xff;
+/** The slot byte of the ids that are made with a key. */
+function ownSlotByte({ slot, rotation = 0 }: Pick<IdKey, "slot" | "rotation">): number {
+  assert(slot >= 0 && slot < SLOTS_MAX, "a worker's slot has six bits");
+  assert(rotation >= 0 && rotation < ROTATIONS, "a rotation has two bits");
+  return slotByteOf(slot, rotation);
 }
 
-function read32(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+/** A keyed 32-bit mix (the finaliser of murmur3) of two words that differ from id to id. */
+function indexMask(key: number, first: number, second: number): number {
+  let mix = first ^ key;
+  mix = Math.imul(mix ^ (mix >>> 16), 0x85ebca6b);
+  mix ^= second;
+  mix = Math.imul(mix ^ (mix >>> 13), 0xc2b2ae35);
+  return mix ^ (mix >>> 16);
+}
+
+/** Big endian. */
+function write32(bytes: Uint8Array, at: number, word: number): void {
+  bytes[at] = word >>> 24;
+  bytes[at + 1] = word >>> 16;
+  bytes[at + 2] = word >>> 8;
+  bytes[at + 3] = word;
 }

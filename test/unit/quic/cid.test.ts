@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Random } from "../../../src/core/random.ts";
 import { type FillRandom, ID_BYTES, IdCodec } from "../../../src/quic/cid.ts";
+import { readMark } from "../../../src/quic/id-mark.ts";
 
 const KEY = { slot: 9, checkByte: 0xa7, mask: 0x1357_9bdf };
 
@@ -61,8 +62,51 @@ describe("a connection id", () => {
   });
 });
 
-test("slots have six bits", () => {
+describe("an id of ours", () => {
+  const codec = new IdCodec({ ...KEY, rotation: 2 }, seeded(9));
+
+  test("carries its rotation in the high bits of its first byte, and the check value covers them", () => {
+    const id = codec.mint(3);
+    expect([id[0], id[1]]).toEqual([0x80 | 9, (0x80 | 9) ^ 0xa7]);
+    expect(codec.indexOf(id, 0)).toBe(3);
+  });
+
+  test("is known by every worker of the node, whichever made it, and leads to no index of another one's table", () => {
+    for (const slot of [0, 1, 9, 31, 63]) {
+      const maker = new IdCodec({ ...KEY, rotation: 2, slot }, seeded(slot));
+      const id = maker.mint(999);
+      expect(codec.isOurs(id, 0, 1000)).toBe(true);
+      expect(codec.indexOf(id, 0)).toBe(slot === 9 ? 999 : -1);
+      expect(readMark(codec.mark, id, 0)).toBe(0x80 | slot);
+    }
+  });
+
+  test("is none with another rotation, another check value or an index beyond the table", () => {
+    const id = codec.mint(999);
+    expect(codec.isOurs(id, 0, 999)).toBe(false);
+    expect(codec.isOurs(id.with(1, 0), 0, 1000)).toBe(false);
+    expect(codec.isOurs(new IdCodec({ ...KEY, rotation: 1 }, seeded(1)).mint(1), 0, 1000)).toBe(false);
+  });
+
+  test("is taken for one by chance about once in 2^8 times what the table leaves of 2^32", () => {
+    const random = Random.fromEntropy([10]);
+    const bytes = new Uint8Array(ID_BYTES);
+    let passed = 0;
+    for (let i = 0; i < 1 << 20; i++) {
+      for (let at = 0; at < ID_BYTES; at++) bytes[at] = random.nextUint32();
+      if (codec.isOurs(bytes, 0, 2 ** 32)) passed += 1;
+      if (codec.isOurs(bytes, 0, 1 << 16)) expect.unreachable("one in 2^26 is not seen in 2^20");
+    }
+    // One in 2^8 has the check value, one in four of them the rotation.
+    expect(passed).toBeGreaterThan(900);
+    expect(passed).toBeLessThan(1150);
+  });
+});
+
+test("slots have six bits, rotations two", () => {
   expect(new IdCodec({ ...KEY, slot: 63 }, seeded(8)).mint(1)[0]).toBe(63);
   expect(() => new IdCodec({ ...KEY, slot: 64 }, seeded(8))).toThrow(/six bits/);
   expect(() => new IdCodec({ ...KEY, slot: -1 }, seeded(8))).toThrow(/six bits/);
+  expect(() => new IdCodec({ ...KEY, rotation: 4 }, seeded(8))).toThrow(/two bits/);
+  expect(() => new IdCodec({ ...KEY, rotation: -1 }, seeded(8))).toThrow(/two bits/);
 });
