@@ -34,7 +34,7 @@ export type H3iStep =
   | { readonly do: "reset" | "stop_sending"; readonly stream: number; readonly code: number }
   /** What follows goes into later packets. */
   | { readonly do: "flush" }
-  /** Until this has come, or the server's side of the stream is over. */
+  /** Until this comes, or the server's side of the stream is over. What came before the step is not seen: one wait behind each request. */
   | { readonly do: "wait"; readonly stream: number; readonly until: "headers" | "data" | "end" }
   /** Until that many more request streams may be opened. */
   | { readonly do: "wait_streams"; readonly count: number }

@@ -10,7 +10,7 @@ import type { RawBackend } from "../../support/raw-backend.ts";
 import type { Bed } from "../bed.ts";
 import type { Case } from "../case.ts";
 import { FRAME, GET, goodbye, hello, REQUEST, request, resultOf } from "../frame-steps.ts";
-import type { H3iField, H3iOutcome, H3iStep } from "../h3i.ts";
+import type { H3iField, H3iOutcome } from "../h3i.ts";
 import { startRecorder } from "../recorder.ts";
 
 /** The two ways to a backend of HTTP/1.1. */
@@ -61,8 +61,14 @@ export const TRANSLATION_CASES: readonly Case[] = [
       await bed.start({ pools });
       const byHost: H3iField[] = [...WITHOUT_AUTHORITY, ["host", "shop.test"]];
       const elsewhere: H3iField[] = [...WITHOUT_AUTHORITY, ["host", "other.test"]];
-      const requests = [request(byHost, 0), request(GET, 4), request(elsewhere, 8)];
-      const outcome = await bed.h3i({ steps: [...hello(), ...requests, ...[0, 4].map(waitFor), ...goodbye(8)] });
+      const requests = [byHost, GET, elsewhere].flatMap((fields, index) => [
+        request(fields, index * 4),
+        { do: "wait", stream: index * 4, until: "end" } as const,
+      ]);
+      const outcome = await bed.h3i({
+        steps: [...hello(), ...requests, { do: "close", application: true, code: 0x100 }],
+      });
+      expect(outcome.closed.by).toBe("client");
       expect([0, 4, 8].map((stream) => resultOf(outcome, stream))).toEqual([
         { status: 200 },
         { status: 200 },
@@ -320,10 +326,6 @@ async function one(bed: Bed, spec: AioquicRequest): Promise<AioquicExchange> {
 function statuses(outcome: H3iOutcome): (string | undefined)[] {
   const heads = (outcome.streams[REQUEST] ?? []).flatMap((seen) => ("headers" in seen ? [seen.headers] : []));
   return heads.map((fields) => fields.find(([name]) => name === ":status")?.[1]);
-}
-
-function waitFor(stream: number): H3iStep {
-  return { do: "wait", stream, until: "end" };
 }
 
 function hosts(sent: string | undefined): string[] | undefined {
