@@ -104,8 +104,8 @@ export const LIMITS = {
   h2FloodTokensMax: 1000,
   /** Such frames that it may send each second beyond that: an answered request gives one back, too. */
   h2FloodTokensPerSecond: 100,
-  /** Interim responses (1xx) of one request: servers send one or two. */
-  h2InformationalMax: 16,
+  /** Interim responses (1xx) of one request over HTTP/2: as many as over HTTP/1.1. */
+  h2InformationalMax: 32,
   /** How long a backend may take to acknowledge our SETTINGS, milliseconds. */
   h2SettingsAckMsMax: 10_000,
   /** First silence while requests are under way after which a PING asks whether the backend is still there, milliseconds. */
