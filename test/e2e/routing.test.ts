@@ -14,6 +14,47 @@ import { logLine } from "./log-lines.ts";
 
 const GUIDE = readFileSync(join(import.meta.dir, "..", "golden", "guide-config.yaml"), "utf8");
 
+describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING : "paths", () => {
+  test("of any spelling are routed as their plain form and arrive as they were sent, or are refused", async () => {
+    const [rest, admin] = await Promise.all(["rest", "admin"].map((id) => startBackend({ protocol: "http1", id })));
+    const pools = [
+      { prefix: "/", backends: [rest?.address ?? ""] },
+      { prefix: "/%61dmin/", backends: [admin?.address ?? ""] },
+    ];
+    const proxy = await startProxy({ pools });
+    const toAdmin = [
+      "/admin",
+      "/%61dmin?x",
+      "/ADMIN/../admin/",
+      "//admin",
+      "/x/%2e%2e/admin",
+      "/admin%2Fy",
+      "/admin;v=1/y",
+    ];
+    const toRest = ["/ADMIN", "/admin%20", "/administrator", "/admin/../x", "/%2561dmin", "/x?/../admin", "/admin-%2e"];
+    const refused = [
+      "/x/..%2fadmin",
+      "/x/..;/admin",
+      "/x\\..\\admin",
+      "/x//../admin",
+      "/%252e%252e/admin",
+      "/admin%00",
+      "/%zz",
+    ];
+    const paths = [...toAdmin, ...toRest, ...refused];
+    const connection = await runAioquicOnce({
+      port: proxy.port,
+      steps: paths.map((path) => ({ do: "request", id: path, path })),
+    });
+    expect(admin?.seen.map(({ target }) => target)).toEqual(toAdmin);
+    expect(rest?.seen.map(({ target }) => target)).toEqual(toRest);
+    for (const path of refused) expect([path, exchangeOf(connection, path).status]).toEqual([path, 400]);
+    await logLine(proxy, { msg: "request", status: 400, reason: "malformed request: path-ambiguous" });
+    await logLine(proxy, { msg: "request", status: 400, reason: "malformed request: path-escape" });
+    await logLine(proxy, { msg: "request", status: 400, reason: "malformed request: path-control" });
+  });
+});
+
 describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING : "routing", () => {
   test("the guide's configuration sends each path to the pool that the guide says", async () => {
     const ids = ["api-01", "api-02", "static-01", "static-02", "web-01"];
