@@ -54,6 +54,8 @@ export interface FakeExchangeOptions {
 }
 
 const STREAM_ID = 0;
+/** Scratch of nearly a megabyte, used within one call: one serves all. */
+const WRITER = new FieldWriter();
 const CLIENT: Omit<Client, "buffers"> = {
   ip: "192.0.2.7",
   port: 40_001,
@@ -180,7 +182,7 @@ export class FakeExchange implements StreamHost {
       recorder: { record: (outcome) => void this.outcomes.push(outcome) },
       requestIds: new RequestIds(Random.fromEntropy([4])),
       random: Random.fromEntropy([6]),
-      writer: new FieldWriter(),
+      writer: WRITER,
       inFlight: this.inFlight,
     };
   }
