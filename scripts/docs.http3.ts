@@ -54,7 +54,7 @@ const HEAD = ["Row", "What is sent", "What comes", "Decided by"];
 const INTRODUCTION = `Rows are those of the adversarial suite (\`test/adversary/rows.ts\`), which plays each of these cases against the program with Cloudflare's h3i: it
 sends what is written here, and then a good request, on the same connection where that is still there and on a fresh one in any case. Where the answer is a reset or a
 status that the proxy gives itself, the record of the backend, byte by byte, holds the good request alone. quiche reads frames and decodes fields, and closes the connection where it finds a fault;
-what a message may say is ours to judge. The transport's cases stand on a page of their own.`;
+what a message may say is ours to judge. The transport has [a page of its own](transport-cases.md), and so have [attacks](attacks.md).`;
 
 function row(entry: Http3Case): readonly string[] {
   return [...cells(entry), entry.gap === undefined ? entry.by : `${entry.by}, gap`];
