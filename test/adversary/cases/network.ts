@@ -1,11 +1,11 @@
-/** Connections that are nobody's fault: silent ones, a bad network, new keys, other ciphers, old sessions. Rows 65 to 67. */
+/** Connections that are nobody's fault: silent ones, a bad network, new keys, other ciphers, old sessions. Rows 65 to 67, and 90. */
 import { expect } from "bun:test";
 import { startBackend } from "../../support/backends.ts";
 import { patternSha256 } from "../../support/pattern.ts";
 import { startUdpRelay } from "../../support/udp-relay.ts";
 import { runAioquicOnce } from "../../interop/aioquic.ts";
 import type { Case } from "../case.ts";
-import { runTransports } from "../transport.ts";
+import { firstFlight, runTransports } from "../transport.ts";
 
 const SIZE_BYTES = 400_000;
 
@@ -76,6 +76,21 @@ export const NETWORK_CASES: readonly Case[] = [
       expect(chacha).toMatchObject({ cipher: "CHACHA20_POLY1305_SHA256", statuses: [200, 200, 200], key_phase: 1 });
       expect(aes).toMatchObject({ cipher: "AES_128_GCM_SHA256", statuses: [200], resumed: false });
       expect(resumed).toMatchObject({ resumed: true, statuses: [200] });
+    },
+  },
+  {
+    row: 90,
+    name: "a client waits while too many handshakes are under way, and comes in when a silent one is given up",
+    needs: ["aioquic"],
+    run: async (bed) => {
+      const performance = { max_handshakes: 1, handshake_timeout_ms: 500 };
+      const { port } = await bed.start({ extra: { performance } });
+      const udp = await bed.udp();
+      udp.send(...(await firstFlight({ port })));
+      await udp.datagrams(1);
+      const connection = await bed.aioquic({ steps: [{ do: "request", path: "/" }] });
+      expect(connection.exchanges[0]?.status).toBe(200);
+      bed.expectCounters({ handshakes_timed_out: 1, connections_over_handshakes: expect.any(Number) });
     },
   },
 ];
