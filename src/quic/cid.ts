@@ -89,14 +89,14 @@ export class IdCodec implements IdScheme {
 }
 
 /** The slot byte of the ids that are made with a key. */
-function ownSlotByte({ slot, rotation = 0 }: Pick<IdKey, "slot" | "rotation">): number {
+export function ownSlotByte({ slot, rotation = 0 }: Pick<IdKey, "slot" | "rotation">): number {
   assert(slot >= 0 && slot < SLOTS_MAX, "a worker's slot has six bits");
   assert(rotation >= 0 && rotation < ROTATIONS, "a rotation has two bits");
   return slotByteOf(slot, rotation);
 }
 
 /** A keyed 32-bit mix (the finaliser of murmur3) of two words that differ from id to id. */
-function indexMask(key: number, first: number, second: number): number {
+export function indexMask(key: number, first: number, second: number): number {
   let mix = first ^ key;
   mix = Math.imul(mix ^ (mix >>> 16), 0x85ebca6b);
   mix ^= second;
@@ -105,7 +105,7 @@ function indexMask(key: number, first: number, second: number): number {
 }
 
 /** Big endian. */
-function write32(bytes: Uint8Array, at: number, word: number): void {
+export function write32(bytes: Uint8Array, at: number, word: number): void {
   bytes[at] = word >>> 24;
   bytes[at + 1] = word >>> 16;
   bytes[at + 2] = word >>> 8;
