@@ -88,6 +88,8 @@ export class Counters {
   readonly requestsShed = new CounterFamily();
   retries = 0;
   responsesReset = 0;
+  /** Of those: more waited for the client than a stream may hold. */
+  streamBuffersOverfull = 0;
   informationalDropped = 0;
 
   // Upstream and health.

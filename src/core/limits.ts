@@ -53,6 +53,11 @@ export const LIMITS = {
   joinedStoreBytesMin: 1024,
   /** Most room for them in one store, bytes: each takes twice what the one before it took, and what is left unused stays small. */
   joinedStoreBytesMax: 16 * 1024,
+  /**
+   * Response bytes that one stream holds for its client; a transport that sends on after it was told to stop loses the stream. Two pieces
+   * of fetch, which hands over what its window of 16 MiB holds; HTTP/2 of our own holds `h2StreamWindowBytesMax`, HTTP/1.1 a read.
+   */
+  streamBufferBytesMax: 32 * 1024 * 1024,
   /** Streams that are listed at once in search of those without a whole head; others come up when these are over. */
   openStreamsListedMax: 1024,
   /** Least time between two searches of one connection for streams without a whole head, milliseconds. */

@@ -13,7 +13,7 @@ import { PeerBudget } from "./peer-budget.ts";
 import { takeHead, takeTrailers } from "./sections.ts";
 import type { RequestHandler, SessionHost, SessionRules } from "./session-host.ts";
 import { RequestStream } from "./stream.ts";
-import type { AbortReason, StreamHost } from "./stream-host.ts";
+import { type AbortReason, isClientsDoing, type StreamHost } from "./stream-host.ts";
 import { STREAM_ID_STEP, StreamIds } from "./stream-ids.ts";
 
 /** The streams of one connection. */
@@ -150,7 +150,8 @@ export class Http3Session implements SessionDriver, StreamHost {
   }
 
   aborted(reason: AbortReason): void {
-    if (reason === "closed" || reason === "stalled" || this.#gone) return;
+    if (reason === "overfull") this.#host.counters.streamBuffersOverfull += 1;
+    if (!isClientsDoing(reason) || this.#gone) return;
     if (!this.#budget.onReset(this.#host.nowMs)) this.#endOverloaded("too many requests were given up or broken");
   }
 

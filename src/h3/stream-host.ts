@@ -1,10 +1,25 @@
 /** What a request's stream stands on: its session, and whoever answers the request. */
 import type { BufferAccount } from "../guard/buffer-account.ts";
 import type { EngineSession } from "../quic/engine.ts";
+import { H3_CODE } from "./codes.ts";
 import type { RequestStream } from "./stream.ts";
 
 /** Why a stream ended before its response did. */
-export type AbortReason = "reset" | "stopped" | "closed" | "malformed" | "stalled";
+export type AbortReason = "reset" | "stopped" | "closed" | "malformed" | "stalled" | "overfull";
+
+/** What a stream that ends before its time is reset with. */
+export const ABORT_CODES = {
+  reset: H3_CODE.requestCancelled,
+  stopped: H3_CODE.requestCancelled,
+  malformed: H3_CODE.messageError,
+  stalled: H3_CODE.internalError,
+  overfull: H3_CODE.internalError,
+} as const;
+
+/** Is it the client that has given the request up or broken it? Else the stream is reset because we can hold its response no longer. */
+export function isClientsDoing(reason: AbortReason): boolean {
+  return reason === "reset" || reason === "stopped" || reason === "malformed";
+}
 
 /** Whoever answers the request. */
 export interface StreamOwner {

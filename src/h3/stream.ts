@@ -4,20 +4,14 @@
  */
 import { assert } from "../core/assert.ts";
 import type { FieldSection } from "../core/fields.ts";
+import { LIMITS } from "../core/limits.ts";
 import { SECTION, type SectionKind, STREAM } from "../quic/engine.ts";
 import { H3_CODE } from "./codes.ts";
 import type { MalformedReason } from "./head.ts";
 import { OutputQueue } from "./output-queue.ts";
-import type { AbortReason, StreamHost, StreamOwner } from "./stream-host.ts";
+import { ABORT_CODES, type AbortReason, type StreamHost, type StreamOwner } from "./stream-host.ts";
 
 const NOTHING = new Uint8Array(0);
-/** What a stream that ends before its time is reset with. */
-const ABORT_CODES = {
-  reset: H3_CODE.requestCancelled,
-  stopped: H3_CODE.requestCancelled,
-  malformed: H3_CODE.messageError,
-  stalled: H3_CODE.internalError,
-} as const;
 
 /** A request stream. Implements `BodySource` of the proxy's ports. */
 export class RequestStream {
@@ -238,7 +232,8 @@ export class RequestStream {
     const rest = kind !== "body" ? bytes.slice() : taken > 0 ? bytes.subarray(taken) : bytes;
     this.#queue.push(rest, kind, fin);
     this.#host.buffers.add(rest.length);
-    this.#host.block(this);
+    if (this.#queue.waitingBytes > LIMITS.streamBufferBytesMax) this.onAborted("overfull");
+    else this.#host.block(this);
   }
 
   /** Bytes taken (all of a section or none), -1 for none now. */

@@ -258,12 +258,12 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     if (this.#over) return;
     this.#cancelAttempt();
     const { counters } = this.#services;
-    if (reason === "stalled") counters.responsesReset += 1;
-    else counters.requestsAborted += 1;
+    const isStalled = reason === "stalled" || reason === "overfull";
+    counters[isStalled ? "responsesReset" : "requestsAborted"] += 1;
     if (reason === "malformed") {
       counters.requestsMalformed += 1;
       counters.malformedReasons.add(this.#stream.fault ?? "body-length");
-    } else if (reason !== "stalled") {
+    } else if (!isStalled) {
       this.#status = CLIENT_GONE_STATUS;
     }
     this.#record(abortError(reason, this.#stream.fault));

@@ -43,6 +43,7 @@ export function writeFailureHead(into: FieldWriter, status: number, requestId: s
 
 /** What ended a request from its client's side; `fault` is the rule that it broke. */
 export function abortError(reason: AbortReason, fault: MalformedReason | null): ProxyError {
+  if (reason === "overfull") return new ProxyError("CLIENT_STALLED", "more of the answer waits than a stream may hold");
   if (reason === "stalled") return new ProxyError("CLIENT_STALLED", "the client takes nothing of its answer");
   if (reason === "malformed") return new ProxyError("BAD_REQUEST", `malformed request: ${fault ?? "body-length"}`);
   return new ProxyError("CLIENT_GONE", `the client ended the request: ${reason}`);

@@ -1,5 +1,6 @@
 /** What a response's stream holds while its client takes nothing is on the connection's account, for exactly that long. */
 import { expect, test } from "bun:test";
+import { LIMITS } from "../../../src/core/limits.ts";
 import { BufferAccount } from "../../../src/guard/buffer-account.ts";
 import { RequestStream } from "../../../src/h3/stream.ts";
 import type { StreamHost } from "../../../src/h3/stream-host.ts";
@@ -10,7 +11,7 @@ const ID = 0;
 
 class World implements StreamHost {
   readonly engine = new FakeSession();
-  readonly buffers = new BufferAccount(1_000_000);
+  readonly buffers = new BufferAccount(1 << 30);
   readonly stream = new RequestStream(this, ID, { hasBody: false, expectedBytes: -1 });
 
   get client(): FakeStream {
@@ -31,6 +32,19 @@ class World implements StreamHost {
   answered(): void {}
   forget(): void {}
 }
+
+test("a stream that is given more than it may hold is reset, and holds nothing", () => {
+  const world = new World();
+  world.client.room = 0;
+  world.head();
+  const aborts: string[] = [];
+  const owner = { onRoom: () => undefined, onSent: () => undefined };
+  world.stream.owner = { ...owner, onAborted: (reason) => void aborts.push(reason) };
+  world.stream.sendBody(new Uint8Array(LIMITS.streamBufferBytesMax));
+  expect([aborts, world.buffers.bytes]).toEqual([[], LIMITS.streamBufferBytesMax]);
+  expect(world.stream.sendBody(new Uint8Array(1))).toBe(false);
+  expect([aborts, world.buffers.bytes, world.client.resets]).toEqual([["overfull"], 0, [0x102]]);
+});
 
 function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
