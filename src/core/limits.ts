@@ -72,6 +72,8 @@ export const LIMITS = {
   responseHeadBytesMax: 16 * 1024,
   /** Log bytes waiting for a slow reader; further lines are dropped and counted. */
   logBufferBytesMax: 4 * 1024 * 1024,
+  /** How long a client takes nothing of an answer by `fetch` before further requests to its backend go around the connection it holds up, milliseconds. */
+  fetchStallMsMin: 250,
   /** How late a deadline towards a backend may be noticed, milliseconds: running requests are looked at this often. */
   upstreamSweepMsMax: 50,
   /** How late the end of a whole request's time may be noticed, milliseconds: the oldest requests are looked at this often. */

@@ -1,5 +1,6 @@
 /** One request through fetch, from its head to the last byte of its answer. */
 import { ProxyError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
 import { FIELD } from "../core/field-names.ts";
 import type { ReceivedProtocol, ResponseSink, UpstreamCall, UpstreamRequest } from "../proxy/ports.ts";
 import { type AttemptProgress, CUT_OFF, NOT_SENT, UNANSWERED, UpstreamFailure } from "../proxy/upstream-failure.ts";
@@ -30,6 +31,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   /** When something last moved: the request began, a piece of its body left, a piece of the answer came. */
   #movedMs: number;
   #connectLate = false;
+  #stalled = false;
   #expectsContinue = false;
   #expectedBytes = -1;
   #receivedBytes = 0;
@@ -59,6 +61,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   resume(): void {
     if (this.#phase !== "full") return;
     this.#phase = "reading";
+    this.#setStalled(false);
     this.#moved();
     this.#read();
   }
@@ -70,6 +73,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   /** Looks at the deadlines. */
   onSweep(nowMs: number): void {
     const waitedMs = nowMs - this.#movedMs;
+    if (this.#phase === "full" && waitedMs >= LIMITS.fetchStallMsMin) this.#setStalled(true);
     if (this.#phase === "unsent" || this.#body?.starved === true) this.#checkClient(waitedMs);
     else if (this.#phase === "sent") this.#checkHead(waitedMs);
     else if (this.#phase === "full" && waitedMs >= this.#owner.timeouts.clientSendMs) {
@@ -286,8 +290,14 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   #leave(): void {
     if (this.#phase === "unsent" && this.#request.body !== null) this.#request.body.onReadable = null;
     this.#phase = "over";
+    this.#setStalled(false);
     this.#body?.detach();
     this.#owner.forget(this);
+  }
+
+  #setStalled(stalled: boolean): void {
+    if (stalled !== this.#stalled) this.#owner.onStall(this.#lane, stalled ? 1 : -1);
+    this.#stalled = stalled;
   }
 
   /** For after a call to the sink, which may have cancelled. */

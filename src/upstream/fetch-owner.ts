@@ -15,6 +15,8 @@ export interface CallOwner {
   readonly counters: Counters;
   /** Scratch for response heads, used within one call. */
   readonly writer: FieldWriter;
+  /** The call's receiver takes nothing any more (1), or again (-1). */
+  onStall(lane: Lane, by: 1 | -1): void;
   /** The call is over. */
   forget(call: FetchCall): void;
   /** The call has waited for some time and nothing shows that its backend can be reached. */

@@ -64,6 +64,24 @@ export class FetchUpstream implements Upstream, CallOwner {
     return this.#calls.size;
   }
 
+  /** Calls to any backend whose receiver takes nothing. */
+  stalledCalls = 0;
+
+  /**
+   * A receiver that takes nothing holds the HTTP/2 window of the runtime's one connection to this backend, 16 MiB for all requests (Bun
+   * 1.4.5): further ones over it may wait as long as it does.
+   */
+  isHeldUp(backend: BackendSettings): boolean {
+    if (this.stalledCalls === 0) return false;
+    const lane = this.#lanes.get(backend);
+    return lane !== undefined && lane.stalledCalls > 0 && lane.wire === "http2";
+  }
+
+  onStall(lane: Lane, by: 1 | -1): void {
+    lane.stalledCalls += by;
+    this.stalledCalls += by;
+  }
+
   start(request: UpstreamRequest, sink: ResponseSink): UpstreamCall {
     const lane = this.#lanes.get(request.backend);
     if (this.#closed || lane === undefined) {
@@ -114,7 +132,7 @@ export class FetchUpstream implements Upstream, CallOwner {
         idleConnectionsMax: pool.backendConnectionsMax,
         idleMs: LIMITS.upstreamIdleMsMax,
       });
-      const learned = { wire: firstWire(backend), reachedMs: -Infinity, dialing: false };
+      const learned = { wire: firstWire(backend), reachedMs: -Infinity, dialing: false, stalledCalls: 0 };
       this.#lanes.set(backend, { backend, origin: originOf(backend), fetch, ...learned });
     }
   }

@@ -15,6 +15,8 @@ export interface Lane {
   reachedMs: number;
   /** A connection is being made to find out. */
   dialing: boolean;
+  /** Calls whose receiver takes nothing: over HTTP/2 they hold the one window that all calls of the runtime's connection share. */
+  stalledCalls: number;
 }
 
 /** What stands in the way of reaching a backend by fetch; null when nothing does. For people. */

@@ -50,7 +50,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
 
   test("cannot be forged: what a client sends stays inside its string", async () => {
     const proxy = await startProxy({ pools });
-    const path = '/"},{"level":"fatal\\u001b[31m%0a';
+    const path = '/"},{"level":"fatal\\u001b[31m%20';
     const forged: readonly (readonly [string, string])[] = [["x-request-id", '"evil":\\"1']];
     await runAioquicOnce({
       port: proxy.port,

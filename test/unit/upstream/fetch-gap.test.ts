@@ -2,15 +2,17 @@
 import { describe, expect, test } from "bun:test";
 import { must } from "../../../src/core/assert.ts";
 import { Counters } from "../../../src/core/counters.ts";
+import { LIMITS } from "../../../src/core/limits.ts";
 import { Random } from "../../../src/core/random.ts";
 import { Malformed, readRequestHead, type RequestHead } from "../../../src/h3/head.ts";
 import { connectBunStream } from "../../../src/runtime/bun-streams.ts";
+import type { FetchLane } from "../../../src/runtime/fetch-options.ts";
 import { fetchGap, type FetchGap } from "../../../src/upstream/fetch-gap.ts";
 import { Transports } from "../../../src/upstream/transports.ts";
 import { hereFetch } from "../../support/fetch-upstream.ts";
 import { ManualTimers } from "../../support/manual-timers.ts";
 import { type Field, sectionOf } from "../../support/sections.ts";
-import { backendOf, PATIENT, poolOf } from "../../support/upstream-calls.ts";
+import { backendOf, begin, PATIENT, poolOf, requestTo } from "../../support/upstream-calls.ts";
 
 function headOf(method: string, path: string, fields: readonly Field[] = []): RequestHead {
   const pseudo = [
@@ -102,5 +104,65 @@ describe("a request goes", () => {
     expect([way(PLAIN), way(grpc, true)]).toEqual(["H1Upstream", "H1Upstream"]);
     expect(counters.fetchAvoided).toBe(0);
     transports.close();
+  });
+});
+
+describe("while a receiver takes nothing, others go around the connection of fetch that it holds up", () => {
+  const world = (address: string, chosen: boolean, protocol: "auto" | "http1" = "auto") => {
+    const backend = { ...backendOf(address), transportIsChosen: chosen, protocol };
+    const pool = poolOf([backend]);
+    const [counters, timers] = [new Counters(), new ManualTimers()];
+    // A body without an end.
+    const body = (): ReadableStream<Uint8Array<ArrayBuffer>> =>
+      new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1024)) });
+    const lane: FetchLane = { send: () => Promise.resolve(new Response(body())), close: () => undefined };
+    const transports = new Transports({
+      ...{ snapshot: { pools: [pool], timeouts: PATIENT }, fetch: { ...hereFetch(), open: () => lane } },
+      ...{ connect: connectBunStream, timers, counters, random: Random.fromEntropy([1]), onLearned: () => undefined },
+    });
+    const way = (): string => transports.forRequest(backend, PLAIN, false).constructor.name;
+    const stall = async () => {
+      const { outcome, call } = begin(transports.of(backend), requestTo(pool));
+      outcome.hasRoom = false;
+      await outcome.received(1);
+      // The piece was delivered before its reader has said that it is full.
+      await Promise.resolve();
+      return { outcome, call };
+    };
+    return { way, stall, timers, counters, transports };
+  };
+
+  test("until it takes again, or is given up", async () => {
+    const { way, stall, timers, counters, transports } = world("https://127.0.0.1:1", false);
+    const { outcome, call } = await stall();
+    timers.advance(LIMITS.fetchStallMsMin - 1);
+    expect(way()).toBe("FetchUpstream");
+    timers.advance(2 * LIMITS.upstreamSweepMsMax);
+    expect([way(), counters.fetchHeldUp, counters.fetchAvoided]).toEqual(["H2Upstream", 1, 0]);
+    call.resume();
+    expect(way()).toBe("FetchUpstream");
+    await outcome.received(2 * 1024);
+    await Promise.resolve();
+    const other = await stall();
+    timers.advance(2 * LIMITS.fetchStallMsMin);
+    call.cancel();
+    expect(way()).toBe("H2Upstream");
+    other.call.cancel();
+    expect([way(), counters.fetchHeldUp]).toEqual(["FetchUpstream", 2]);
+    transports.close();
+  });
+
+  test("but not where fetch was chosen, nor over HTTP/1.1, where nothing is shared", async () => {
+    for (const [chosen, protocol] of [
+      [true, "auto"],
+      [false, "http1"],
+    ] as const) {
+      const { way, stall, timers, counters, transports } = world("https://127.0.0.1:1", chosen, protocol);
+      const { call } = await stall();
+      timers.advance(2 * LIMITS.fetchStallMsMin);
+      expect([way(), counters.fetchHeldUp]).toEqual(["FetchUpstream", 0]);
+      call.cancel();
+      transports.close();
+    }
   });
 });
