@@ -1,8 +1,10 @@
 /** The ciphers that `src/quic` asks for, over the runtime's OpenSSL or BoringSSL. */
 import { Buffer } from "node:buffer";
-import { createCipheriv, createDecipheriv } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto";
 import { assert } from "../core/assert.ts";
 import type { BlockCipher } from "../quic/quic-lb.ts";
+import type { Hkdf } from "../quic/secrets.ts";
+import type { TokenCipher } from "../quic/token.ts";
 
 const AES_128_KEY_BYTES = 16;
 
@@ -14,3 +16,43 @@ export function aes128(key: Uint8Array): BlockCipher {
   const back = createDecipheriv("aes-128-ecb", bytes, null).setAutoPadding(false);
   return { encrypt: (block) => forth.update(block), decrypt: (block) => back.update(block) };
 }
+
+/**
+ * AES-128-GCM, for each salt with a key and a nonce of its own: the halves of HMAC-SHA256 over the salt. So no number of tokens wears the key
+ * out, as random nonces of 12 bytes would after some 2^32, which a flood of handshakes makes in half a day.
+ */
+export function tokenCipher(key: Uint8Array): TokenCipher {
+  assert(key.length === TOKEN_KEY_BYTES, "tokens have a key of 32 bytes");
+  const derive = (salt: Uint8Array): readonly [Uint8Array, Uint8Array] => {
+    const derived = createHmac("sha256", key).update(salt).digest();
+    return [derived.subarray(0, AES_128_KEY_BYTES), derived.subarray(AES_128_KEY_BYTES, NONCE_END)];
+  };
+  return {
+    seal(salt, associated, plain) {
+      const cipher = createCipheriv("aes-128-gcm", ...derive(salt)).setAAD(associated);
+      return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+    },
+    open(salt, associated, sealed) {
+      const end = sealed.length - GCM_TAG_BYTES;
+      if (end < 0) return null;
+      const cipher = createDecipheriv("aes-128-gcm", ...derive(salt), { authTagLength: GCM_TAG_BYTES });
+      cipher.setAAD(associated).setAuthTag(sealed.subarray(end));
+      const plain = cipher.update(sealed.subarray(0, end));
+      try {
+        cipher.final();
+        return plain;
+      } catch {
+        return null;
+      }
+    },
+  };
+}
+
+const TOKEN_KEY_BYTES = 32;
+const GCM_TAG_BYTES = 16;
+/** GCM's nonce has 12 bytes. */
+const NONCE_END = AES_128_KEY_BYTES + 12;
+
+/** HKDF-SHA256 (RFC 5869) without a salt: the secrets are random. */
+export const hkdfSha256: Hkdf = (secret, info, length) =>
+  new Uint8Array(hkdfSync("sha256", secret, new Uint8Array(0), info, length));

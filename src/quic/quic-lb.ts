@@ -10,6 +10,7 @@
  * Further bytes behind the block are the server's own.
  */
 import { assert } from "../core/assert.ts";
+import { copyOf } from "../core/bytes.ts";
 
 /** AES-128-ECB over single blocks of 16 bytes. The result may be overwritten by the next call. */
 export interface BlockCipher {
@@ -87,9 +88,9 @@ export class QuicLbCodec {
   read(bytes: Uint8Array, at: number, length: number): Uint8Array | null {
     const { configId, cipher } = this.#config;
     if (length < BLOCK_AT + this.blockBytes || (bytes[at] ?? 0) >>> CONFIG_SHIFT !== configId) return null;
-    const block = bytes.slice(at + BLOCK_AT, at + BLOCK_AT + this.blockBytes);
+    const block = copyOf(bytes, at + BLOCK_AT, at + BLOCK_AT + this.blockBytes);
     if (cipher === null) return block;
-    if (this.blockBytes === CIPHER_BYTES) return cipher.decrypt(block).slice();
+    if (this.blockBytes === CIPHER_BYTES) return copyOf(cipher.decrypt(block), 0, CIPHER_BYTES);
     this.#split(bytes, at);
     for (let round = ROUNDS; round >= 1; round--) this.#mix(cipher, round);
     this.#join(block, -BLOCK_AT);
