@@ -183,7 +183,7 @@ export class H1Connection {
     else if (parser.fault !== null) this.#fail(parser.fault);
   }
 
-  /** The connection has ended. `clean`: in order (FIN, after TLS's own close), so that a body without a length may end with it. */
+  /** The connection has ended. `clean`: in order (by FIN and not by a reset), so that a body without a length may end with it. */
   onClose(clean: boolean): void {
     const sink = this.#sink;
     if (sink === null) this.#state = "closed";

@@ -47,7 +47,7 @@ export interface FetchLane {
 
 /** What a runtime's `fetch` is like. */
 export interface RuntimeFetch {
-  /** False: asking for `http2` fails with `HTTP2_UNSUPPORTED` where the backend has none. True: ALPN decides. */
+  /** False: asking for `http2` fails where the backend has none (`mayLackHttp2`). True: ALPN decides. */
   readonly negotiates: boolean;
   /** A request body of declared length goes out with Content-Length, not in chunks. */
   readonly keepsContentLength: boolean;
@@ -60,8 +60,14 @@ export interface RuntimeFetch {
   open(settings: LaneSettings): FetchLane;
 }
 
-/** Code of the error for a backend that does not take HTTP/2 (Bun 1.4.5). It comes before anything is sent. */
-export const HTTP2_UNSUPPORTED = "HTTP2Unsupported";
+/**
+ * Whether an error with this code may mean that a backend has no HTTP/2 (Bun 1.4.5). It comes before anything is sent: after a TLS
+ * handshake that chose no protocol, or, from servers that insist on one of theirs (RFC 7301 3.2: node, Go), in place of a
+ * handshake. The latter looks like any handshake that failed, so only a try at HTTP/1.1 can tell.
+ */
+export function mayLackHttp2(code: string): boolean {
+  return code === "HTTP2Unsupported" || code === "EPROTO";
+}
 
 /** What is used of the `Bun` namespace. */
 interface BunFetchApi {

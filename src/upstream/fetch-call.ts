@@ -4,9 +4,9 @@ import { LIMITS } from "../core/limits.ts";
 import { FIELD } from "../core/field-names.ts";
 import type { ReceivedProtocol, ResponseSink, UpstreamCall, UpstreamRequest } from "../proxy/ports.ts";
 import { type AttemptProgress, CUT_OFF, NOT_SENT, UNANSWERED, UpstreamFailure } from "../proxy/upstream-failure.ts";
-import { type FetchWire, HTTP2_UNSUPPORTED } from "../runtime/fetch-options.ts";
+import { type FetchWire, mayLackHttp2 } from "../runtime/fetch-options.ts";
 import { fetchBreak, fetchErrorCode, fetchFailure } from "./fetch-errors.ts";
-import { AMBIGUOUS_LENGTH, requestPairs, writeFetched } from "./fetch-fields.ts";
+import { AMBIGUOUS_LENGTH, FOREIGN_CODING, requestPairs, writeFetched } from "./fetch-fields.ts";
 import type { CallOwner } from "./fetch-owner.ts";
 import { FETCH_METHODS, fetchTarget, isBodyless } from "./fetch-target.ts";
 import { firstWire, type Lane, mayFallBack, WIRE_PROTOCOLS } from "./lane.ts";
@@ -147,7 +147,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
   /** Backends of `https` that have no HTTP/2 say so in the TLS handshake; the answer is remembered. */
   #onThrown(thrown: unknown, target: string, wire: FetchWire): void {
     if (this.#phase === "over") return;
-    const unsupported = fetchErrorCode(thrown) === HTTP2_UNSUPPORTED && mayFallBack(this.#lane.backend);
+    const unsupported = mayLackHttp2(fetchErrorCode(thrown)) && mayFallBack(this.#lane.backend);
     if (wire === "http2" && unsupported && this.#body?.begun !== true) {
       this.#lane.wire = "http1";
       this.#owner.counters.upstreamFallbacks += 1;
@@ -169,6 +169,8 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     this.#lane.reachedMs = this.#moved();
     if (lengthBytes === AMBIGUOUS_LENGTH)
       return this.#fail(this.#error("UPSTREAM_PROTOCOL", "Content-Length beside Transfer-Encoding"));
+    if (lengthBytes === FOREIGN_CODING)
+      return this.#fail(this.#error("UPSTREAM_PROTOCOL", "a transfer coding other than chunked"));
     if (writer.full) return this.#fail(this.#error("UPSTREAM_PROTOCOL", "response head too large"));
     this.#phase = "reading";
     this.#sink.onHead(status, writer.view(), protocol);

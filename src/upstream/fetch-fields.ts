@@ -34,20 +34,23 @@ export function requestPairs(
 
 /** What `writeFetched` answers for a length beside a coding: two readers could disagree about where such a body ends (RFC 9112 6.3). */
 export const AMBIGUOUS_LENGTH = -2;
+/** What it answers for a coding that fetch leaves on the body: the client could not know of it (RFC 9112 7). */
+export const FOREIGN_CODING = -3;
 
 /**
  * Writes the response's fields: all but the coding of the hop behind us, Set-Cookie apart and in order. Answers with the
  * Content-Length, -1 for none. Fetch gives one character for each byte of a value.
  */
 export function writeFetched(headers: Headers, into: FieldWriter, counters: Counters): number {
-  const chunked = headers.has("transfer-encoding");
+  const coding = headers.get("transfer-encoding");
+  if (coding !== null && coding.toLowerCase() !== "chunked") return FOREIGN_CODING;
   let contentLengthBytes = -1;
   into.begin();
   for (const [name, value] of headers) {
     if (name === "transfer-encoding") continue;
     if (name === "trailer") counters.fetchTrailersLost += 1;
     if (name === "content-length") {
-      if (chunked) return AMBIGUOUS_LENGTH;
+      if (coding !== null) return AMBIGUOUS_LENGTH;
       contentLengthBytes = DIGITS.test(value) ? Number(value) : -1;
     }
     into.add(name, value);

@@ -4,7 +4,7 @@ import { ProxyError } from "../core/error.ts";
 import {
   type FetchLane,
   type FetchWire,
-  HTTP2_UNSUPPORTED,
+  mayLackHttp2,
   type RuntimeFetch,
   type TrustMaterial,
 } from "../runtime/fetch-options.ts";
@@ -74,7 +74,7 @@ export class FetchProbe {
       response.body?.cancel().catch(() => undefined);
       return response.status;
     } catch (thrown) {
-      const falls = wire === "http2" && mayFallBack(backend) && fetchErrorCode(thrown) === HTTP2_UNSUPPORTED;
+      const falls = wire === "http2" && mayFallBack(backend) && mayLackHttp2(fetchErrorCode(thrown));
       // What was learned is forgotten with a failure: another server may stand there when it comes back.
       if (falls) this.#wires.set(backend, "http1");
       else this.#wires.delete(backend);

@@ -11,6 +11,7 @@ import { fetchErrorCode } from "../../src/upstream/fetch-errors.ts";
 import { FetchUpstream } from "../../src/upstream/fetch.ts";
 import { startBackend } from "../support/backends.ts";
 import { testAuthority, testCertificate, testLeaf, expiredLeaf } from "../support/certs.ts";
+import { makeFetch } from "../support/fetch-upstream.ts";
 import { freePort } from "../support/net.ts";
 import { startRawBackend, type RawStep } from "../support/raw-backend.ts";
 import { backendOf, exchange, PATIENT, poolOf, requestTo } from "../support/upstream-calls.ts";
@@ -304,6 +305,19 @@ test.each(FAILURES.map((failure) => [failure.what, failure] as const))("%s", asy
   expect(error.message).toStartWith(`${pool.backends[0]?.address}: `);
   expect([outcome.ended, outcome.late, upstream.running]).toEqual([false, 0, 0]);
 });
+
+test.each(["gzip, chunked", "identity", "chunked, chunked", "xchunked"])(
+  "a transfer coding that would stay on the body is refused: %s",
+  async (coding) => {
+    const address = await http(
+      { send: `${OK}Transfer-Encoding: ${coding}\r\n\r\n5\r\nhello\r\n0\r\n\r\n` },
+      { end: "fin" },
+    )();
+    const { upstream, pool } = await makeFetch(address);
+    const outcome = await exchange(upstream, requestTo(pool));
+    expect([outcome.status, outcome.failure?.code, outcome.late]).toEqual([0, "UPSTREAM_PROTOCOL", 0]);
+  },
+);
 
 test("a refused connection says so in words that people search for", async () => {
   const { fetchError } = await import("../../src/upstream/fetch-errors.ts");

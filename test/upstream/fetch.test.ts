@@ -1,5 +1,6 @@
 /** Fetch as a transport, against real servers on loopback: heads, versions of HTTP, trust, and what it cannot carry. */
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { gunzipSync } from "node:zlib";
 import type { UpstreamTlsSettings } from "../../src/config/snapshot.ts";
 import { makeDevAuthority, makeDevCertificate } from "../../src/control/dev-cert.ts";
@@ -110,6 +111,16 @@ describe("fetch and the version of HTTP", () => {
     expect(counters.upstreamFallbacks).toBe(1);
     await exchange(upstream, requestTo(pool));
     expect(counters.upstreamFallbacks).toBe(1);
+  });
+
+  test("falls back where the backend refuses the handshake for want of a common protocol", async () => {
+    const backend = await startBackend({ protocol: "https1" });
+    const front = await startStrictFront(backend.port);
+    const { upstream, pool, counters } = await makeFetch(`https://127.0.0.1:${front.port}`);
+    const post = requestTo(pool, { method: "POST", path: "/echo", body: new PushBody().push("kept").end() });
+    expect((await exchange(upstream, post)).text).toBe("kept");
+    await exchange(upstream, requestTo(pool));
+    expect([counters.upstreamFallbacks, front.refused()]).toEqual([1, 1]);
   });
 
   test("asks for HTTP/2 again after the backend was away", async () => {
@@ -271,3 +282,27 @@ describe("a closed transport", () => {
     expect((await outcome.over).text).toBe("held\n");
   });
 });
+
+/** Passes TLS connections on to `port`, but answers those that offer HTTP/2 as strict servers do: with the alert no_application_protocol. */
+async function startStrictFront(port: number): Promise<{ port: number; refused(): number }> {
+  let refused = 0;
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.once("data", (hello: Buffer) => {
+      if (hello.includes("\x02h2")) {
+        refused += 1;
+        socket.end(Buffer.from([0x15, 3, 3, 0, 2, 2, 120]));
+        return;
+      }
+      const behind = connect({ port, host: "127.0.0.1" });
+      behind.on("error", () => socket.destroy());
+      behind.write(hello);
+      socket.pipe(behind).pipe(socket);
+    });
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.listen(0, "127.0.0.1", resolve);
+  await promise;
+  afterAll(() => server.close());
+  return { port: (server.address() as AddressInfo).port, refused: () => refused };
+}
