@@ -16,13 +16,16 @@ export const WAYS = [
   { name: "native h2 over TLS", scheme: "https", transport: "native" },
   { name: "fetch h1", scheme: "http", transport: "fetch" },
   { name: "fetch h2 over TLS", scheme: "https", transport: "fetch" },
+  // What a file gets that says nothing but https://.
+  { name: "https alone", scheme: "https", transport: null },
 ] as const satisfies readonly Way[];
 
 /** One of them. */
 export interface Way {
   readonly name: string;
   readonly scheme: "http" | "h2c" | "https";
-  readonly transport: "native" | "fetch";
+  /** Null: the file leaves it out. */
+  readonly transport: "native" | "fetch" | null;
   /** Over TLS the backend has no HTTP/2. */
   readonly isHttp1?: boolean;
 }
@@ -53,7 +56,7 @@ export async function openBed(
     {
       prefix: "/",
       backends: [{ address, ...(healthCheck && { health_check: healthCheck }) }],
-      extra: { transport: way.transport },
+      extra: way.transport === null ? {} : { transport: way.transport },
     },
   ];
   const text = proxyConfig({ pools, extra }, certificate);

@@ -101,8 +101,8 @@ export class Counters {
   upstreamFallbacks = 0;
   /** Requests to backends of fetch that went over a client of ours, since fetch cannot carry them. */
   fetchAvoided = 0;
-  /** Requests that went over a client of ours because a stalled client held the window of fetch's connection. */
-  fetchHeldUp = 0;
+  /** Requests that went over a client of ours because those by fetch were many, or one of them held its connection's window. */
+  fetchCrowded = 0;
   /** Requests over fetch that asked for trailers or for a 100, which it keeps from them. */
   fetchLossy = 0;
   /** Responses over fetch that announced trailers, which it keeps to itself. */

@@ -74,6 +74,8 @@ export const LIMITS = {
   logBufferBytesMax: 4 * 1024 * 1024,
   /** How long a client takes nothing of an answer by `fetch` before further requests to its backend go around the connection it holds up, milliseconds. */
   fetchStallMsMin: 250,
+  /** Requests under way by `fetch` at which further ones that need not go over its HTTP/2 go over ours: each may hold 16 MiB in the runtime. */
+  fetchHttp2CallsMax: 32,
   /** How late a deadline towards a backend may be noticed, milliseconds: running requests are looked at this often. */
   upstreamSweepMsMax: 50,
   /** How late the end of a whole request's time may be noticed, milliseconds: the oldest requests are looked at this often. */

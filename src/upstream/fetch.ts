@@ -68,13 +68,14 @@ export class FetchUpstream implements Upstream, CallOwner {
   stalledCalls = 0;
 
   /**
-   * A receiver that takes nothing holds the HTTP/2 window of the runtime's one connection to this backend, 16 MiB for all requests (Bun
-   * 1.4.5): further ones over it may wait as long as it does.
+   * Whether a request that may go another way should. A receiver that takes nothing holds the HTTP/2 window of the runtime's one connection
+   * to its backend, so that further requests over it may wait as long as it does; and each may leave a whole window unread in the
+   * runtime's memory, where nothing of ours counts or bounds it (Bun 1.4.5: 60 stalled answers held 1 GiB).
    */
-  isHeldUp(backend: BackendSettings): boolean {
-    if (this.stalledCalls === 0) return false;
+  isCrowded(backend: BackendSettings): boolean {
+    if (this.stalledCalls === 0 && this.#calls.size < LIMITS.fetchHttp2CallsMax) return false;
     const lane = this.#lanes.get(backend);
-    return lane !== undefined && lane.stalledCalls > 0 && lane.wire === "http2";
+    return lane?.wire === "http2" && (lane.stalledCalls > 0 || this.#calls.size >= LIMITS.fetchHttp2CallsMax);
   }
 
   onStall(lane: Lane, by: 1 | -1): void {

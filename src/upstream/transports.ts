@@ -77,11 +77,11 @@ export class Transports {
   forRequest(backend: BackendSettings, head: RequestHead, hasBody: boolean): Upstream {
     if (kindOf(backend) !== "fetch") return this.of(backend);
     const gap = fetchGap(head, hasBody);
-    const isHeldUp = gap === null && this.#fetch.isHeldUp(backend);
-    if (gap === null && !isHeldUp) return this.#fetch;
+    const isCrowded = gap === null && this.#fetch.isCrowded(backend);
+    if (gap === null && !isCrowded) return this.#fetch;
     // What is not chosen is ours to choose; over HTTP/3 there is no client but fetch.
     if (!backend.transportIsChosen && backend.scheme === "https") {
-      if (isHeldUp) this.#counters.fetchHeldUp += 1;
+      if (isCrowded) this.#counters.fetchCrowded += 1;
       else this.#counters.fetchAvoided += 1;
       return backend.protocol === "http1" ? this.#h1 : this.#h2;
     }

@@ -107,7 +107,7 @@ describe("a request goes", () => {
   });
 });
 
-describe("while a receiver takes nothing, others go around the connection of fetch that it holds up", () => {
+describe("others go around the one connection of fetch while a receiver takes nothing", () => {
   const world = (address: string, chosen: boolean, protocol: "auto" | "http1" = "auto") => {
     const backend = { ...backendOf(address), transportIsChosen: chosen, protocol };
     const pool = poolOf([backend]);
@@ -138,7 +138,7 @@ describe("while a receiver takes nothing, others go around the connection of fet
     timers.advance(LIMITS.fetchStallMsMin - 1);
     expect(way()).toBe("FetchUpstream");
     timers.advance(2 * LIMITS.upstreamSweepMsMax);
-    expect([way(), counters.fetchHeldUp, counters.fetchAvoided]).toEqual(["H2Upstream", 1, 0]);
+    expect([way(), counters.fetchCrowded, counters.fetchAvoided]).toEqual(["H2Upstream", 1, 0]);
     call.resume();
     expect(way()).toBe("FetchUpstream");
     await outcome.received(2 * 1024);
@@ -148,7 +148,20 @@ describe("while a receiver takes nothing, others go around the connection of fet
     call.cancel();
     expect(way()).toBe("H2Upstream");
     other.call.cancel();
-    expect([way(), counters.fetchHeldUp]).toEqual(["FetchUpstream", 2]);
+    expect([way(), counters.fetchCrowded]).toEqual(["FetchUpstream", 2]);
+    transports.close();
+  });
+
+  test("and while as many as may are under way by fetch", async () => {
+    const { way, stall, counters, transports } = world("https://127.0.0.1:1", false);
+    const calls = [];
+    for (let i = 1; i < LIMITS.fetchHttp2CallsMax; i++) calls.push((await stall()).call);
+    expect(way()).toBe("FetchUpstream");
+    calls.push((await stall()).call);
+    expect([way(), counters.fetchCrowded]).toEqual(["H2Upstream", 1]);
+    calls.pop()?.cancel();
+    expect(way()).toBe("FetchUpstream");
+    for (const call of calls) call.cancel();
     transports.close();
   });
 
@@ -160,7 +173,7 @@ describe("while a receiver takes nothing, others go around the connection of fet
       const { way, stall, timers, counters, transports } = world("https://127.0.0.1:1", chosen, protocol);
       const { call } = await stall();
       timers.advance(2 * LIMITS.fetchStallMsMin);
-      expect([way(), counters.fetchHeldUp]).toEqual(["FetchUpstream", 0]);
+      expect([way(), counters.fetchCrowded]).toEqual(["FetchUpstream", 0]);
       call.cancel();
       transports.close();
     }
