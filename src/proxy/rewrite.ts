@@ -115,8 +115,10 @@ const RESPONSE_VIA: Readonly<Record<ReceivedProtocol, EncodedField>> = {
   "3": encodedField("via", "3 spooky"),
 };
 const REQUEST_ID_BYTES_MAX = 128;
-const UNDERSCORE = 0x5f;
+const CLAIM_PREFIX = "x-forwarded-";
 const HYPHEN = 0x2d;
+/** 1 for what a name may hold besides letters, digits and hyphens. */
+const IS_MARK = new Uint8Array(256).map((_, byte) => (/[a-z0-9-]/.test(String.fromCharCode(byte)) ? 0 : 1));
 const VISIBLE_FIRST = 0x21;
 const VISIBLE_LAST = 0x7e;
 
@@ -162,35 +164,38 @@ function note(fields: FieldSection): void {
 /** Whether a field is copied, as far as its name says. A state without its parent is nothing (Trace Context 3.3.1). */
 function goesToBackend(fields: FieldSection, i: number, left: Uint8Array): boolean {
   const id = fields.nameId(i);
-  if (id === UNKNOWN_FIELD) return !isOursInDisguise(fields, i);
+  if (id === UNKNOWN_FIELD) return !isOursInDisguise(fields, i, left === LEFT_BEHIND.overwrite);
   if (id === FIELD.cookie) return !NOTED.isCrumbled;
   if (id === FIELD.tracestate) return NOTED.traceAt >= 0;
   return HOP_BY_HOP[id] === 0 && left[id] === 0;
 }
 
 /**
- * CGI and WSGI write `-` and `_` alike, so a backend behind them would take `x_forwarded_for` for the field that only we
- * may write.
+ * CGI and WSGI write `-` and `_` alike, and some servers (lighttpd) whatever is no letter and no digit, so a backend behind them
+ * would take `x_forwarded_for` for the field that only we may write. What else a stranger's X-Forwarded fields claim, their
+ * readers expect of a proxy and not of a client: Envoy's X-Forwarded-Client-Cert is one.
  */
-function isOursInDisguise(fields: FieldSection, i: number): boolean {
+function isOursInDisguise(fields: FieldSection, i: number, isStranger: boolean): boolean {
   const { bytes } = fields;
   const at = fields.nameAt(i);
   const end = fields.valueAt(i);
-  let underscores = 0;
+  if (isStranger && end - at > CLAIM_PREFIX.length && beginsFolded(bytes, at, CLAIM_PREFIX)) return true;
+  let marks = 0;
   for (let p = at; p < end; p++) {
-    if (bytes[p] === UNDERSCORE) underscores += 1;
+    if (IS_MARK[bytes[p] ?? 0] === 1) marks += 1;
   }
-  if (underscores === 0) return false;
+  if (marks === 0) return false;
   for (const name of OURS_TO_TELL) {
-    if (name.length === end - at && isFoldedName(bytes, at, name)) return true;
+    if (name.length === end - at && beginsFolded(bytes, at, name)) return true;
   }
   return false;
 }
 
-function isFoldedName(bytes: Uint8Array, at: number, name: string): boolean {
+/** Whether the bytes from `at` on read as this name, as far as it goes. */
+function beginsFolded(bytes: Uint8Array, at: number, name: string): boolean {
   for (let i = 0; i < name.length; i++) {
-    const byte = bytes[at + i] === UNDERSCORE ? HYPHEN : bytes[at + i];
-    if (byte !== name.charCodeAt(i)) return false;
+    const byte = bytes[at + i] ?? 0;
+    if ((IS_MARK[byte] === 1 ? HYPHEN : byte) !== name.charCodeAt(i)) return false;
   }
   return true;
 }

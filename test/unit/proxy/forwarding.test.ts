@@ -58,6 +58,7 @@ const SINGLES: readonly Field[] = [
   ["x-forwarded-server", "edge"],
   ["x-forwarded-scheme", "https"],
   ["x-forwarded-ssl", "on"],
+  ["x-forwarded-client-cert", "Hash=00"],
 ];
 
 /** Trusted or not, these go no further. */
@@ -65,6 +66,7 @@ const NEVER: readonly Field[] = [
   ["proxy", "http://203.0.113.9"],
   ["x_forwarded_for", "203.0.113.9"],
   ["x_real-ip", "203.0.113.9"],
+  ["x.forwarded.for", "203.0.113.9"],
 ];
 
 describe("from a stranger", () => {

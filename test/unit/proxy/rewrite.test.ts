@@ -114,7 +114,16 @@ describe("what a client says about where it came from", () => {
     test(`${name} goes no further`, () => expect(sent([name, "forged"], ["a", "b"])).toEqual([["a", "b"], ...ADDED]));
   }
 
-  for (const name of ["x_forwarded_for", "x-forwarded_for", "x_forwarded-host", "x_real_ip", "x_request_id"]) {
+  for (const suffix of ["client-cert", "protocol", "user", "for.", "f"]) {
+    const name = `x-forwarded-${suffix}`;
+    test(`${name} goes no further: a stranger forwards nothing`, () => {
+      expect(sent([name, "forged"], ["a", "b"])).toEqual([["a", "b"], ...ADDED]);
+    });
+  }
+
+  const disguises = ["x.forwarded.for", "x-forwarded~proto", "x!real'ip", "x+request+id", "x_forwarded_client_cert"];
+  const underscored = ["x_forwarded_for", "x-forwarded_for", "x_forwarded-host", "x_real_ip", "x_request_id"];
+  for (const name of [...underscored, ...disguises]) {
     test(`${name} goes no further, since CGI takes it for the other`, () => {
       expect(sent([name, "forged"], ["a", "b"])).toEqual([["a", "b"], ...ADDED]);
     });
@@ -124,7 +133,8 @@ describe("what a client says about where it came from", () => {
     const fields: Field[] = [
       ["x_own", "v"],
       ["_", "v"],
-      ["x_forwarded_four", "v"],
+      ["x_forwarded", "v"],
+      ["x-forwarded-", "v"],
       ["xxforwarded_for", "v"],
     ];
     expect(sent(...fields)).toEqual([...fields, ...ADDED]);
