@@ -32,6 +32,12 @@ export interface ExchangeSink extends ResponseReceiver {
 /** A connection's state. `closed`: no exchange will run on it any more. */
 export type H1ConnectionState = "idle" | "busy" | "closed";
 
+/**
+ * Methods whose bodies mean nothing (RFC 9110 9.3), so that many servers leave them unread and read them as the next request: its answer
+ * would be taken for one to whoever has the connection then (RFC 9112 11.2).
+ */
+const METHODS_WITHOUT_BODY: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"]);
+
 /** The machine. The owner moves bytes between it and a socket: `output` and `sent` one way, `feed` and `onClose` the other. */
 export class H1Connection {
   /** Bytes for the socket, waiting. Only to be read; what the socket took is told by `sent`. */
@@ -42,6 +48,8 @@ export class H1Connection {
   #sink: ExchangeSink | null = null;
   #framing: RequestFraming = "none";
   #requestEnded = true;
+  /** The backend may take the request's body for a request. */
+  #isAmbiguous = false;
   #bodyLeft = 0;
   #isFull = false;
   #sentBytes = 0;
@@ -102,6 +110,7 @@ export class H1Connection {
     this.#sink = sink;
     this.#framing = framing;
     this.#requestEnded = !hasBody;
+    this.#isAmbiguous = hasBody && METHODS_WITHOUT_BODY.has(request.method);
     this.#bodyLeft = framing === "length" ? request.contentLengthBytes : 0;
     this.#isFull = false;
     this.#sentBytes = 0;
@@ -207,7 +216,7 @@ export class H1Connection {
   #finish(sink: ExchangeSink, hasSurplus: boolean): void {
     if (hasSurplus) this.#counters.upstreamH1Surplus += 1;
     const isClean = !hasSurplus && this.#requestEnded && this.output.waitingBytes === 0;
-    const reusable = isClean && this.#parser.persists;
+    const reusable = isClean && !this.#isAmbiguous && this.#parser.persists;
     this.#sink = null;
     if (reusable) this.#state = "idle";
     else this.#close();

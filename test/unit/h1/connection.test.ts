@@ -106,6 +106,22 @@ describe("reuse", () => {
   });
 });
 
+test.each(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"])(
+  "a %s with a body leaves a connection that is never used again",
+  (method) => {
+    for (const contentLengthBytes of [2, -1]) {
+      const connection = open();
+      const sink = new RecordingSink();
+      connection.start(requestOf({ method, contentLengthBytes }), true, sink);
+      connection.sendBody(bytesOf("ab"));
+      connection.endBody();
+      flush(connection);
+      connection.feed(bytesOf("HTTP/1.1 204 No Content\r\n\r\n"));
+      expect([sink.events.at(-1), connection.state]).toEqual(["end", "closed"]);
+    }
+  },
+);
+
 describe("a request's body", () => {
   test("of a told length goes out as it is", () => {
     const connection = open();
