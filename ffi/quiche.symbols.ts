@@ -235,6 +235,11 @@ const STREAM = {
     args: ["pointer", "u64", "i32", "u64"],
     returns: "i32",
   },
+  quiche_conn_stream_capacity: {
+    c: "ssize_t quiche_conn_stream_capacity(quiche_conn *conn, uint64_t stream_id)",
+    args: ["pointer", "u64"],
+    returns: "isize",
+  },
   quiche_conn_stream_writable: {
     c: "int quiche_conn_stream_writable(quiche_conn *conn, uint64_t stream_id, size_t len)",
     args: ["pointer", "u64", "usize"],

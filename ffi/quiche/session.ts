@@ -134,6 +134,11 @@ export class QuicheSession implements EngineSession {
     return sent >= 0 ? sent : streamNumber(sent);
   }
 
+  roomOf(streamId: number): number {
+    const room = this.#library.native.quiche_conn_stream_capacity(this.#connection.address, streamId);
+    return room >= 0 ? room : transportNumber(room);
+  }
+
   checkWritable(streamId: number): number {
     const result = this.#library.native.quiche_conn_stream_writable(this.#connection.address, streamId, 0);
     return result >= 0 ? 0 : transportNumber(result);

@@ -19,7 +19,8 @@ export class Deliveries {
   readonly #counters: Counters;
   readonly #stallMs: number;
   readonly #sweepMs: number;
-  #blocked: RequestStream[] = [];
+  /** In the order in which they are tried. */
+  readonly #blocked = new Set<RequestStream>();
   /** Streams that are over for us and, as far as is known, not for the client, oldest first. Its stream limit bounds them. */
   #leaving: number[] = [];
   #leavingSort = LEAVING_SORT;
@@ -38,14 +39,14 @@ export class Deliveries {
 
   /** When `sweep` must be called; `Infinity` while nothing waits. */
   get deadlineMs(): number {
-    return this.#blocked.length > 0 || this.#leaving.length > 0 ? this.#sweepAtMs : Infinity;
+    return this.#blocked.size > 0 || this.#leaving.length > 0 ? this.#sweepAtMs : Infinity;
   }
 
   /** The stream has output that the connection did not take. */
   block(stream: RequestStream, nowMs: number): void {
-    if (this.#blocked.includes(stream)) return;
+    if (this.#blocked.has(stream)) return;
     this.#plan(nowMs);
-    this.#blocked.push(stream);
+    this.#blocked.add(stream);
   }
 
   /** The engine has all of the stream's response. */
@@ -56,16 +57,17 @@ export class Deliveries {
 
   /** Any datagram may have opened a window; each blocked stream tries once. There are at most as many as streams. */
   retry(): void {
-    if (this.#blocked.length === 0) return;
-    const blocked = this.#blocked;
-    this.#blocked = [];
-    for (const stream of blocked) {
+    let left = this.#blocked.size;
+    if (left === 0) return;
+    const [first] = this.#blocked;
+    // A stream that is blocked again while it is tried goes to the end, and is not tried a second time.
+    for (const stream of this.#blocked) {
+      if (left-- === 0) break;
       stream.retryOutput();
-      if (stream.blocked && !this.#blocked.includes(stream)) this.#blocked.push(stream);
+      if (!stream.blocked) this.#blocked.delete(stream);
     }
     // Whoever was first goes last next time, so that one stream cannot have every window.
-    const [first] = this.#blocked;
-    if (this.#blocked.length > 1 && first !== undefined) this.#blocked.push(...this.#blocked.splice(0, 1));
+    if (first !== undefined && this.#blocked.delete(first)) this.#blocked.add(first);
   }
 
   /** True when every response that was left to the engine has arrived. */
@@ -88,12 +90,12 @@ export class Deliveries {
   }
 
   #endBlocked(nowMs: number): boolean {
-    const late = this.#blocked.filter((stream) => stream.stalledMs(nowMs) >= this.#stallMs);
+    const late = [...this.#blocked].filter((stream) => stream.stalledMs(nowMs) >= this.#stallMs);
     for (const stream of late) {
       this.#counters.clientDeadlines += 1;
       stream.onAborted("stalled");
     }
-    this.#blocked = this.#blocked.filter((stream) => stream.blocked);
+    for (const stream of this.#blocked) if (!stream.blocked) this.#blocked.delete(stream);
     return late.length > 0;
   }
 

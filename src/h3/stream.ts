@@ -36,6 +36,8 @@ export class RequestStream {
   #taken = 0;
   #takenSeen = -1;
   #takenSeenMs = 0;
+  /** The room there was when the engine took no more: with as little it would refuse again. -1 when it was not asked. */
+  #refusedRoom = -1;
   #headSent = false;
   #finished = false;
   #dead = false;
@@ -208,8 +210,18 @@ export class RequestStream {
     else if (this.#readable && this.#bodyState === "open" && engine.isReset(this.id)) this.onAborted("reset");
   }
 
-  /** From the session: the connection may take more. */
+  /**
+   * From the session: the connection may take more. The engine is asked first, for some 70 ns: to offer a head only to have it refused
+   * costs many times that, and any packet of a client's makes all its blocked streams try.
+   */
   retryOutput(): void {
+    const room = this.#host.engine.roomOf(this.id);
+    if (room >= 0 && room <= this.#refusedRoom) return;
+    this.#offerWaiting();
+    if (this.blocked) this.#refusedRoom = this.#host.engine.roomOf(this.id);
+  }
+
+  #offerWaiting(): void {
     for (let next = this.#queue.next; next !== null; next = this.#queue.next) {
       const { bytes, kind, fin } = next;
       const taken = this.#offer(bytes, kind, fin);
@@ -230,6 +242,7 @@ export class RequestStream {
     if (this.#dead || (taken >= bytes.length && taken >= 0)) return;
     // A section lies in its writer's memory and must be copied to wait; a piece of body is ours already.
     const rest = kind !== "body" ? bytes.slice() : taken > 0 ? bytes.subarray(taken) : bytes;
+    if (!this.blocked) this.#refusedRoom = -1;
     this.#queue.push(rest, kind, fin);
     this.#host.buffers.add(rest.length);
     if (this.#queue.waitingBytes > LIMITS.streamBufferBytesMax) this.onAborted("overfull");

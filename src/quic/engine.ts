@@ -164,6 +164,8 @@ export interface EngineSession {
   sendSection(streamId: number, section: Uint8Array, kind: SectionKind, fin: boolean): number;
   /** Sends `piece` from `from` on: bytes taken (may be fewer), or a `STREAM` number. With `fin` an empty piece ends the stream. */
   sendBody(streamId: number, piece: Uint8Array, from: number, fin: boolean): number;
+  /** Bytes that the stream's and the connection's windows take now, frame headers included, or a `STREAM` number. */
+  roomOf(streamId: number): number;
   /** 0 when the peer still listens on the stream, else a `STREAM` number. */
   checkWritable(streamId: number): number;
   /** Brings the counts below up to date, in one call. */

@@ -132,6 +132,8 @@ export type CodeCounts = Readonly<Record<string, number>>;
 export interface AttackResult {
   /** What the attack sent of whatever it is made of: requests, frames, packets. */
   readonly sent: number;
+  /** Of `datagrams`: all bytes of what was sent, where others have \`bytes_out\`. */
+  readonly sent_bytes: number;
   /** The server's CONNECTION_CLOSE. */
   readonly closed: { readonly code: number; readonly application: boolean } | null;
   /** Of several connections, by code. */

@@ -335,6 +335,8 @@ export class FakeStream {
   /** Body bytes the client has room for; sections pass while there is any, or always. */
   room = Infinity;
   sectionsPass = true;
+  /** How often something was offered for it. */
+  offers = 0;
   /** What the client got. */
   readonly sections: { readonly kind: SectionKind; readonly fields: Field[] }[] = [];
   readonly body: number[] = [];
@@ -501,6 +503,14 @@ export class FakeSession implements EngineSession {
     return taken;
   }
 
+  /** A section that passes is worth a byte here, for it needs no room of a body's. */
+  roomOf(streamId: number): number {
+    const gone = this.checkWritable(streamId);
+    const stream = this.stream(streamId);
+    if (gone < 0) return gone;
+    return stream.sectionsPass ? 1 + Math.min(stream.room, Number.MAX_SAFE_INTEGER - 1) : 0;
+  }
+
   checkWritable(streamId: number): number {
     this.#assertAlive();
     const stream = this.stream(streamId);
@@ -553,6 +563,7 @@ export class FakeSession implements EngineSession {
     const stream = this.stream(streamId);
     assert(!stream.ended, "nothing is written after the end of a stream");
     assert(stream.resets.length === 0, "nothing is written after a reset");
+    stream.offers += 1;
     return stream;
   }
 

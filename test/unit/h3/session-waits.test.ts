@@ -112,6 +112,26 @@ describe("a client that takes nothing", () => {
     expect([bed.buffers.bytes, bed.counters.clientDeadlines, bed.session.openStreams]).toEqual([0, 1, 0]);
   });
 
+  test("is offered nothing again by packets that open no window", () => {
+    const bed = new SessionBed(TIMEOUTS);
+    const [full, headless] = [bed.request(0), bed.request(4)];
+    bed.engine.stream(0).room = 3;
+    bed.engine.stream(4).sectionsPass = false;
+    for (const stream of [full, headless]) {
+      answer(stream, false);
+      stream.sendBody(new Uint8Array(10), true);
+    }
+    for (let turn = 0; turn < 10; turn++) bed.turn();
+    const offers = [0, 4].map((id) => bed.engine.stream(id).offers);
+    for (let turn = 0; turn < 100; turn++) bed.turn();
+    expect([0, 4].map((id) => bed.engine.stream(id).offers)).toEqual(offers);
+    bed.engine.stream(0).room = 7;
+    bed.engine.stream(4).sectionsPass = true;
+    bed.turn();
+    expect([0, 4].map((id) => bed.engine.stream(id).body.length)).toEqual([10, 10]);
+    expect([bed.buffers.bytes, bed.session.openStreams]).toEqual([0, 0]);
+  });
+
   test("may be slow: a byte in time is progress", () => {
     const bed = new SessionBed(TIMEOUTS);
     const stream = bed.request(0);
