@@ -65,6 +65,11 @@ export const LIBC_SYMBOLS = {
     args: ["i32", "pointer", "u64", "u64", "u64"],
     returns: "i32",
   },
+  sched_setaffinity: {
+    c: "int sched_setaffinity(int pid, size_t size, const cpu_set_t *mask)",
+    args: ["i32", "usize", "pointer"],
+    returns: "i32",
+  },
   execve: {
     c: "int execve(const char *path, char *const argv[], char *const envp[])",
     args: ["pointer", "pointer", "pointer"],

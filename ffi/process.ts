@@ -7,12 +7,22 @@ import { Arena } from "./memory.ts";
 /** The kernel keeps 15 characters and a NUL. */
 const NAME_BYTES = 16;
 const POINTER_BYTES = 8;
+/** glibc's `cpu_set_t`: 1,024 cores. */
+const CPU_SET_BYTES = 128;
 
 /** Sets the name that `ps -o comm` and `pgrep -x` see. */
 export function setProcessName(foreign: ForeignInterface, libc: Libc, name: string): void {
   const arena = new Arena(foreign, NAME_BYTES);
   writeText(arena, 0, name.slice(0, NAME_BYTES - 1));
   libc.prctl(SOCKET.PR_SET_NAME, arena.address, 0, 0, 0);
+}
+
+/** Keeps this thread, and those that it starts later, on one core. False when the kernel refuses. */
+export function pinToCore(foreign: ForeignInterface, libc: Libc, core: number): boolean {
+  const arena = new Arena(foreign, CPU_SET_BYTES);
+  if (core < 0 || core >= CPU_SET_BYTES * 8) return false;
+  arena.bytes[core >> 3] = 1 << (core & 7);
+  return libc.sched_setaffinity(0, CPU_SET_BYTES, arena.address) === 0;
 }
 
 /**

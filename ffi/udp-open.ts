@@ -31,6 +31,11 @@ export interface BoundSocket {
 
 const WILDCARDS: readonly string[] = ["0.0.0.0", "::"];
 
+/** Does an IP literal stand for all addresses? */
+export function isWildcard(ip: string): boolean {
+  return WILDCARDS.includes(ip);
+}
+
 /** Opens a socket. Throws `ADDRESS_IN_USE`, `ADDRESS_UNAVAILABLE` or `SYSTEM_CALL`; nothing is left open then. */
 export function openUdpSocket(library: Library, options: UdpOptions): BoundSocket {
   const { libc } = library;
@@ -61,7 +66,7 @@ function configure(library: Library, fd: number, family: number, options: UdpOpt
     return arena.view.getInt32(option, true) / 2;
   };
 
-  const wildcard = WILDCARDS.includes(options.ip);
+  const wildcard = isWildcard(options.ip);
   if (family === SOCKET.AF_INET6) set(SOCKET.IPPROTO_IPV6, SOCKET.IPV6_V6ONLY, options.ip === "::" ? 0 : 1);
   if (options.sharePort === true && !set(SOCKET.SOL_SOCKET, SOCKET.SO_REUSEPORT, 1)) {
     throw new ProxyError(

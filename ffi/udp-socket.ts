@@ -19,9 +19,10 @@ export class UdpSocket implements DatagramSocket {
   readonly #peerWords = new Uint32Array(4);
   #closed = false;
 
-  constructor(library: Library, options: UdpOptions, counters: Counters) {
+  /** Over a socket that is bound already, which is its own from here on, or over one that it opens. Throws what `openUdpSocket` throws. */
+  constructor(library: Library, socket: BoundSocket | UdpOptions, counters: Counters) {
     this.#library = library;
-    this.bound = openUdpSocket(library, options);
+    this.bound = "fd" in socket ? socket : openUdpSocket(library, socket);
     this.incoming = new ReceiveBatch(library, this.bound, counters);
     this.outgoing = new SendBatch(library, this.bound, counters);
     this.localText = formatAddress(this.bound.local);

@@ -22,13 +22,7 @@ export interface Exception {
 
 /** What may be broken, and why. */
 export const EXCEPTIONS: readonly Exception[] = [
-  ...[
-    "ffi/steering.ts",
-    "src/control/cluster-keys.ts",
-    "src/quic/cid-lb.ts",
-    "src/quic/stateless-reset.ts",
-    "src/quic/steer.ts",
-  ].map((path) => ({
+  ...["src/control/cluster-keys.ts", "src/quic/cid-lb.ts", "src/quic/stateless-reset.ts"].map((path) => ({
     rule: "orphan",
     path,
     why: "stands and is tested on its own until several workers share a port",

@@ -1,7 +1,8 @@
 /** The program: arguments to a command to an exit code. The only place that ends the process. */
 import process from "node:process";
 import { HELP, parseArgs } from "./cli/args.ts";
-import { type CommandContext, EXIT, explain, runCheck, runServe, runVersion } from "./cli/commands.ts";
+import { type CommandContext, EXIT, explain, runCheck, runVersion } from "./cli/commands.ts";
+import { runServe } from "./cli/supervise.ts";
 import { writeNow } from "./observe/sink.ts";
 import { selectRuntime } from "./runtime/select.ts";
 
@@ -37,6 +38,8 @@ async function run(context: CommandContext): Promise<number> {
       return runCheck(command.configPath, context);
     case "serve":
       return runServe(command.configPath, context);
+    case "worker":
+      return (await import("./cli/worker.ts")).runWorker(context);
     case "demo":
       // Loaded only here: it brings the certificate writer and the demo's backends.
       return (await import("./cli/demo.ts")).runDemo(command.port, context);

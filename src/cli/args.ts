@@ -9,6 +9,7 @@ export type Command =
   | { readonly kind: "serve"; readonly configPath: string }
   | { readonly kind: "check"; readonly configPath: string }
   | { readonly kind: "demo"; readonly port: number }
+  | { readonly kind: "worker" }
   | { readonly kind: "version" }
   | { readonly kind: "help" }
   | { readonly kind: "usage-error"; readonly message: string };
@@ -40,11 +41,14 @@ Exit codes:
 /** The demo's port: the one the original system listens on by default. */
 const DEMO_PORT = 9889;
 const PORT_MAX = 65_535;
+/** What a supervisor calls this program with, alone; no command for people. */
+export const WORKER_COMMAND = "worker";
 const COMMANDS = ["check", "demo"] as const;
 const OPTIONS = ["--config", "--version", "--help", "--port"] as const;
 
 /** Reads the arguments after the program's name. */
 export function parseArgs(args: readonly string[]): Command {
+  if (args.length === 1 && args[0] === WORKER_COMMAND) return { kind: "worker" };
   const reader = new ArgReader(args);
   while (!reader.done) {
     const message = reader.take();

@@ -48,15 +48,20 @@ export function runVersion({ runtime, embedded }: CommandContext): number {
 
 /** `spooky check`. */
 export function runCheck(configPath: string, { runtime }: CommandContext): number {
-  const snapshot = readConfiguration(configPath);
-  for (const certificate of snapshot.listen.certificates) loadIdentity(certificate);
-  makeTransports(snapshot, runtime, new Counters()).close();
+  const { snapshot } = readConfiguration(configPath);
+  checkReferences(snapshot, runtime);
   if (snapshot.log.file !== null) checkWritable(snapshot.log.file);
   for (const { upstream, key, text } of warningsOf(snapshot))
     writeNow(2, `${configPath}: warning: upstream.${upstream}, ${key}: ${text}\n`);
   const backends = snapshot.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
   writeNow(1, `${configPath}: valid (${snapshot.pools.length} pools, ${backends} backends)\n`);
   return EXIT.ok;
+}
+
+/** What a configuration names: certificates and trust. Throws `CERTIFICATE` or `CONFIG_INVALID`. */
+export function checkReferences(snapshot: Snapshot, runtime: Runtime): void {
+  for (const certificate of snapshot.listen.certificates) loadIdentity(certificate);
+  makeTransports(snapshot, runtime, new Counters()).close();
 }
 
 /** Looks without making the file. Throws `CONFIG_UNREADABLE`. */
@@ -71,17 +76,11 @@ function checkWritable(file: string): void {
   }
 }
 
-/** `spooky --config P`: validates, then serves until a signal. */
-export async function runServe(configPath: string, context: CommandContext): Promise<number> {
-  const snapshot = readConfiguration(configPath);
-  return serve(snapshot, context, () => Promise.resolve());
-}
-
-/** Serves a snapshot until a signal. `onListening` runs once it does. */
+/** Serves a snapshot in this process until a signal. `onListening` runs once it does. */
 export async function serve(
   snapshot: Snapshot,
   context: CommandContext,
-  onListening: (server: Server) => Promise<void>,
+  onListening: (server: Server, log: Log) => Promise<void>,
 ): Promise<number> {
   const { runtime, embedded } = context;
   const lifted = prepareProcess(runtime, process.env);
@@ -95,7 +94,7 @@ export async function serve(
       log.warn("requests to backends by fetch are capped at 256 at once: the program could not start itself anew");
     const stop = stopSignals(log);
     await server.start();
-    await onListening(server);
+    await onListening(server, log);
     await stop.first;
     await Promise.race([server.drain(), stop.second]);
     server.close();
@@ -103,8 +102,13 @@ export async function serve(
     log.info("stopped", { requests: counters.requestsStarted, native_handles: library.ledger.total });
     return EXIT.ok;
   } finally {
-    await Promise.race([log.flush(), new Promise((resolve) => setTimeout(resolve, FLUSH_MS_MAX))]);
+    await flushLog(log);
   }
+}
+
+/** Waits for the lines that can get out. */
+export async function flushLog(log: Log): Promise<void> {
+  await Promise.race([log.flush(), new Promise((resolve) => setTimeout(resolve, FLUSH_MS_MAX))]);
 }
 
 /** What went wrong, for people, and the exit code that belongs to it. */
@@ -118,7 +122,7 @@ export function explain(thrown: unknown): { readonly text: string; readonly code
 }
 
 /** Promises for the first and the second stop signal. */
-function stopSignals(log: Log): { readonly first: Promise<unknown>; readonly second: Promise<unknown> } {
+export function stopSignals(log: Log): { readonly first: Promise<unknown>; readonly second: Promise<unknown> } {
   const next = (): Promise<unknown> => Promise.race(["SIGTERM", "SIGINT"].map((signal) => once(process, signal)));
   // Without a listener the terminal's hang-up would end the process; reload comes with a later version.
   process.on("SIGHUP", () =>

@@ -4,10 +4,22 @@ import { formatProblem, loadConfig } from "../config/load.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 
-/** Reads and checks a file. Throws `CONFIG_UNREADABLE`, or `CONFIG_INVALID` with one line per problem. */
-export function readConfiguration(path: string): Snapshot {
-  const result = loadConfig(readText(path), path);
-  if ("snapshot" in result) return result.snapshot;
+/** A valid configuration, and the text that says so. */
+export interface Configuration {
+  readonly path: string;
+  readonly text: string;
+  readonly snapshot: Snapshot;
+}
+
+/** Reads and checks a file. Throws `CONFIG_UNREADABLE`, or what `parseConfiguration` throws. */
+export function readConfiguration(path: string): Configuration {
+  return parseConfiguration(path, readText(path));
+}
+
+/** Checks a text. Throws `CONFIG_INVALID` with one line per problem. */
+export function parseConfiguration(path: string, text: string): Configuration {
+  const result = loadConfig(text, path);
+  if ("snapshot" in result) return { path, text, snapshot: result.snapshot };
   throw new ProxyError("CONFIG_INVALID", result.problems.map(formatProblem).join("\n"));
 }
 

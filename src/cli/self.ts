@@ -8,6 +8,8 @@ import type { Runtime } from "../runtime/runtime.ts";
 const REQUESTS_KEY = "BUN_CONFIG_MAX_HTTP_REQUESTS";
 /** The largest that Bun takes. */
 const REQUESTS_MAX = "65336";
+/** The cap lifted, for programs that this one starts. */
+export const requestsEnvironment: Readonly<Record<string, string>> = { [REQUESTS_KEY]: REQUESTS_MAX };
 const PROCESS_NAME = "spooky";
 
 /**
@@ -24,7 +26,7 @@ export function prepareProcess(runtime: Runtime, env: Readonly<Record<string, st
   replaceProcess(runtime.foreign, libc, {
     path: self.path,
     args: self.args,
-    env: { ...Object.fromEntries(given), [REQUESTS_KEY]: REQUESTS_MAX },
+    env: { ...Object.fromEntries(given), ...requestsEnvironment },
   });
   return false;
 }

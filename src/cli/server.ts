@@ -4,7 +4,8 @@ import { createBalancer } from "../balance/create.ts";
 import type { BackendSettings, RequestSettings, Snapshot } from "../config/snapshot.ts";
 import { loadIdentity } from "../control/certificates.ts";
 import { HealthMonitor } from "../control/health.ts";
-import { Listener } from "../control/listener.ts";
+import { Listener, type Seat } from "../control/listener.ts";
+import { freshNodeKeys } from "../control/node-keys.ts";
 import { Counters } from "../core/counters.ts";
 import { must } from "../core/assert.ts";
 import { InFlight } from "../core/in-flight.ts";
@@ -15,6 +16,7 @@ import { RequestIds } from "../core/request-id.ts";
 import type { BufferAccount } from "../guard/buffer-account.ts";
 import { H3_CODE } from "../h3/codes.ts";
 import { AccessLog } from "../observe/access.ts";
+import type { LogFields } from "../observe/line.ts";
 import type { Log } from "../observe/log.ts";
 import { RequestDeadlines } from "../proxy/deadlines.ts";
 import { Pool } from "../proxy/pool.ts";
@@ -31,6 +33,8 @@ import { systemTimers, type TimerHandle } from "../runtime/timers.ts";
 import type { ClearProtocol } from "../upstream/native/protocol-inquiry.ts";
 import { Transports } from "../upstream/transports.ts";
 import type { Library } from "../../ffi/library.ts";
+import { formatAddress } from "../../ffi/sockaddr.ts";
+import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { warningsOf } from "./warnings.ts";
 
 /** What a server stands on. */
@@ -39,6 +43,8 @@ export interface ServerParts {
   readonly library: Library;
   readonly log: Log;
   readonly counters: Counters;
+  /** Its place among the workers of a supervisor; null: the only process, which says itself what it serves. */
+  readonly seat?: Seat | null;
 }
 
 const ENTROPY_BYTES = 16;
@@ -78,6 +84,7 @@ export class Server {
     const generation = this.#makeGeneration(random);
     const services = makeServices(parts, random, snapshot.requests);
     this.#listener = new Listener({
+      seat: parts.seat ?? { slot: 0, keys: freshNodeKeys(), socket: null },
       runtime: parts.runtime,
       library: parts.library,
       counters,
@@ -103,20 +110,10 @@ export class Server {
 
   /** Begins to serve. */
   async start(): Promise<void> {
-    const { runtime, library, log } = this.#parts;
+    const { runtime, library, log, seat } = this.#parts;
     await this.#listener.start(runtime, library);
     this.#health.start();
-    for (const { upstream, key, text } of warningsOf(this.#snapshot)) log.warn(text, { upstream, key });
-    const { bound } = this.#listener.socket;
-    const { connections } = this.#snapshot;
-    log.info("listening", {
-      address: this.address,
-      protocol: "http3",
-      udp_receive_buffer_wanted_bytes: connections.udpReceiveBufferBytes,
-      udp_receive_buffer_bytes: bound.receiveBufferBytes,
-      udp_send_buffer_wanted_bytes: connections.udpSendBufferBytes,
-      udp_send_buffer_bytes: bound.sendBufferBytes,
-    });
+    if (seat === undefined || seat === null) tellListening(log, this.#snapshot, this.#listener.socket.bound);
   }
 
   /** GOAWAY, no new connections; resolves when the last one has ended or the drain time is over. */
@@ -178,6 +175,20 @@ export class Server {
     // The endpoint has already let go of the connection.
     if (this.#onIdle !== null && this.#listener.endpoint.connectionCount === 0) this.#onIdle();
   }
+}
+
+/** What people want to know of a proxy that serves from now on. */
+export function tellListening(log: Log, snapshot: Snapshot, bound: BoundSocket, fields: LogFields = {}): void {
+  for (const { upstream, key, text } of warningsOf(snapshot)) log.warn(text, { upstream, key });
+  log.info("listening", {
+    address: formatAddress(bound.local),
+    protocol: "http3",
+    udp_receive_buffer_wanted_bytes: snapshot.connections.udpReceiveBufferBytes,
+    udp_receive_buffer_bytes: bound.receiveBufferBytes,
+    udp_send_buffer_wanted_bytes: snapshot.connections.udpSendBufferBytes,
+    udp_send_buffer_bytes: bound.sendBufferBytes,
+    ...fields,
+  });
 }
 
 /** The transports of a snapshot. Throws `CONFIG_INVALID` or `CERTIFICATE` for backends that they cannot reach as configured. */

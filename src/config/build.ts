@@ -42,6 +42,7 @@ export function buildSnapshot(config: ConfigValue, poolNames: readonly string[])
     connections: connectionsOf(config),
     requests: requestsOf(config.performance),
     timeouts: timeoutsOf(config.performance),
+    workers: { count: config.workers, pinned: config.performance.pin_workers },
   });
 }
 

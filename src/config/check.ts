@@ -167,6 +167,7 @@ function checkScalar(context: Context, node: ScalarNode, shape: Shape, branch: S
     finding = wrongChoice(value, shape, choices);
   } else if (!hasType(branch, value)) finding = mismatch(node, shape);
   else if (typeof value === "number") finding = wrongNumber(node, value, branch, shape);
+  else if (typeof value === "string" && branch.const !== undefined) finding = wrongWord(value, shape);
   else if (typeof value === "string" && branch.form !== undefined)
     finding = FORMS[branch.form].parse(value).fault ?? null;
   if (finding !== null) context.problems.add(node.valueAt, node.path, finding);
@@ -181,6 +182,12 @@ function synonymOf(shape: Shape, value: string): string {
 function hasType(branch: Shape, value: ScalarNode["value"]): boolean {
   if (branch.type === "integer") return typeof value === "number";
   return branch.type === "null" ? value === null : branch.type === typeof value;
+}
+
+/** Where words and other things may stand. */
+function wrongWord(value: string, shape: Shape): Finding | null {
+  const words = branchesOf(shape).flatMap((branch) => (typeof branch.const === "string" ? [branch.const] : []));
+  return words.includes(value) ? null : wrongChoice(value, shape, words);
 }
 
 function wrongChoice(value: string, shape: Shape, choices: readonly string[]): Finding {

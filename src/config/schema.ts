@@ -12,6 +12,7 @@ import {
   eitherOrNull,
   flag,
   integer,
+  integerOr,
   isChecked,
   list,
   map,
@@ -118,6 +119,7 @@ const PerformanceSchema = map(
       "A connection without a request under way is closed after this, even if its client keeps it alive.",
     ),
     shutdown_drain_timeout_ms: milliseconds(30_000, "From the stop signal to the forced end of what still runs."),
+    pin_workers: flag(false, "Does each worker stay on one core? Only with more than one."),
     udp_recv_buffer_bytes: socketBuffer(
       "Wanted receive buffer (SO_RCVBUF) of a socket; what the system grants is logged.",
     ),
@@ -252,6 +254,11 @@ const ConfigSchema = map(
     }),
     upstream_tls: UpstreamTlsSchema,
     log: LogSchema,
+    workers: integerOr("auto", [1, LIMITS.workersMax], 1, {
+      aliases: ["performance.worker_threads"],
+      description:
+        "Processes that serve; with more than one, a supervisor watches them. `auto`: one for each core that this program may use.",
+    }),
     max_concurrent_connections: integer([1, 1_000_000], 10_000, {
       unit: "connections",
       scope: "worker",

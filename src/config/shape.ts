@@ -99,7 +99,10 @@ export function branchesOf(shape: Shape): readonly Shape[] {
  */
 export function branchFor(shape: Shape, node: ConfigNode): Shape | null {
   if (choicesOf(shape) !== null) return node.kind === "scalar" ? shape : null;
-  return branchesOf(shape).find((branch) => takesKind(branch, node)) ?? null;
+  const fitting = branchesOf(shape).filter((branch) => takesKind(branch, node));
+  const value = node.kind === "scalar" ? node.value : null;
+  const ofItsType = fitting.find(({ type }) => type === (typeof value === "number" ? "integer" : typeof value));
+  return ofItsType ?? fitting[0] ?? null;
 }
 
 function takesKind(branch: Shape, node: ConfigNode): boolean {

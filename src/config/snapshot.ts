@@ -14,6 +14,15 @@ export interface Snapshot {
   readonly connections: ConnectionSettings;
   readonly requests: RequestSettings;
   readonly timeouts: TimeoutSettings;
+  readonly workers: WorkerSettings;
+}
+
+/** The processes that serve. */
+export interface WorkerSettings {
+  /** `auto`: one for each core that this program may use. */
+  readonly count: number | "auto";
+  /** Does each stay on one core? */
+  readonly pinned: boolean;
 }
 
 /** Where clients reach us, and with which certificate. */

@@ -5,8 +5,8 @@
 import { schemaPathText } from "./shape.ts";
 
 const PERFORMANCE = [
-  ...["worker_threads", "control_plane_threads", "packet_shards_per_worker", "packet_shard_queue_capacity"],
-  ...["packet_shard_queue_max_bytes", "reuseport", "pin_workers"],
+  ...["control_plane_threads", "packet_shards_per_worker", "packet_shard_queue_capacity"],
+  ...["packet_shard_queue_max_bytes", "reuseport"],
   ...["inflight_acquire_wait_ms", "backend_body_total_timeout_ms"],
   ...["h2_pool_idle_timeout_ms", "backend_dns_refresh_enabled"],
   ...["backend_dns_refresh_interval_ms", "quic_initial_max_streams_uni"],

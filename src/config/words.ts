@@ -68,6 +68,16 @@ export function choice<const Word extends string>(words: readonly Word[], annota
   );
 }
 
+/** A whole number, or one word in its place. */
+export function integerOr<const Word extends string>(
+  word: Word,
+  [minimum, maximum]: Range,
+  standard: number | Word,
+  annotations: Partial<Shape>,
+) {
+  return Type.Union([Type.Literal(word), Type.Integer({ minimum, maximum })], { default: standard, ...annotations });
+}
+
 /** One of some words, or left out. */
 export function optionalChoice<const Word extends string>(words: readonly Word[], description: string) {
   return Type.Union([...words.map((word) => Type.Literal(word)), Type.Null()], { default: null, description });

@@ -2,7 +2,7 @@
  * The QUIC side of a running proxy: socket, engine, endpoint and loop, from settings to a listening address, and back down again
  * without a descriptor or a native object left.
  */
-import { createHmac, randomBytes, randomFillSync } from "node:crypto";
+import { createHmac, randomFillSync } from "node:crypto";
 import type { ConnectionSettings, ListenSettings, RequestSettings, TimeoutSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
 import { BufferAccount } from "../guard/buffer-account.ts";
@@ -16,10 +16,22 @@ import type { Runtime, Waker } from "../runtime/runtime.ts";
 import type { Library } from "../../ffi/library.ts";
 import { type EngineSettings, type Identity } from "../../ffi/quiche/config.ts";
 import { QuicheEngine } from "../../ffi/quiche/engine.ts";
+import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
+import type { NodeKeys } from "./node-keys.ts";
+
+/** What a listener is among others of its node. */
+export interface Seat {
+  /** Of its worker, 0 to 63. */
+  readonly slot: number;
+  readonly keys: NodeKeys;
+  /** A socket that is bound already; null: the listener binds its own. */
+  readonly socket: BoundSocket | null;
+}
 
 /** What a listener is made of. */
 export interface ListenerOptions {
+  readonly seat: Seat;
   readonly runtime: Runtime;
   readonly library: Library;
   readonly counters: Counters;
@@ -34,7 +46,6 @@ export interface ListenerOptions {
 }
 
 const RESET_TOKEN_BYTES = 16;
-const KEY_BYTES = 32;
 /** quiche closes the whole connection over its limit; ours answers 431 first, so quiche's must be above it. */
 const HARD_LIMIT_FACTOR = 4;
 const TIMER_MS_MAX = 60_000;
@@ -60,7 +71,7 @@ export class Listener {
     this.buffers = new BufferAccount(options.requests.bufferBytesMax);
     this.socket = new UdpSocket(
       library,
-      {
+      options.seat.socket ?? {
         ip: listen.address,
         port: listen.port,
         receiveBufferBytes: connections.udpReceiveBufferBytes,
@@ -133,15 +144,14 @@ export class Listener {
   }
 
   #makeEndpoint(options: ListenerOptions): Endpoint {
-    const { counters, connections, timeouts } = options;
+    const { counters, connections, timeouts, seat } = options;
     const rules = { ...connections, ...timeouts };
-    const resetKey = randomBytes(KEY_BYTES);
-    const idSecret = randomBytes(5);
+    const { checkByte, mask, resetKey } = seat.keys;
     return new Endpoint(
       {
         engine: this.#engine,
         counters,
-        idKey: { slot: 0, checkByte: idSecret.readUInt8(0), mask: idSecret.readInt32LE(1) },
+        idKey: { slot: seat.slot, checkByte, mask },
         fillRandom: (bytes) => void randomFillSync(bytes),
         admission: connections,
         handshakeMs: timeouts.handshakeMs,

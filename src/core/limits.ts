@@ -161,6 +161,24 @@ export const LIMITS = {
   unreachableLineMsMin: 1000,
   /** Health probes under way at once in a process; those beyond it wait for one to end. */
   probesAtOnceMax: 64,
+  /** Worker processes: a slot of a connection id has six bits, and an upgrade needs two banks of them. */
+  workersMax: 32,
+  /** How often a worker says that it is well and what it has counted, milliseconds. */
+  heartbeatMs: 1000,
+  /** Heartbeats that a worker may leave out before it is taken for hung and ended. */
+  heartbeatsMissedMax: 5,
+  /** How long a worker may take from its start to its first service, milliseconds. */
+  workerStartMsMax: 30_000,
+  /** How long a worker may live on after the drain time is over, or after it was told to end at once, milliseconds. */
+  workerEndMsMax: 2000,
+  /** Longest wait before a worker that keeps ending is started again, milliseconds. */
+  workerRestartMsMax: 10_000,
+  /** A worker that has served so long is started again at once when it ends, milliseconds. */
+  workerSteadyMs: 10_000,
+  /** Bytes of one message between supervisor and worker: the largest configuration, every character of it escaped. */
+  linkMessageBytesMax: 8 * 1024 * 1024,
+  /** Bytes of one log write to a pipe that several processes write to: what the kernel keeps in one piece (PIPE_BUF). */
+  sharedWriteBytesMax: 4096,
   /** Bytes of one log write: what collected while the write before it ran. */
   logWriteBytesMax: 256 * 1024,
   /** Characters of one value in a log line: a whole path of common length fits, an attacker's megabyte does not. */

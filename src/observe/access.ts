@@ -3,7 +3,7 @@
  * 0.2 and 2 us (`bench/micro/access-log.ts`, Bun 1.4.5), where all our own work on a request is to cost about 12.
  */
 import type { ExchangeOutcome, Recorder } from "../proxy/ports.ts";
-import { type LineFormat, type LogFields, quoteJson, timeText } from "./line.ts";
+import { jsonTail, type LineFormat, type LogFields, quoteJson, timeText } from "./line.ts";
 import type { LineSink } from "./sink.ts";
 
 const MS_PER_SECOND = 1000;
@@ -15,6 +15,8 @@ const MESSAGE = "request";
 export interface AccessLogTarget {
   readonly json: boolean;
   readonly format: LineFormat;
+  /** At the end of each line. */
+  readonly fields: LogFields;
   /** For info, and for warnings. */
   readonly out: LineSink;
   readonly err: LineSink;
@@ -28,9 +30,12 @@ export class AccessLog implements Recorder {
   /** Most lines are of the same millisecond as the one before, and a date costs 130 ns to format. */
   #timeMs = NaN;
   #time = "";
+  /** What every line ends with, ready made. */
+  readonly #tail: string;
 
   constructor(log: AccessLogTarget, epochMs: () => number) {
     this.#log = log;
+    this.#tail = jsonTail(log.fields);
     this.#epochMs = epochMs;
   }
 
@@ -39,7 +44,7 @@ export class AccessLog implements Recorder {
     if (!this.#log.enabled(level)) return;
     const nowMs = this.#epochMs();
     const line = this.#log.json
-      ? jsonLine(this.#timeText(nowMs), level, outcome)
+      ? jsonLine(this.#timeText(nowMs), level, outcome, this.#tail)
       : this.#log.format.line(nowMs, level, MESSAGE, fieldsOf(outcome));
     (level === "warn" ? this.#log.err : this.#log.out).write(line);
   }
@@ -53,8 +58,8 @@ export class AccessLog implements Recorder {
   }
 }
 
-/** The hot one, written by hand. Its fields are those of `fieldsOf`; a test compares the two. */
-export function jsonLine(time: string, level: string, outcome: ExchangeOutcome): string {
+/** The hot one, written by hand. Its fields are those of `fieldsOf`; a test compares the two. `tail` is more of them (`jsonTail`). */
+export function jsonLine(time: string, level: string, outcome: ExchangeOutcome, tail = ""): string {
   const { error } = outcome;
   const failure = error === null ? "" : `,"error":"${error.code}","reason":${quoteJson(error.message)}`;
   return (
@@ -62,7 +67,7 @@ export function jsonLine(time: string, level: string, outcome: ExchangeOutcome):
     `,"method":${quoteJson(outcome.method)},"path":${quoteJson(outcome.path)},"status":${outcome.status}` +
     `,"upstream":${quoteJson(outcome.pool)},"backend":${quoteJson(outcome.backend)},"duration":${seconds(outcome)}` +
     `,"bytes_in":${outcome.bytesIn},"bytes_out":${outcome.bytesOut},"client":"${clientOf(outcome)}"` +
-    `,"authority":${quoteJson(outcome.authority)},"protocol":"h3","attempts":${outcome.attempts}${failure}}`
+    `,"authority":${quoteJson(outcome.authority)},"protocol":"h3","attempts":${outcome.attempts}${failure}${tail}}`
   );
 }
 

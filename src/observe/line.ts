@@ -30,11 +30,21 @@ export function quoteJson(text: string): string {
 /** One JSON object a line. */
 export const jsonFormat: LineFormat = {
   line(epochMs, level, msg, fields) {
-    let out = `{"time":"${timeText(epochMs)}","level":"${level}","msg":${quoteJson(msg)}`;
-    for (const name in fields) out += `,${quoteJson(name)}:${jsonValue(fields[name] ?? null)}`;
-    return `${out}}`;
+    return `{"time":"${timeText(epochMs)}","level":"${level}","msg":${quoteJson(msg)}${jsonTail(fields)}}`;
   },
 };
+
+/** Fields behind others of a JSON object: a comma before each. */
+export function jsonTail(fields: LogFields): string {
+  let out = "";
+  for (const name in fields) out += `,${quoteJson(name)}:${jsonValue(fields[name] ?? null)}`;
+  return out;
+}
+
+/** The format whose lines all end with the same fields. */
+export function formatWith(format: LineFormat, fields: LogFields): LineFormat {
+  return { line: (epochMs, level, msg, own) => format.line(epochMs, level, msg, { ...own, ...fields }) };
+}
 
 /** `2026-01-02T03:04:05.678Z INFO  msg key=value`. With `colours` the level stands out on a terminal. */
 export function plainFormat(colours: boolean): LineFormat {

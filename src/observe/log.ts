@@ -3,8 +3,9 @@ import { createConsola, type ConsolaInstance, type LogObject } from "consola";
 import type { LogLevel, LogSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
-import { jsonFormat, type LineFormat, type LogFields, plainFormat } from "./line.ts";
-import { DescriptorSink, type LineSink } from "./sink.ts";
+import { LIMITS } from "../core/limits.ts";
+import { formatWith, jsonFormat, type LineFormat, type LogFields, plainFormat } from "./line.ts";
+import { DescriptorSink, type LineSink, nodeSystem } from "./sink.ts";
 
 /** What writes log lines. */
 export interface Logger {
@@ -22,6 +23,10 @@ export interface LogParts {
   readonly epochMs: () => number;
   /** Colours are for terminals. */
   readonly terminal: boolean;
+  /** Other processes write to the same place; false by default. */
+  readonly shared?: boolean;
+  /** Which worker this is, for a field of every line; null for none. */
+  readonly worker?: number | null;
 }
 
 /** consola's numbers: errors 0, warnings 1, info 3, debug 4, trace 5. */
@@ -35,17 +40,25 @@ export class Log implements Logger {
   readonly err: LineSink;
   readonly format: LineFormat;
   readonly json: boolean;
+  readonly fields: LogFields;
   readonly #consola: ConsolaInstance;
   readonly #level: number;
 
   /** Throws `CONFIG_UNREADABLE` when the file of `settings` cannot be opened. */
   constructor(settings: LogSettings, parts: LogParts) {
+    const { worker = null, shared = false } = parts;
     this.json = settings.format === "json";
-    this.format = this.json ? jsonFormat : plainFormat(parts.terminal && settings.file === null);
+    this.fields = worker === null ? {} : { worker };
+    const format = this.json ? jsonFormat : plainFormat(parts.terminal && settings.file === null);
+    this.format = worker === null ? format : formatWith(format, this.fields);
     const dropped = (count: number): string =>
       this.format.line(parts.epochMs(), "warn", "log lines dropped", { count });
-    this.out = openSink(settings.file ?? STDOUT, parts.counters, dropped);
-    this.err = settings.file === null ? openSink(STDERR, parts.counters, dropped) : this.out;
+    // A file keeps every write in one piece (O_APPEND); a pipe that others write to keeps small ones.
+    const bytesMax = shared ? LIMITS.sharedWriteBytesMax : LIMITS.logWriteBytesMax;
+    const open = (target: number | string): LineSink =>
+      openSink(target, parts.counters, dropped, typeof target === "string" ? LIMITS.logWriteBytesMax : bytesMax);
+    this.out = open(settings.file ?? STDOUT);
+    this.err = settings.file === null ? open(STDERR) : this.out;
     this.#level = CONSOLA_LEVEL[settings.level];
     this.#consola = createConsola({
       level: this.#level,
@@ -97,9 +110,14 @@ export class Log implements Logger {
   }
 }
 
-function openSink(target: number | string, counters: Counters, dropped: (count: number) => string): LineSink {
+function openSink(
+  target: number | string,
+  counters: Counters,
+  dropped: (count: number) => string,
+  writeBytesMax: number,
+): LineSink {
   try {
-    return new DescriptorSink(target, counters, dropped);
+    return new DescriptorSink(target, counters, dropped, nodeSystem, writeBytesMax);
   } catch (thrown) {
     throw new ProxyError("CONFIG_UNREADABLE", `log.file cannot be opened: ${messageOf(thrown)}`, {
       cause: thrown,

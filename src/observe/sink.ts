@@ -52,6 +52,7 @@ export class DescriptorSink implements LineSink {
   /** The line that says how many were dropped. */
   readonly #droppedLine: (count: number) => string;
   readonly #system: SinkSystem;
+  readonly #writeBytesMax: number;
   #fd: number;
   #lines: string[] = [];
   /** Characters of the lines that wait and of those being written; log lines are ASCII but for rare values. */
@@ -64,13 +65,15 @@ export class DescriptorSink implements LineSink {
   #reopenWanted = false;
   #flushed: (() => void)[] = [];
 
-  /** Throws what `open` throws when `target` is a path that cannot be opened. */
+  /** `writeBytesMax` bounds one write of several lines. Throws what `open` throws when `target` is a path that cannot be opened. */
   constructor(
     target: number | string,
     counters: Counters,
     droppedLine: (count: number) => string,
     system: SinkSystem = nodeSystem,
+    writeBytesMax: number = LIMITS.logWriteBytesMax,
   ) {
+    this.#writeBytesMax = writeBytesMax;
     this.#counters = counters;
     this.#droppedLine = droppedLine;
     this.#system = system;
@@ -111,14 +114,20 @@ export class DescriptorSink implements LineSink {
   #take(): Batch {
     let count = 0;
     let size = 0;
-    while (count < this.#lines.length && (count === 0 || size < LIMITS.logWriteBytesMax)) {
-      size += (this.#lines[count]?.length ?? 0) + 1;
+    while (count < this.#lines.length) {
+      const bytes = (this.#lines[count]?.length ?? 0) + 1;
+      if (count > 0 && size + bytes > this.#writeBytesMax) break;
+      size += bytes;
       count += 1;
     }
     const lines = this.#lines.splice(0, count);
     if (this.#droppedHere > 0 && this.#lines.length === 0) {
-      lines.push(this.#droppedLine(this.#droppedHere));
-      this.#droppedHere = 0;
+      const line = this.#droppedLine(this.#droppedHere);
+      // Else a later write says it.
+      if (size + line.length < this.#writeBytesMax) {
+        lines.push(line);
+        this.#droppedHere = 0;
+      }
     }
     const text = `${this.#torn ? "\n" : ""}${lines.join("\n")}\n`;
     this.#torn = false;
@@ -186,7 +195,7 @@ export class DescriptorSink implements LineSink {
 const DISK_FULL: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EIO"]);
 
 /** Node's files, which both runtimes have. Their write runs on another thread, so that a full pipe holds up that one only. */
-const nodeSystem: SinkSystem = {
+export const nodeSystem: SinkSystem = {
   open: (path) => openSync(path, "a", FILE_MODE),
   write(fd, bytes, from, done) {
     write(fd, bytes, from, bytes.length - from, null, (error, written) => {

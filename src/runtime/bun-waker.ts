@@ -9,10 +9,10 @@ import process from "node:process";
 import { ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import { Handle } from "../../ffi/handle.ts";
-import { SOCKET } from "../../ffi/layout.ts";
 import type { Library } from "../../ffi/library.ts";
 import { Sleeper } from "../../ffi/sleeper.ts";
 import { Arena } from "../../ffi/memory.ts";
+import { openSocketPair } from "../../ffi/socket-pair.ts";
 import type { Waker, WakerHost } from "./runtime.ts";
 
 const ARM_READABLE = 1;
@@ -124,16 +124,9 @@ class WakerThread {
   #near: { end(): void } | null = null;
 
   constructor(library: Library, fds: readonly number[]) {
-    const { libc, native, ledger } = library;
+    const { native, ledger } = library;
     this.#library = library;
-    const arena = new Arena(library.foreign, 64);
-    const pair = arena.take(8);
-    const type = SOCKET.SOCK_STREAM | SOCKET.SOCK_CLOEXEC | SOCKET.SOCK_NONBLOCK;
-    if (libc.socketpair(SOCKET.AF_UNIX, type, 0, arena.address + pair) !== 0) {
-      throw new ProxyError("SYSTEM_CALL", `socketpair failed (errno ${library.errno()})`);
-    }
-    this.nearFd = arena.view.getInt32(pair, true);
-    this.#farFd = arena.view.getInt32(pair + 4, true);
+    [this.nearFd, this.#farFd] = openSocketPair(library);
     const sockets = new Arena(library.foreign, 4 * fds.length);
     fds.forEach((fd, i) => sockets.view.setInt32(4 * i, fd, true));
     const address = native.spooky_waker_new(sockets.address, fds.length, this.#farFd);

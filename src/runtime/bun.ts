@@ -1,5 +1,6 @@
 /** Bun. */
 import { bunForeign } from "../../ffi/open.bun.ts";
+import { bunProcesses } from "./bun-processes.ts";
 import { connectBunStream } from "./bun-streams.ts";
 import { createBunWaker } from "./bun-waker.ts";
 import type { Runtime } from "./runtime.ts";
@@ -10,5 +11,6 @@ export const bunRuntime: Runtime = {
   version: Bun.version,
   foreign: bunForeign,
   connectStream: connectBunStream,
+  processes: bunProcesses,
   createWaker: createBunWaker,
 };

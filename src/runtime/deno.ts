@@ -17,6 +17,7 @@ export const denoRuntime: Runtime = {
   version: readVersion(),
   foreign: denoForeign,
   connectStream: connectNodeStream,
+  processes: null,
   createWaker: createDenoWaker,
 };
 

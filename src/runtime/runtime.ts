@@ -1,6 +1,7 @@
 /** The few things that differ between runtimes, as one interface; `bun.ts` and `deno.ts` implement it, `select.ts` chooses. */
 import type { ForeignInterface } from "../../ffi/abi.ts";
 import type { Library } from "../../ffi/library.ts";
+import type { Processes } from "./processes.ts";
 import type { ConnectStream } from "./streams.ts";
 
 /** Wakes the loop when a socket is ready. Asked for once, it wakes once. */
@@ -26,6 +27,8 @@ export interface Runtime {
   readonly version: string;
   readonly foreign: ForeignInterface;
   readonly connectStream: ConnectStream;
+  /** null: it cannot hand descriptors on, so there is one process. */
+  readonly processes: Processes | null;
   /** A waker over UDP sockets, which stay the caller's and must outlive it. */
   createWaker(library: Library, fds: readonly number[], host: WakerHost): Promise<Waker>;
 }

@@ -57,6 +57,7 @@ describe("the least file", () => {
         clientBodyIdleMs: 30_000,
         drainMs: 30_000,
       },
+      workers: { count: 1, pinned: false },
     });
   });
 

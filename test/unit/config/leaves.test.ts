@@ -49,6 +49,7 @@ const WHOLE: Value = {
     ...{ client_certificate: "c", client_key: "d" },
   },
   log: { level: "info", format: "json", file: { enabled: true, path: "a" } },
+  workers: 5,
   max_concurrent_connections: 5,
   backend_connection_pool_size: 5,
   performance: {
@@ -61,7 +62,7 @@ const WHOLE: Value = {
     ...{ max_request_body_bytes: 5, max_connections_per_ip: 5, new_connections_per_sec: 5 },
     ...{ new_connections_burst: 5, max_handshakes: 5, global_inflight_limit: 5, per_upstream_inflight_limit: 5 },
     ...{ per_backend_inflight_limit: 5, connection_buffer_max_bytes: 1_000_000 },
-    response_buffer_global_cap_bytes: 2_000_000,
+    ...{ response_buffer_global_cap_bytes: 2_000_000, pin_workers: true },
   },
   resilience: {
     protocol: {

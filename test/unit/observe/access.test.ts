@@ -46,6 +46,7 @@ function make(json: boolean = true, levels: readonly string[] = ["info", "warn"]
   let asked = 0;
   const target: AccessLogTarget = {
     json,
+    fields: {},
     format: json ? jsonFormat : plainFormat(false),
     out,
     err,

@@ -1,0 +1,81 @@
+/** A worker: this program under a supervisor, which hands it a bound socket and a channel. */
+import { Buffer } from "node:buffer";
+import process from "node:process";
+import type { StartOrder } from "../control/worker-link.ts";
+import { SupervisorLink } from "../control/supervisor-link.ts";
+import { WORKER_FDS, workerName } from "../control/worker-process.ts";
+import { Counters, countersSeen } from "../core/counters.ts";
+import { messageOf, ProxyError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
+import { Log } from "../observe/log.ts";
+import { systemTimers } from "../runtime/timers.ts";
+import { type Library, openLibrary } from "../../ffi/library.ts";
+import { pinToCore, setProcessName } from "../../ffi/process.ts";
+import { adoptUdpSocket } from "../../ffi/udp-group.ts";
+import { type CommandContext, EXIT, explain, flushLog } from "./commands.ts";
+import { parseConfiguration } from "./configuration.ts";
+import { libraryPlaces } from "./places.ts";
+import { Server } from "./server.ts";
+
+/** Serves until the supervisor says otherwise. */
+export async function runWorker(context: CommandContext): Promise<number> {
+  const link = await openLink(context);
+  // A terminal that hangs up or is interrupted tells all processes; the supervisor hears it, too, and decides.
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => link.onSignal());
+  const order = await link.start;
+  if (order === null) return EXIT.ok;
+  try {
+    return await serveUnder(link, order, context);
+  } catch (thrown) {
+    const { text, code } = explain(thrown);
+    link.send({ type: "failed", text: text.trim(), isConfig: code === EXIT.usage });
+    return code;
+  }
+}
+
+async function openLink({ runtime }: CommandContext): Promise<SupervisorLink> {
+  try {
+    if (runtime.processes !== null) return await SupervisorLink.open(runtime.processes, WORKER_FDS.channel);
+  } catch (thrown) {
+    throw new ProxyError("CONFIG_INVALID", `no supervisor has started this worker: ${messageOf(thrown)}`);
+  }
+  throw new ProxyError("CONFIG_INVALID", `no workers on ${runtime.name}`);
+}
+
+async function serveUnder(link: SupervisorLink, order: StartOrder, context: CommandContext): Promise<number> {
+  const { runtime, embedded } = context;
+  const library = openLibrary(runtime.foreign, libraryPlaces(embedded, process.env));
+  setProcessName(runtime.foreign, library.libc, workerName(order.slot));
+  const { snapshot } = parseConfiguration(order.configPath, order.configText);
+  const counters = new Counters();
+  const terminal = process.stdout.isTTY === true;
+  const parts = { counters, epochMs: () => Date.now(), terminal, shared: true, worker: order.slot };
+  const log = new Log(snapshot.log, parts);
+  try {
+    if (order.core !== null && !pinToCore(runtime.foreign, library.libc, order.core))
+      log.warn("the worker could not be kept on its core", { core: order.core });
+    const socket = adoptUdpSocket(library, WORKER_FDS.socket, snapshot.listen.address);
+    const server = new Server(snapshot, { runtime, library, log, counters, seat: seatOf(order, socket) });
+    await server.start();
+    const beat = (): void => sendBeat(link, counters, library);
+    const beating = systemTimers.every(LIMITS.heartbeatMs, beat);
+    link.send({ type: "ready" });
+    if ((await link.drain) === "gone") log.warn("the supervisor is gone: no new connections, what runs is finished");
+    await Promise.race([server.drain(), link.end]);
+    beating.stop();
+    server.close();
+    beat();
+    return EXIT.ok;
+  } finally {
+    await flushLog(log);
+  }
+}
+
+function seatOf({ slot, checkByte, mask, resetKeyHex }: StartOrder, socket: ReturnType<typeof adoptUdpSocket>) {
+  const resetKey = new Uint8Array(Buffer.from(resetKeyHex, "hex"));
+  return { slot, keys: { checkByte, mask, resetKey }, socket };
+}
+
+function sendBeat(link: SupervisorLink, counters: Counters, library: Library): void {
+  link.send({ type: "beat", counts: countersSeen(counters), nativeHandles: library.ledger.total });
+}

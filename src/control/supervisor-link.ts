@@ -1,0 +1,64 @@
+/** A worker's side of its channel: what the supervisor wants, as promises, and what it is told. */
+import type { Channel, Processes } from "../runtime/processes.ts";
+import { LineCutter, type Order, readOrder, type Report, type StartOrder, writeMessage } from "./worker-link.ts";
+
+/** The supervisor, from a worker. */
+export class SupervisorLink {
+  /** The order to start; null when the end came first. */
+  readonly start: Promise<StartOrder | null>;
+  /** Finish what runs: as ordered, or `gone` since there is no supervisor any more. */
+  readonly drain: Promise<"ordered" | "gone">;
+  /** Resolves when everything shall end now. */
+  readonly end: Promise<void>;
+  readonly #start = Promise.withResolvers<StartOrder | null>();
+  readonly #drain = Promise.withResolvers<"ordered" | "gone">();
+  readonly #end = Promise.withResolvers<void>();
+  readonly #cutter = new LineCutter();
+  #channel: Channel | null = null;
+  #gone = false;
+
+  /** Over the channel that this process was handed as `fd`. */
+  static async open(processes: Processes, fd: number): Promise<SupervisorLink> {
+    const link = new SupervisorLink();
+    const host = { onText: (text: string) => link.#onText(text), onClosed: () => link.#onGone() };
+    link.#channel = await processes.openChannel(fd, host);
+    return link;
+  }
+
+  private constructor() {
+    this.start = this.#start.promise;
+    this.drain = this.#drain.promise;
+    this.end = this.#end.promise;
+  }
+
+  send(report: Report): void {
+    if (!this.#gone) this.#channel?.send(writeMessage(report));
+  }
+
+  /** A stop signal: the supervisor's word counts while there is one, since a terminal sends its signals to all processes. */
+  onSignal(): void {
+    if (this.#gone) this.#end.resolve();
+  }
+
+  #onText(text: string): void {
+    const orders = this.#cutter.push(text)?.map(readOrder) ?? [null];
+    for (const order of orders) {
+      // Whatever speaks so is no supervisor of ours.
+      if (order === null) return this.#onGone();
+      this.#obey(order);
+    }
+  }
+
+  #obey(order: Order): void {
+    if (order.type === "start") return this.#start.resolve(order);
+    this.#start.resolve(null);
+    this.#drain.resolve("ordered");
+    if (order.type === "end") this.#end.resolve();
+  }
+
+  #onGone(): void {
+    this.#gone = true;
+    this.#start.resolve(null);
+    this.#drain.resolve("gone");
+  }
+}

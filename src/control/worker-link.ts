@@ -1,0 +1,95 @@
+/**
+ * What supervisor and worker say to each other: one JSON object a line, each with the version of this form. Pure; the channel is the
+ * runtime's. What does not read is null, and whoever gets it takes the other side for broken.
+ */
+import { LIMITS } from "../core/limits.ts";
+import type { Counts } from "./counter-sums.ts";
+
+/** Goes up with every change that the other side would not understand. */
+const LINK_VERSION = 1;
+
+/** All that a worker needs to know; secrets travel here and never on a command line or in an environment. */
+export interface StartOrder {
+  readonly type: "start";
+  readonly slot: number;
+  /** The configuration as the supervisor read and checked it: the file may be another one by now. */
+  readonly configPath: string;
+  readonly configText: string;
+  /** The core to stay on; null for any. */
+  readonly core: number | null;
+  readonly checkByte: number;
+  readonly mask: number;
+  readonly resetKeyHex: string;
+}
+
+/** From the supervisor. `drain`: finish what runs, then end. `end`: now. */
+export type Order = StartOrder | { readonly type: "drain" } | { readonly type: "end" };
+
+/** What a worker has counted, and how many native objects it holds. */
+export interface Beat {
+  readonly type: "beat";
+  readonly counts: Counts;
+  readonly nativeHandles: number;
+}
+
+/** From a worker. `ready`: it serves. `failed`: it cannot, with the words for people; `isConfig`: for a reason in the configuration. */
+export type Report =
+  Beat | { readonly type: "ready" } | { readonly type: "failed"; readonly text: string; readonly isConfig: boolean };
+
+/** A message as its line. */
+export function writeMessage(message: Order | Report): string {
+  return `${JSON.stringify({ v: LINK_VERSION, ...message })}\n`;
+}
+
+/** Cuts a stream of text into lines. */
+export class LineCutter {
+  #rest = "";
+
+  /** The lines that are whole now; null when one is longer than any message may be. */
+  push(text: string): readonly string[] | null {
+    const parts = (this.#rest + text).split("\n");
+    this.#rest = parts.pop() ?? "";
+    return this.#rest.length > LIMITS.linkMessageBytesMax ? null : parts;
+  }
+}
+
+/** An order from its line; null when it is none of this version. */
+export function readOrder(line: string): Order | null {
+  const message = readObject(line);
+  if (message === null) return null;
+  if (message["type"] === "drain" || message["type"] === "end") return { type: message["type"] };
+  const { slot, configPath, configText, core, checkByte, mask, resetKeyHex } = message;
+  if (message["type"] !== "start" || !isCount(slot) || typeof configPath !== "string") return null;
+  if (typeof configText !== "string" || !(core === null || isCount(core)) || !isCount(checkByte)) return null;
+  if (typeof mask !== "number" || typeof resetKeyHex !== "string") return null;
+  return { type: "start", slot, configPath, configText, core, checkByte, mask, resetKeyHex };
+}
+
+/** A report from its line; null when it is none of this version. */
+export function readReport(line: string): Report | null {
+  const message = readObject(line);
+  if (message === null) return null;
+  const { type, text, isConfig, counts, nativeHandles } = message;
+  if (type === "ready") return { type };
+  if (type === "failed" && typeof text === "string" && typeof isConfig === "boolean") return { type, text, isConfig };
+  if (type !== "beat" || !isRecord(counts) || !isCount(nativeHandles)) return null;
+  const pairs = Object.entries(counts).filter((pair): pair is [string, number] => typeof pair[1] === "number");
+  return pairs.length < Object.keys(counts).length ? null : { type, counts: Object.fromEntries(pairs), nativeHandles };
+}
+
+function readObject(line: string): Readonly<Record<string, unknown>> | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    return isRecord(value) && value["v"] === LINK_VERSION ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0;
+}

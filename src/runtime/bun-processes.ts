@@ -1,0 +1,116 @@
+/** Processes and channels on Bun. */
+import process from "node:process";
+import { LIMITS } from "../core/limits.ts";
+import type { Channel, ChannelHost, ChildOptions, ChildProcess, Processes } from "./processes.ts";
+
+/** Bun's. */
+export const bunProcesses: Processes = { spawnSelf, openChannel };
+
+/** The file that runs, be it replaced on disk by now; and the kernel names the process `exe` after it until it names itself. */
+const SELF = "/proc/self/exe";
+/** Where a compiled executable has its sources. */
+const EMBEDDED = "/$bunfs/";
+
+function spawnSelf({ args, name, env, descriptors }: ChildOptions): ChildProcess {
+  const [, script = EMBEDDED] = process.argv;
+  const program = script.startsWith(EMBEDDED) ? [SELF] : [SELF, script];
+  const child = Bun.spawn([...program, ...args], {
+    argv0: name,
+    env,
+    stdio: ["ignore", "inherit", "inherit", ...descriptors],
+  });
+  const ended = child.exited.then(() => {
+    const signal = child.signalCode;
+    return { code: child.exitCode, signal: signal === null ? null : String(signal) };
+  });
+  return { pid: child.pid, ended, kill: () => child.kill("SIGKILL") };
+}
+
+interface BunSocket {
+  write(bytes: Uint8Array): number;
+  end(): void;
+}
+
+/** Bun takes an open descriptor here; its types do not say so. */
+type ConnectDescriptor = (options: {
+  readonly fd: number;
+  readonly socket: {
+    data(socket: BunSocket, bytes: Uint8Array): void;
+    drain(socket: BunSocket): void;
+    close(): void;
+    end(): void;
+    error(): void;
+  };
+}) => Promise<BunSocket>;
+
+async function openChannel(fd: number, host: ChannelHost): Promise<Channel> {
+  const channel = new BunChannel(host);
+  const connect = Bun.connect as unknown as ConnectDescriptor;
+  channel.adopt(
+    await connect({
+      fd,
+      socket: {
+        data: (_, bytes) => channel.onBytes(bytes),
+        drain: () => channel.onRoom(),
+        close: () => channel.onClosed(),
+        end: () => channel.onClosed(),
+        error: () => channel.onClosed(),
+      },
+    }),
+  );
+  return channel;
+}
+
+class BunChannel implements Channel {
+  readonly #host: ChannelHost;
+  readonly #decoder = new TextDecoder();
+  #socket: BunSocket | null = null;
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #closed = false;
+
+  constructor(host: ChannelHost) {
+    this.#host = host;
+  }
+
+  adopt(socket: BunSocket): void {
+    this.#socket = socket;
+  }
+
+  send(text: string): boolean {
+    const bytes = new TextEncoder().encode(text);
+    if (this.#closed || this.#waitingBytes + bytes.length > LIMITS.linkMessageBytesMax) return false;
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+    this.onRoom();
+    return true;
+  }
+
+  onRoom(): void {
+    for (let first = this.#waiting[0]; first !== undefined && !this.#closed; first = this.#waiting[0]) {
+      const written = Math.max(0, this.#socket?.write(first) ?? 0);
+      this.#waitingBytes -= written;
+      if (written < first.length) {
+        this.#waiting[0] = first.subarray(written);
+        return;
+      }
+      this.#waiting.shift();
+    }
+  }
+
+  onBytes(bytes: Uint8Array): void {
+    this.#host.onText(this.#decoder.decode(bytes, { stream: true }));
+  }
+
+  onClosed(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket?.end();
+    this.#host.onClosed();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#socket?.end();
+  }
+}

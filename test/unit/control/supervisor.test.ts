@@ -1,0 +1,271 @@
+import { describe, expect, test } from "bun:test";
+import { must } from "../../../src/core/assert.ts";
+import { ProxyError } from "../../../src/core/error.ts";
+import { LIMITS } from "../../../src/core/limits.ts";
+import { Supervisor, type WorkerEvents } from "../../../src/control/supervisor.ts";
+import type { Report } from "../../../src/control/worker-link.ts";
+import type { StandIn } from "../../../src/quic/steer.ts";
+import { ManualTimers } from "../../support/manual-timers.ts";
+import { RememberingLog } from "../../support/remembering-log.ts";
+
+const DRAIN_MS = 30_000;
+const KILLED = { code: null, signal: "SIGKILL" };
+
+/** A worker that does what the test says. */
+class FakeWorker {
+  readonly orders: string[] = [];
+  killed = 0;
+  readonly slot: number;
+  readonly pid: number;
+  readonly events: WorkerEvents;
+
+  constructor(slot: number, pid: number, events: WorkerEvents) {
+    this.slot = slot;
+    this.pid = pid;
+    this.events = events;
+  }
+
+  say(report: Report): void {
+    this.events.onReport(report);
+  }
+
+  ready(): void {
+    this.say({ type: "ready" });
+  }
+
+  count(requests: number): void {
+    this.say({ type: "beat", counts: { requests }, nativeHandles: 1 });
+  }
+}
+
+class Bed {
+  readonly timers = new ManualTimers();
+  readonly log = new RememberingLog();
+  readonly workers: FakeWorker[] = [];
+  readonly standIns: (readonly StandIn[])[] = [];
+  refusals = 0;
+  readonly supervisor: Supervisor;
+  readonly started: Promise<"started" | ProxyError>;
+
+  constructor(slots: number) {
+    this.supervisor = new Supervisor({
+      slots,
+      timers: this.timers,
+      log: this.log,
+      drainMs: DRAIN_MS,
+      onStandIns: (standIns) => this.standIns.push(standIns),
+      launch: (slot, events) => {
+        if (this.refusals > 0) {
+          this.refusals -= 1;
+          throw new Error("no process");
+        }
+        const worker = new FakeWorker(slot, 100 + this.workers.length, events);
+        this.workers.push(worker);
+        const send = ({ type }: { type: string }): void => void worker.orders.push(type);
+        return { pid: worker.pid, send, kill: () => void (worker.killed += 1) };
+      },
+    });
+    const outcome = this.supervisor.start().then(() => "started" as const);
+    this.started = outcome.catch((thrown: unknown) => {
+      if (thrown instanceof ProxyError) return thrown;
+      throw thrown;
+    });
+  }
+
+  worker(index: number): FakeWorker {
+    return must(this.workers[index], `worker ${index} was launched`);
+  }
+
+  /** Time passes, heartbeats are said. */
+  live(seconds: number, silent: readonly FakeWorker[] = []): void {
+    for (let i = 0; i < seconds; i++) {
+      this.timers.advance(LIMITS.heartbeatMs);
+      for (const worker of this.workers) if (!silent.includes(worker)) worker.count(0);
+    }
+  }
+}
+
+async function serving(slots: number): Promise<Bed> {
+  const bed = new Bed(slots);
+  for (const worker of [...bed.workers]) worker.ready();
+  expect(await bed.started).toBe("started");
+  return bed;
+}
+
+describe("the start", () => {
+  test("is over when all serve", async () => {
+    const bed = new Bed(2);
+    expect(bed.workers.map(({ slot }) => slot)).toEqual([0, 1]);
+    let over = false;
+    void bed.started.then(() => (over = true));
+    bed.worker(0).ready();
+    await Promise.resolve();
+    expect(over).toBe(false);
+    bed.worker(1).ready();
+    expect(await bed.started).toBe("started");
+  });
+
+  test("fails with the worker's own words, and the others end", async () => {
+    const bed = new Bed(2);
+    bed.worker(0).ready();
+    bed.worker(1).say({ type: "failed", text: "no such file", isConfig: true });
+    bed.worker(1).events.onEnded({ code: 2, signal: null });
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(bed.worker(0).orders).toEqual(["end"]);
+    bed.worker(0).events.onEnded({ code: 0, signal: null });
+    expect(await bed.started).toMatchObject({ code: "CONFIG_INVALID", message: "no such file" });
+    expect(bed.workers).toHaveLength(2);
+  });
+
+  test.each([
+    [{ code: 1, signal: null }, "worker 0 ended with exit code 1 before it served"],
+    [KILLED, "worker 0 ended by SIGKILL before it served"],
+  ])("fails when a worker ends before it serves: %p", async (end, message) => {
+    const bed = new Bed(1);
+    bed.worker(0).events.onEnded(end);
+    expect(await bed.started).toMatchObject({ code: "WORKER_FAILED", message });
+  });
+
+  test("fails when a worker never serves", async () => {
+    const bed = new Bed(1);
+    bed.timers.advance(LIMITS.workerStartMsMax);
+    expect(bed.worker(0).killed).toBe(0);
+    bed.timers.advance(LIMITS.heartbeatMs);
+    expect(bed.worker(0).killed).toBe(1);
+    bed.worker(0).events.onEnded(KILLED);
+    expect(await bed.started).toMatchObject({ code: "WORKER_FAILED" });
+  });
+});
+
+describe("a worker that ends", () => {
+  test("is started again at once, and its counts stay", async () => {
+    const bed = await serving(2);
+    bed.worker(0).count(5);
+    bed.worker(1).count(7);
+    bed.worker(0).events.onEnded(KILLED);
+    expect(bed.workers.map(({ slot }) => slot)).toEqual([0, 1, 0]);
+    expect(bed.supervisor.counts).toEqual({ requests: 12, worker_restarts: 1 });
+    bed.worker(2).ready();
+    bed.worker(2).count(1);
+    expect(bed.supervisor.counts).toEqual({ requests: 13, worker_restarts: 1 });
+    expect(bed.log.find("worker ended: started again")).toEqual({
+      ...{ slot: 0, pid: 100, code: null, signal: "SIGKILL", after_ms: 0 },
+    });
+    expect(bed.standIns).toEqual([]);
+  });
+
+  test("again and again waits longer each time, and has a stand-in meanwhile", async () => {
+    const bed = await serving(3);
+    const last = (): FakeWorker => must(bed.workers.at(-1), "there are workers");
+    bed.worker(2).events.onEnded(KILLED);
+    for (const delayMs of [100, 200, 400, 800]) {
+      const before = bed.workers.length;
+      last().events.onEnded(KILLED);
+      bed.timers.advance(delayMs - 1);
+      expect(bed.workers).toHaveLength(before);
+      bed.timers.advance(1);
+      expect(bed.workers).toHaveLength(before + 1);
+    }
+    expect(bed.standIns).toEqual([[{ slot: 2, by: 0 }]]);
+    last().ready();
+    expect(bed.standIns).toEqual([[{ slot: 2, by: 0 }], []]);
+  });
+
+  test("is tried again when the system had no process for it", async () => {
+    const bed = await serving(1);
+    bed.refusals = 2;
+    bed.worker(0).events.onEnded(KILLED);
+    expect(bed.workers).toHaveLength(1);
+    bed.timers.advance(100);
+    expect(bed.workers).toHaveLength(1 + 0);
+    bed.timers.advance(200);
+    expect(bed.workers).toHaveLength(2);
+  });
+});
+
+describe("a worker that says nothing", () => {
+  test("is killed after the heartbeats that it may leave out, and only it", async () => {
+    const bed = await serving(2);
+    const silent = bed.worker(0);
+    bed.live(LIMITS.heartbeatsMissedMax, [silent]);
+    expect(silent.killed).toBe(0);
+    bed.live(1, [silent]);
+    expect([silent.killed, bed.worker(1).killed]).toEqual([1, 0]);
+    bed.live(1, [silent]);
+    expect(silent.killed).toBe(1);
+  });
+
+  test("for less than that is left alone", async () => {
+    const bed = await serving(1);
+    for (let i = 0; i < 5; i++) {
+      bed.live(LIMITS.heartbeatsMissedMax, [bed.worker(0)]);
+      bed.worker(0).count(1);
+    }
+    expect(bed.worker(0).killed).toBe(0);
+  });
+
+  test("that anybody understands is killed at once", async () => {
+    const bed = await serving(1);
+    bed.worker(0).events.onGibberish();
+    expect(bed.worker(0).killed).toBe(1);
+  });
+});
+
+describe("the stop", () => {
+  test("drains all and waits for them", async () => {
+    const bed = await serving(2);
+    const drained = bed.supervisor.drain();
+    expect(bed.workers.map(({ orders }) => orders)).toEqual([["drain"], ["drain"]]);
+    for (const worker of bed.workers) {
+      worker.count(4);
+      worker.events.onEnded({ code: 0, signal: null });
+    }
+    await drained;
+    expect(bed.supervisor.endedWell).toBe(true);
+    expect(bed.supervisor.counts).toEqual({ requests: 8 });
+    expect(bed.workers).toHaveLength(2);
+    expect(bed.timers.waiting).toBe(0);
+  });
+
+  test("kills who outlives the drain time, and does not end well", async () => {
+    const bed = await serving(2);
+    const drained = bed.supervisor.drain();
+    bed.worker(0).events.onEnded({ code: 0, signal: null });
+    bed.live((DRAIN_MS + LIMITS.workerEndMsMax) / LIMITS.heartbeatMs);
+    expect([bed.worker(0).killed, bed.worker(1).killed]).toEqual([0, 1]);
+    bed.worker(1).events.onEnded(KILLED);
+    await drained;
+    expect(bed.supervisor.endedWell).toBe(false);
+  });
+
+  test("in a hurry ends a drain", async () => {
+    const bed = await serving(1);
+    const drained = bed.supervisor.drain();
+    const ended = bed.supervisor.end();
+    expect(bed.worker(0).orders).toEqual(["drain", "end"]);
+    bed.live(LIMITS.workerEndMsMax / LIMITS.heartbeatMs);
+    expect(bed.worker(0).killed).toBe(1);
+    bed.worker(0).events.onEnded(KILLED);
+    await Promise.all([drained, ended]);
+    expect(bed.timers.waiting).toBe(0);
+  });
+
+  test("does not wait for a slot without a worker", async () => {
+    const bed = await serving(1);
+    bed.worker(0).events.onEnded(KILLED);
+    bed.worker(1).events.onEnded(KILLED);
+    await bed.supervisor.drain();
+    bed.timers.advance(60_000);
+    expect(bed.workers).toHaveLength(2);
+  });
+
+  test("does not let a worker that still starts drain", async () => {
+    const bed = await serving(1);
+    bed.worker(0).events.onEnded(KILLED);
+    const drained = bed.supervisor.drain();
+    expect(bed.worker(1).orders).toEqual(["end"]);
+    bed.worker(1).events.onEnded({ code: 0, signal: null });
+    await drained;
+  });
+});

@@ -1,0 +1,88 @@
+import { describe, expect, test } from "bun:test";
+import { LIMITS } from "../../../src/core/limits.ts";
+import {
+  LineCutter,
+  type Order,
+  readOrder,
+  readReport,
+  type Report,
+  writeMessage,
+} from "../../../src/control/worker-link.ts";
+
+const START: Order = {
+  ...{ type: "start", slot: 3, configPath: "/etc/é\n.yaml", configText: "a: 1\nb: 'ü'\n" },
+  ...{ core: null, checkByte: 255, mask: -5, resetKeyHex: "00ff" },
+};
+
+describe("messages", () => {
+  const orders: readonly Order[] = [START, { ...START, core: 7 }, { type: "drain" }, { type: "end" }];
+  test.each(orders.map((order) => [order.type, order] as const))(
+    "an order to %s is read as it was written",
+    (_, order) => {
+      const line = writeMessage(order);
+      expect(line.indexOf("\n")).toBe(line.length - 1);
+      expect(readOrder(line.trim())).toEqual(order);
+      expect(readReport(line.trim())).toBeNull();
+    },
+  );
+
+  const reports: readonly Report[] = [
+    { type: "ready" },
+    { type: "failed", text: "no\nway", isConfig: true },
+    { type: "beat", counts: { a: 1, "b.c": 2.5 }, nativeHandles: 9 },
+  ];
+  test.each(reports.map((report) => [report.type, report] as const))(
+    "a report %s is read as it was written",
+    (_, report) => {
+      expect(readReport(writeMessage(report).trim())).toEqual(report);
+      expect(readOrder(writeMessage(report).trim())).toBeNull();
+    },
+  );
+
+  test.each([
+    "",
+    "{",
+    "[]",
+    "null",
+    "7",
+    '{"type":"drain"}',
+    '{"v":2,"type":"drain"}',
+    '{"v":1,"type":"Drain"}',
+    '{"v":1,"type":"start","slot":-1}',
+    '{"v":1,"type":"start","slot":0}',
+  ])("%s is no order", (line) => expect(readOrder(line)).toBeNull());
+
+  test.each([
+    '{"v":1,"type":"beat","counts":{"a":"1"},"nativeHandles":0}',
+    '{"v":1,"type":"beat","counts":[],"nativeHandles":0}',
+    '{"v":1,"type":"beat","counts":{}}',
+    '{"v":2,"type":"ready"}',
+    '{"v":1,"type":"failed","text":"x"}',
+  ])("%s is no report", (line) => expect(readReport(line)).toBeNull());
+
+  test("every key of an order to start counts", () => {
+    for (const key of Object.keys(START)) {
+      const { [key]: _, ...rest }: Record<string, unknown> = { v: 1, ...START };
+      expect(readOrder(JSON.stringify(rest))).toBeNull();
+    }
+  });
+});
+
+describe("lines", () => {
+  test("are the same however the text comes in pieces", () => {
+    const text = "one\ntwo\n\nthree\n";
+    for (let size = 1; size <= text.length; size++) {
+      const cutter = new LineCutter();
+      const lines: string[] = [];
+      for (let at = 0; at < text.length; at += size)
+        lines.push(...(cutter.push(text.slice(at, at + size)) ?? ["too long"]));
+      expect(lines).toEqual(["one", "two", "", "three"]);
+    }
+  });
+
+  test("are given up when they do not end", () => {
+    const cutter = new LineCutter();
+    expect(cutter.push("x".repeat(LIMITS.linkMessageBytesMax))).toEqual([]);
+    expect(cutter.push("x")).toBeNull();
+  });
+});
