@@ -5,7 +5,7 @@ import type { BackendSettings, RequestSettings, Snapshot } from "../config/snaps
 import { loadIdentity } from "../control/certificates.ts";
 import { HealthMonitor } from "../control/health.ts";
 import { Listener, type Seat } from "../control/listener.ts";
-import { freshNodeKeys } from "../control/node-keys.ts";
+import { freshSecret, loneNodeSecrets } from "../control/node-secret.ts";
 import { Counters } from "../core/counters.ts";
 import { must } from "../core/assert.ts";
 import { InFlight } from "../core/in-flight.ts";
@@ -84,7 +84,7 @@ export class Server {
     const generation = this.#makeGeneration(random);
     const services = makeServices(parts, random, snapshot.requests);
     this.#listener = new Listener({
-      seat: parts.seat ?? { slot: 0, keys: freshNodeKeys(), socket: null },
+      seat: parts.seat ?? { slot: 0, secrets: loneNodeSecrets(freshSecret()), socket: null },
       runtime: parts.runtime,
       library: parts.library,
       counters,

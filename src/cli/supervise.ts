@@ -1,10 +1,9 @@
 /** `spooky --config P`: one process that serves, or a supervisor with its workers. */
-import { randomBytes } from "node:crypto";
 import { Buffer } from "node:buffer";
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
 import { allowedCores, workersForCores } from "../control/cores.ts";
-import { freshNodeKeys, type NodeKeys } from "../control/node-keys.ts";
+import { freshSecret, loneNodeSecrets } from "../control/node-secret.ts";
 import { Supervisor } from "../control/supervisor.ts";
 import { launchWorker } from "../control/worker-process.ts";
 import type { StartOrder } from "../control/worker-link.ts";
@@ -89,8 +88,8 @@ class Node {
   readonly #library: Library;
   /** Two banks, so that another generation of workers finds its sockets here. */
   readonly #sockets: readonly BoundSocket[];
-  readonly #keys: NodeKeys = freshNodeKeys();
-  readonly #multiplier = (randomBytes(4).readUInt32LE(0) | 1) >>> 0;
+  readonly #secret = freshSecret();
+  readonly #ids = loneNodeSecrets(this.#secret).ids;
   readonly #workers: number;
 
   /** Binds and steers. Throws `ProxyError` with nothing left open. */
@@ -138,17 +137,17 @@ class Node {
   }
 
   #steer(standIns: readonly StandIn[]): void {
-    const { mark } = new IdCodec({ slot: 0, ...this.#keys }, () => undefined);
+    const { mark } = new IdCodec({ slot: 0, ...this.#ids }, () => undefined);
     const active = slotsOfBank(0, this.#workers, this.#workers);
-    const plan = { mark, multiplier: this.#multiplier, active, draining: null, standIns };
+    const plan = { mark, multiplier: this.#ids.multiplier, active, draining: null, standIns };
     attachSteering(this.#library, this.first.fd, encodeProgram(steeringProgram(plan)));
   }
 
   #orderFor(slot: number, { path, text }: Configuration, cores: readonly number[]): StartOrder {
-    const { checkByte, mask, resetKey } = this.#keys;
+    const { id: secretId, bytes } = this.#secret;
     const core = cores.length === 0 ? null : (cores[slot % cores.length] ?? null);
-    const resetKeyHex = Buffer.from(resetKey).toString("hex");
-    return { type: "start", slot, configPath: path, configText: text, core, checkByte, mask, resetKeyHex };
+    const secretHex = Buffer.from(bytes).toString("hex");
+    return { type: "start", slot, configPath: path, configText: text, core, secretId, secretHex };
   }
 }
 

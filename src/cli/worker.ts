@@ -1,6 +1,8 @@
 /** A worker: this program under a supervisor, which hands it a bound socket and a channel. */
 import { Buffer } from "node:buffer";
 import process from "node:process";
+import type { Seat } from "../control/listener.ts";
+import { loneNodeSecrets } from "../control/node-secret.ts";
 import type { StartOrder } from "../control/worker-link.ts";
 import { SupervisorLink } from "../control/supervisor-link.ts";
 import { WORKER_FDS, workerName } from "../control/worker-process.ts";
@@ -12,6 +14,7 @@ import { systemTimers } from "../runtime/timers.ts";
 import { type Library, openLibrary } from "../../ffi/library.ts";
 import { pinToCore, setProcessName } from "../../ffi/process.ts";
 import { adoptUdpSocket } from "../../ffi/udp-group.ts";
+import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { type CommandContext, EXIT, explain, flushLog } from "./commands.ts";
 import { parseConfiguration } from "./configuration.ts";
 import { libraryPlaces } from "./places.ts";
@@ -71,9 +74,9 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
   }
 }
 
-function seatOf({ slot, checkByte, mask, resetKeyHex }: StartOrder, socket: ReturnType<typeof adoptUdpSocket>) {
-  const resetKey = new Uint8Array(Buffer.from(resetKeyHex, "hex"));
-  return { slot, keys: { checkByte, mask, resetKey }, socket };
+function seatOf({ slot, secretId, secretHex }: StartOrder, socket: BoundSocket): Seat {
+  const secret = { id: secretId, bytes: new Uint8Array(Buffer.from(secretHex, "hex")) };
+  return { slot, secrets: loneNodeSecrets(secret), socket };
 }
 
 function sendBeat(link: SupervisorLink, counters: Counters, library: Library): void {

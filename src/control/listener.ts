@@ -12,19 +12,20 @@ import type { Connection } from "../quic/connection.ts";
 import type { CloseReason } from "../quic/engine.ts";
 import { Endpoint } from "../quic/endpoint.ts";
 import { Loop, type LoopHost } from "../quic/loop.ts";
+import type { NodeSecrets } from "../quic/secrets.ts";
 import type { Runtime, Waker } from "../runtime/runtime.ts";
 import type { Library } from "../../ffi/library.ts";
 import { type EngineSettings, type Identity } from "../../ffi/quiche/config.ts";
 import { QuicheEngine } from "../../ffi/quiche/engine.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
-import type { NodeKeys } from "./node-keys.ts";
 
 /** What a listener is among others of its node. */
 export interface Seat {
   /** Of its worker, 0 to 63. */
   readonly slot: number;
-  readonly keys: NodeKeys;
+  /** The same for all workers of the node. */
+  readonly secrets: NodeSecrets;
   /** A socket that is bound already; null: the listener binds its own. */
   readonly socket: BoundSocket | null;
 }
@@ -146,17 +147,17 @@ export class Listener {
   #makeEndpoint(options: ListenerOptions): Endpoint {
     const { counters, connections, timeouts, seat } = options;
     const rules = { ...connections, ...timeouts };
-    const { checkByte, mask, resetKey } = seat.keys;
+    const { ids, reset } = seat.secrets;
     return new Endpoint(
       {
         engine: this.#engine,
         counters,
-        idKey: { slot: seat.slot, checkByte, mask },
+        idKey: { slot: seat.slot, ...ids },
         fillRandom: (bytes) => void randomFillSync(bytes),
         admission: connections,
         handshakeMs: timeouts.handshakeMs,
         resetTokenOf: (id) =>
-          new Uint8Array(createHmac("sha256", resetKey).update(id).digest().subarray(0, RESET_TOKEN_BYTES)),
+          new Uint8Array(createHmac("sha256", reset).update(id).digest().subarray(0, RESET_TOKEN_BYTES)),
         onEstablished: (connection, session) => {
           const buffers = new BufferAccount(options.requests.connectionBufferBytesMax, this.buffers);
           const { endpoint } = this;

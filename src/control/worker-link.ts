@@ -17,9 +17,9 @@ export interface StartOrder {
   readonly configText: string;
   /** The core to stay on; null for any. */
   readonly core: number | null;
-  readonly checkByte: number;
-  readonly mask: number;
-  readonly resetKeyHex: string;
+  /** The node's (`ClusterSecret`), in hexadecimal digits. */
+  readonly secretId: number;
+  readonly secretHex: string;
 }
 
 /** From the supervisor. `drain`: finish what runs, then end. `end`: now. */
@@ -58,11 +58,11 @@ export function readOrder(line: string): Order | null {
   const message = readObject(line);
   if (message === null) return null;
   if (message["type"] === "drain" || message["type"] === "end") return { type: message["type"] };
-  const { slot, configPath, configText, core, checkByte, mask, resetKeyHex } = message;
-  if (message["type"] !== "start" || !isCount(slot) || typeof configPath !== "string") return null;
-  if (typeof configText !== "string" || !(core === null || isCount(core)) || !isCount(checkByte)) return null;
-  if (typeof mask !== "number" || typeof resetKeyHex !== "string") return null;
-  return { type: "start", slot, configPath, configText, core, checkByte, mask, resetKeyHex };
+  const { slot, configPath, configText, core, secretId, secretHex } = message;
+  if (message["type"] !== "start" || !isCount(slot) || !(core === null || isCount(core))) return null;
+  if (typeof configPath !== "string" || typeof configText !== "string") return null;
+  if (!isCount(secretId) || typeof secretHex !== "string") return null;
+  return { type: "start", slot, configPath, configText, core, secretId, secretHex };
 }
 
 /** A report from its line; null when it is none of this version. */

@@ -11,7 +11,7 @@ import {
 
 const START: Order = {
   ...{ type: "start", slot: 3, configPath: "/etc/é\n.yaml", configText: "a: 1\nb: 'ü'\n" },
-  ...{ core: null, checkByte: 255, mask: -5, resetKeyHex: "00ff" },
+  ...{ core: null, secretId: 7, secretHex: "00ff" },
 };
 
 describe("messages", () => {

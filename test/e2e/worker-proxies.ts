@@ -1,0 +1,66 @@
+/** Proxies with several workers, looked at from outside: who is there, and who answered what. */
+import { expect } from "bun:test";
+import { readFileSync } from "node:fs";
+import { type AioquicConnection, runAioquic } from "../interop/aioquic.ts";
+import { type ProxyOptions, type RunningProxy, startProxy } from "../support/proxy.ts";
+import { type LogLine, logLine } from "./log-lines.ts";
+
+/** Enough that each of three workers gets some: that one gets none of them happens once in 60,000 runs. */
+export const CONNECTIONS = 30;
+/** Short, so that a test that has failed does not leave workers behind for long. */
+const PERFORMANCE = { shutdown_drain_timeout_ms: 10_000, quic_max_idle_timeout_ms: 5000 };
+
+/** Starts a proxy of so many workers before one backend. */
+export function startWorkers(
+  workers: number,
+  address: string,
+  { extra = {}, ...options }: Partial<ProxyOptions> = {},
+): Promise<RunningProxy> {
+  const all = { workers, performance: PERFORMANCE, ...extra };
+  return startProxy({ pools: [{ prefix: "/", backends: [address] }], ...options, extra: all });
+}
+
+/** Worker processes of a proxy: their ids by their names. */
+export function workersOf(proxy: RunningProxy): Record<string, number> {
+  const { pid } = proxy.process;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").map(Number);
+  return Object.fromEntries(children.map((child) => [nameOf(child), child]));
+}
+
+/** What `pgrep` compares. */
+export function nameOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+}
+
+/** Which worker answered each port of a client, by its lines. */
+export function workerByPort(lines: readonly LogLine[]): ReadonlyMap<number, unknown> {
+  const requests = lines.filter(({ msg }) => msg === "request");
+  return new Map(requests.map(({ client, worker }) => [Number(String(client).split(":").at(-1)), worker]));
+}
+
+/** Requests that clients saw answered 200. */
+export function answered(connections: readonly AioquicConnection[]): number {
+  const bulks = connections.flatMap((connection) => connection.bulks);
+  return bulks.reduce((sum, { statuses }) => sum + (statuses["200"] ?? 0), 0);
+}
+
+/** Requests over fresh connections: all must be answered. */
+export async function askAll(proxy: RunningProxy, requests: number): Promise<readonly AioquicConnection[]> {
+  const steps = [{ do: "request", id: "r", path: "/small", count: requests, concurrency: 4 }] as const;
+  const connections = await runAioquic({ port: proxy.port, connections: CONNECTIONS, events: false, steps });
+  expect(answered(connections)).toBe(CONNECTIONS * requests);
+  return connections;
+}
+
+/** Every worker has heard that it shall finish what it has. */
+export async function draining(proxy: RunningProxy, workers: number): Promise<void> {
+  for (let worker = 0; worker < workers; worker++) await logLine(proxy, { msg: "draining", worker });
+}
+
+/** Waits until another process than the one that had it serves a slot. */
+export async function servesAnew(proxy: RunningProxy, slot: number, pid: number): Promise<void> {
+  await proxy.process.waitForLine((text) => {
+    const line: LogLine = text.startsWith("{") ? JSON.parse(text) : {};
+    return line["msg"] === "worker serves" && line["slot"] === slot && line["pid"] !== pid;
+  });
+}
