@@ -76,9 +76,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
     if (this.#phase === "full" && waitedMs >= LIMITS.fetchStallMsMin) this.#setStalled(true);
     if (this.#phase === "unsent" || this.#body?.starved === true) this.#checkClient(waitedMs);
     else if (this.#phase === "sent") this.#checkHead(waitedMs);
-    else if (this.#phase === "full" && waitedMs >= this.#owner.timeouts.clientSendMs) {
-      this.#fail(new ProxyError("CLIENT_STALLED", "the client takes nothing of its answer"));
-    } else if (this.#phase === "reading" && waitedMs >= this.#owner.timeouts.backendBodyIdleMs) {
+    else if (this.#phase === "reading" && waitedMs >= this.#owner.timeouts.backendBodyIdleMs) {
       this.#expire("UPSTREAM_BODY_TIMEOUT", "the body stopped coming");
     }
   }

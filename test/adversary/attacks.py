@@ -248,7 +248,7 @@ def credit_drip(plan):
     for turn in Pace(plan, 100, 10):
         if client.closed:
             break
-        client.packets(max_stream_data(stream_id, turn + 2) for stream_id in streams)
+        client.packets(max_stream_data(stream_id, (turn + 1) * plan.get("step", 1) + 1) for stream_id in streams)
         sent += len(streams)
         client.pump(lambda: client.closed, plan.get("gap", 0.005))
     return settle(client, plan, lambda: True) | {"sent": sent}

@@ -101,7 +101,7 @@ export type Attack = Paced &
         readonly streams?: number;
         readonly gap?: number;
       }
-    | { readonly attack: "credit-drip"; readonly streams?: number; readonly gap?: number }
+    | { readonly attack: "credit-drip"; readonly streams?: number; readonly gap?: number; readonly step?: number }
     | { readonly attack: "encoder-flood"; readonly kind: "insert" | "capacity" | "cancel" }
     | { readonly attack: "moving" }
     | { readonly attack: "late-start"; readonly streams?: number; readonly bytes?: number }

@@ -56,24 +56,13 @@ describe("fetch and deadlines", () => {
     const held = begin(upstream, requestTo(pool, { path: "/hold-body?bytes=50" }));
     held.outcome.hasRoom = false;
     await held.outcome.received(50);
-    timers.advance(59_900);
+    timers.advance(600_000);
     expect(held.outcome.failure).toBeNull();
     held.call.resume();
     timers.advance(2900);
     expect(held.outcome.failure).toBeNull();
     timers.advance(200);
     expect(held.outcome.failure?.code).toBe("UPSTREAM_BODY_TIMEOUT");
-  });
-
-  test("a receiver that takes nothing for a minute is given up, and it is the client's fault", async () => {
-    const timers = new ManualTimers();
-    const backend = await startBackend({ protocol: "h2" });
-    const { upstream, pool } = await makeFetch(backend.address, { timers, timeouts });
-    const held = begin(upstream, requestTo(pool, { path: "/hold-body?bytes=50" }));
-    held.outcome.hasRoom = false;
-    await held.outcome.received(50);
-    timers.advance(60_100);
-    expect([held.outcome.failure?.code, held.outcome.failure?.source]).toEqual(["CLIENT_STALLED", "downstream"]);
   });
 
   test("a request body that stops coming is given up with 408 and not blamed on the backend", async () => {

@@ -66,6 +66,20 @@ export const REQUEST_ATTACKS: readonly Case[] = [
       expect(backend.counts.requests).toBe(1000);
     },
   },
+  ...(["native", "fetch"] as const).map((transport): Case => ({
+    row: 74,
+    name: `a client that takes a little at a time keeps its answer, however long what was read ahead takes it (${transport})`,
+    needs: ["aioquic"],
+    run: async (bed) => {
+      const backend = await startBackend({ protocol: "http1" });
+      const performance = { client_send_timeout_ms: 500 };
+      const pools = [{ prefix: "/", backends: [backend.address], extra: { transport } }];
+      await bed.start({ pools, extra: { performance } });
+      const result = await bed.attack({ attack: "credit-drip", streams: 5, step: 200, gap: 0.05, count: 40 });
+      expect(result).toMatchObject({ reset_codes: {}, statuses: { "200": 5 }, closed: null });
+      expect(result.body_bytes).toBeGreaterThan(5 * 7000);
+    },
+  })),
   {
     row: 76,
     name: "heads that come a byte at a time are answered 408 when their time is over",
