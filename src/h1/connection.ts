@@ -3,6 +3,7 @@
  * received bytes to a sink. It is used again only after an exchange that ended on both sides without a byte too many; everything
  * else makes it `closed`, and its owner closes the socket.
  */
+import { leavesBodyUnread } from "../core/methods.ts";
 import { assert } from "../core/assert.ts";
 import type { Counters } from "../core/counters.ts";
 import type { FieldSection } from "../core/fields.ts";
@@ -31,12 +32,6 @@ export interface ExchangeSink extends ResponseReceiver {
 
 /** A connection's state. `closed`: no exchange will run on it any more. */
 export type H1ConnectionState = "idle" | "busy" | "closed";
-
-/**
- * Methods whose bodies mean nothing (RFC 9110 9.3), so that many servers leave them unread and read them as the next request: its answer
- * would be taken for one to whoever has the connection then (RFC 9112 11.2).
- */
-const METHODS_WITHOUT_BODY: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"]);
 
 /** The machine. The owner moves bytes between it and a socket: `output` and `sent` one way, `feed` and `onClose` the other. */
 export class H1Connection {
@@ -110,7 +105,7 @@ export class H1Connection {
     this.#sink = sink;
     this.#framing = framing;
     this.#requestEnded = !hasBody;
-    this.#isAmbiguous = hasBody && METHODS_WITHOUT_BODY.has(request.method);
+    this.#isAmbiguous = hasBody && leavesBodyUnread(request.method);
     this.#bodyLeft = framing === "length" ? request.contentLengthBytes : 0;
     this.#isFull = false;
     this.#sentBytes = 0;

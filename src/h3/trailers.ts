@@ -1,8 +1,9 @@
 /** The validator of trailers, for requests and responses alike (RFC 9110 6.5, RFC 9114 4.2 and 4.3). */
-import { fieldSet, PSEUDO_FIELD_LAST, UNKNOWN_FIELD } from "../core/field-names.ts";
+import { FIELD, fieldSet, PSEUDO_FIELD_LAST, UNKNOWN_FIELD } from "../core/field-names.ts";
 import { nameFault, valueFault } from "../core/field-syntax.ts";
 import type { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
+import { isClaim } from "./claims.ts";
 import { Malformed, type MalformedReason } from "./head.ts";
 
 /**
@@ -12,10 +13,18 @@ import { Malformed, type MalformedReason } from "./head.ts";
 export function readTrailers(section: FieldSection): Malformed | null {
   if (section.count > LIMITS.fieldsPerSectionMax) return new Malformed("too-many-fields");
   for (let i = 0; i < section.count; i++) {
-    const fault = trailerFaultAt(section, i);
+    const fault = trailerFaultAt(section, i) ?? claimFaultAt(section, i);
     if (fault !== null) return new Malformed(fault);
   }
   return null;
+}
+
+/** A client has no more to claim in its trailers than in its head, under whatever name gateways take for one of ours. */
+function claimFaultAt(section: FieldSection, i: number): MalformedReason | null {
+  const id = section.nameId(i);
+  return id === FIELD["x-request-id"] || (id === UNKNOWN_FIELD && isClaim(section, i, true))
+    ? "trailer-forbidden"
+    : null;
 }
 
 /** What is wrong with field `i` of trailers; null when it may stand there. */
@@ -80,7 +89,8 @@ function trailerNameFault(section: FieldSection, i: number): MalformedReason | n
   if (id === UNKNOWN_FIELD) {
     const at = section.nameAt(i);
     const end = section.valueAt(i);
-    return at < end && section.bytes[at] === COLON ? "pseudo-in-trailers" : nameFault(section.bytes, at, end);
+    if (at < end && section.bytes[at] === COLON) return "pseudo-in-trailers";
+    return nameFault(section.bytes, at, end);
   }
   if (id <= PSEUDO_FIELD_LAST) return "pseudo-in-trailers";
   if (CONNECTION_SPECIFIC[id] === 1) return "connection-specific";

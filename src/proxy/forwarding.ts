@@ -2,6 +2,7 @@
  * What becomes of fields that say where a request came from. They are only as good as who wrote them: what strangers say is replaced
  * by our own account, and what a trusted proxy in front of us says is replaced, added to or kept, as the pool has it.
  */
+import { OURS_TO_TELL } from "../h3/claims.ts";
 import type { ForwardingSettings } from "../config/snapshot.ts";
 import { type FieldName, fieldSet } from "../core/field-names.ts";
 import type { FieldWriter } from "../core/field-writer.ts";
@@ -16,25 +17,6 @@ export type ForwardingMode = ForwardingSettings["mode"];
 export function forwardingMode({ mode, trustedProxies }: ForwardingSettings, provenance: Provenance): ForwardingMode {
   return mode !== "overwrite" && provenance.isOneOf(trustedProxies) ? mode : "overwrite";
 }
-
-/**
- * What only we, or a proxy that we trust, may tell a backend. `proxy` is nobody's to tell: gateways turn it into HTTP_PROXY
- * (CVE-2016-5385).
- */
-export const OURS_TO_TELL: readonly FieldName[] = [
-  "forwarded",
-  "x-forwarded-for",
-  "x-forwarded-proto",
-  "x-forwarded-host",
-  "x-forwarded-port",
-  "x-forwarded-prefix",
-  "x-forwarded-server",
-  "x-forwarded-scheme",
-  "x-forwarded-ssl",
-  "x-real-ip",
-  "x-request-id",
-  "proxy",
-];
 
 /** Of every request: written anew where they belong, or nobody's business behind us. */
 const ALWAYS_LEFT: readonly FieldName[] = [

@@ -8,10 +8,11 @@ import { encodedField, type EncodedField, type FieldWriter } from "../core/field
 import type { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { MalformedReason, RequestHead } from "../h3/head.ts";
+import { isClaim } from "../h3/claims.ts";
 import { connectionOptions, HOP_BY_HOP, isListed } from "../h3/hop-by-hop.ts";
 import { readResponseFields, type ResponseFault } from "../h3/response-head.ts";
 import { trailerFaultAt } from "../h3/trailers.ts";
-import { forwardingMode, LEFT_BEHIND, OURS_TO_TELL, writeAccount } from "./forwarding.ts";
+import { forwardingMode, LEFT_BEHIND, writeAccount } from "./forwarding.ts";
 import type { ReceivedProtocol } from "./ports.ts";
 import type { Provenance } from "./provenance.ts";
 import { isTraceParent, type Trace } from "./trace.ts";
@@ -115,10 +116,6 @@ const RESPONSE_VIA: Readonly<Record<ReceivedProtocol, EncodedField>> = {
   "3": encodedField("via", "3 spooky"),
 };
 const REQUEST_ID_BYTES_MAX = 128;
-const CLAIM_PREFIX = "x-forwarded-";
-const HYPHEN = 0x2d;
-/** 1 for what a name may hold besides letters, digits and hyphens. */
-const IS_MARK = new Uint8Array(256).map((_, byte) => (/[a-z0-9-]/.test(String.fromCharCode(byte)) ? 0 : 1));
 const VISIBLE_FIRST = 0x21;
 const VISIBLE_LAST = 0x7e;
 
@@ -164,40 +161,10 @@ function note(fields: FieldSection): void {
 /** Whether a field is copied, as far as its name says. A state without its parent is nothing (Trace Context 3.3.1). */
 function goesToBackend(fields: FieldSection, i: number, left: Uint8Array): boolean {
   const id = fields.nameId(i);
-  if (id === UNKNOWN_FIELD) return !isOursInDisguise(fields, i, left === LEFT_BEHIND.overwrite);
+  if (id === UNKNOWN_FIELD) return !isClaim(fields, i, left === LEFT_BEHIND.overwrite);
   if (id === FIELD.cookie) return !NOTED.isCrumbled;
   if (id === FIELD.tracestate) return NOTED.traceAt >= 0;
   return HOP_BY_HOP[id] === 0 && left[id] === 0;
-}
-
-/**
- * CGI and WSGI write `-` and `_` alike, and some servers (lighttpd) whatever is no letter and no digit, so a backend behind them
- * would take `x_forwarded_for` for the field that only we may write. What else a stranger's X-Forwarded fields claim, their
- * readers expect of a proxy and not of a client: Envoy's X-Forwarded-Client-Cert is one.
- */
-function isOursInDisguise(fields: FieldSection, i: number, isStranger: boolean): boolean {
-  const { bytes } = fields;
-  const at = fields.nameAt(i);
-  const end = fields.valueAt(i);
-  if (isStranger && end - at > CLAIM_PREFIX.length && beginsFolded(bytes, at, CLAIM_PREFIX)) return true;
-  let marks = 0;
-  for (let p = at; p < end; p++) {
-    if (IS_MARK[bytes[p] ?? 0] === 1) marks += 1;
-  }
-  if (marks === 0) return false;
-  for (const name of OURS_TO_TELL) {
-    if (name.length === end - at && beginsFolded(bytes, at, name)) return true;
-  }
-  return false;
-}
-
-/** Whether the bytes from `at` on read as this name, as far as it goes. */
-function beginsFolded(bytes: Uint8Array, at: number, name: string): boolean {
-  for (let i = 0; i < name.length; i++) {
-    const byte = bytes[at + i] ?? 0;
-    if ((IS_MARK[byte] === 1 ? HYPHEN : byte) !== name.charCodeAt(i)) return false;
-  }
-  return true;
 }
 
 /** Whether an X-Request-Id may be kept. */

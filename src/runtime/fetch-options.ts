@@ -35,6 +35,8 @@ export interface FetchInit {
   readonly headers: [string, string][];
   readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
   readonly signal: AbortSignal;
+  /** False: over HTTP/1.1 the connection is not used again (Bun; Deno has no such choice). */
+  readonly keepsConnection: boolean;
 }
 
 /** A way to one backend. */
@@ -125,12 +127,13 @@ class BunLane implements FetchLane {
     });
   }
 
-  send(url: string, wire: FetchWire, { method, headers, body, signal }: FetchInit): Promise<Response> {
+  send(url: string, wire: FetchWire, { method, headers, body, signal, keepsConnection }: FetchInit): Promise<Response> {
     return this.#session.fetch(url, {
       method,
       headers,
       body,
       signal,
+      keepalive: keepsConnection || wire !== "http1",
       protocol: wire === "http1" ? "http1.1" : wire,
       redirect: "manual",
       decompress: false,
@@ -208,7 +211,8 @@ interface BunFetchSession {
   close(): void;
 }
 
-interface BunRequestInit extends FetchInit {
+interface BunRequestInit extends Omit<FetchInit, "keepsConnection"> {
+  readonly keepalive: boolean;
   readonly protocol: "http1.1" | "http2" | "http3";
   readonly redirect: "manual";
   readonly decompress: false;
@@ -234,7 +238,7 @@ interface DenoHttpClient {
 /** Deno's `fetch`. */
 type DenoFetchCall = (url: string, init: DenoRequestInit) => Promise<Response>;
 
-interface DenoRequestInit extends FetchInit {
+interface DenoRequestInit extends Omit<FetchInit, "keepsConnection"> {
   readonly redirect: "manual";
   readonly client: DenoHttpClient;
 }

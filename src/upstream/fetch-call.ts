@@ -1,6 +1,7 @@
 /** One request through fetch, from its head to the last byte of its answer. */
 import { ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
+import { leavesBodyUnread } from "../core/methods.ts";
 import { FIELD } from "../core/field-names.ts";
 import type { ReceivedProtocol, ResponseSink, UpstreamCall, UpstreamRequest } from "../proxy/ports.ts";
 import { type AttemptProgress, CUT_OFF, NOT_SENT, UNANSWERED, UpstreamFailure } from "../proxy/upstream-failure.ts";
@@ -131,6 +132,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
       headers: requestPairs(fields, authority, hasBody, this.#owner.runtime),
       body: this.#body === null ? null : this.#body.stream,
       signal: this.#abort.signal,
+      keepsConnection: !hasBody || !leavesBodyUnread(method),
     };
     try {
       this.#lane.fetch.send(this.#lane.origin + target, wire, init).then(

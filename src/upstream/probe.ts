@@ -67,6 +67,7 @@ export class FetchProbe {
       headers: [["user-agent", PROBE_USER_AGENT] satisfies [string, string]],
       body: null,
       signal,
+      keepsConnection: true,
     };
     try {
       const response = await lane.send(originOf(backend) + path, wire, init);

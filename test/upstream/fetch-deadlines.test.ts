@@ -183,7 +183,7 @@ describe("fetch and malformed answers", () => {
   });
 
   test("a head larger than a section may be is refused", async () => {
-    const address = await rawHttp1({ send: `${OK}X: ${"a".repeat(700_000)}\r\nContent-Length: 0\r\n\r\n` });
+    const address = await rawHttp1({ send: `${OK}X: ${"a".repeat(900_000)}\r\nContent-Length: 0\r\n\r\n` });
     const { upstream, pool } = await makeFetch(address);
     const outcome = await exchange(upstream, requestTo(pool));
     expect([outcome.status, outcome.failure?.code]).toEqual([0, "UPSTREAM_PROTOCOL"]);

@@ -89,6 +89,26 @@ test.each(PROTOCOLS)("%s: reuses connections", async (protocol) => {
   expect(backend.counts.connections).toBeLessThanOrEqual(2);
 });
 
+test("a connection that carried a body which servers leave unread is not used again", async () => {
+  const backend = await startBackend({ protocol: "http1" });
+  const { upstream, pool } = await makeFetch(backend.address);
+  const ask = (method: string, body: boolean) =>
+    exchange(
+      upstream,
+      requestTo(pool, { method, path: "/echo", body: body ? new PushBody().push("GET /").end() : null }),
+    );
+  await ask("POST", true);
+  await ask("POST", true);
+  expect(backend.counts.connections).toBe(1);
+  for (const method of ["DELETE", "OPTIONS"]) {
+    await ask(method, false);
+    const { connections } = backend.counts;
+    await ask(method, true);
+    await ask("POST", true);
+    expect([method, backend.counts.connections - connections]).toEqual([method, 1]);
+  }
+});
+
 test("no more idle HTTP/1.1 connections are kept than the pool may have", async () => {
   const backend = await startBackend({ protocol: "http1" });
   const { upstream, pool } = await makeFetch(backend.address, { backendConnectionsMax: 3 });

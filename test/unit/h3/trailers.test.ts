@@ -42,6 +42,10 @@ describe("trailers are refused with", () => {
     "x-forwarded-for",
     "forwarded",
     "x-real-ip",
+    "x-request-id",
+    "x_forwarded_for",
+    "x.real.ip",
+    "x-forwarded-client-cert",
   ]) {
     test(name, () => expect(reasonOf([name, "1"])).toBe("trailer-forbidden"));
   }
