@@ -6,6 +6,7 @@ import { AIOQUIC_MISSING, aioquicPython } from "../interop/aioquic.ts";
 import { Bed } from "./bed.ts";
 import type { Case, Need } from "./case.ts";
 import { CASES } from "./cases/index.ts";
+import { HANGS_AFTER_MS } from "../support/time-limit.ts";
 import { H3I_MISSING, h3iProgram } from "./h3i.ts";
 import { H3SPEC } from "./h3spec.ts";
 import { rowReport } from "./report.ts";
@@ -17,9 +18,6 @@ const LACKING: Readonly<Record<Need, string | null>> = {
   h3i: h3iProgram === null ? H3I_MISSING : null,
 };
 
-/** No case is proved by its time; this only ends one that hangs. */
-const CASE_HANGS_AFTER_MS = 180_000;
-
 const outcomes = new Map<Case, CaseOutcome>();
 
 describe("adversary", () => {
@@ -27,7 +25,7 @@ describe("adversary", () => {
     const name = `row ${entry.row} ${entry.name}${entry.gap === undefined ? "" : ` (gap: ${entry.gap})`}`;
     const lacking = (entry.needs ?? []).map((need) => LACKING[need]).find((reason) => reason !== null) ?? null;
     if (lacking === null) {
-      test(name, () => play(entry), CASE_HANGS_AFTER_MS);
+      test(name, () => play(entry), HANGS_AFTER_MS);
     } else {
       outcomes.set(entry, { skipped: lacking });
       test.skip(`${name}: ${lacking}`, () => undefined);

@@ -17,6 +17,7 @@ import { testCertificateFiles } from "../support/certs.ts";
 import { NATIVE_LIBRARY } from "../support/native.ts";
 import { hasNode, startNodeServer } from "../support/node-server.ts";
 import { startProcess } from "../support/process.ts";
+import { HANGS_AFTER_MS } from "../support/time-limit.ts";
 
 const CONNECTIONS = 10;
 const STREAMS = 10;
@@ -75,26 +76,30 @@ async function load(port: number, requests: number, begin: () => void) {
 describe.skipIf(!hasNode())(
   hasNode() ? "a small request" : "a small request (there is no Node for the backend)",
   () => {
-    test("costs no more calls and packets than it did when it was measured", async () => {
-      const { server, counters, tally } = await startServer(await startNodeServer());
-      // Learns the backend's settings and lets its windows and ours grow.
-      await load(server.port, 500, () => undefined);
-      let before = { ...counters };
-      const got = await load(server.port, REQUESTS, () => {
-        before = { ...counters };
-        tally.calls = 0;
-      });
-      expect(got).toMatchObject({ ok: REQUESTS, other: 0, bodyBytes: REQUESTS * BODY_BYTES });
-      const per = (name: CounterName): number => (counters[name] - before[name]) / REQUESTS;
-      server.close();
-      // Measured, Bun 1.4.5: 1.08 datagrams, 0.04 writes, 0.05 send calls, 0.1 receive calls and 16 calls in all; a busy machine moves
-      // them by a tenth. One flush too many for each answer makes 2 datagrams, a write for each request 1 write.
-      const most = { datagrams: 1.1, upstreamWrites: 0.2, sendCalls: 0.2, receiveCalls: 0.4, foreignCalls: 18 };
-      expect(got.datagramsReceived / REQUESTS).toBeLessThanOrEqual(most.datagrams);
-      expect(per("upstreamWrites")).toBeLessThan(most.upstreamWrites);
-      expect(per("sendCalls")).toBeLessThan(most.sendCalls);
-      expect(per("receiveCalls")).toBeLessThan(most.receiveCalls);
-      expect(tally.calls / REQUESTS).toBeLessThan(most.foreignCalls);
-    });
+    test(
+      "costs no more calls and packets than it did when it was measured",
+      async () => {
+        const { server, counters, tally } = await startServer(await startNodeServer());
+        // Learns the backend's settings and lets its windows and ours grow.
+        await load(server.port, 500, () => undefined);
+        let before = { ...counters };
+        const got = await load(server.port, REQUESTS, () => {
+          before = { ...counters };
+          tally.calls = 0;
+        });
+        expect(got).toMatchObject({ ok: REQUESTS, other: 0, bodyBytes: REQUESTS * BODY_BYTES });
+        const per = (name: CounterName): number => (counters[name] - before[name]) / REQUESTS;
+        server.close();
+        // Measured, Bun 1.4.5: 1.08 datagrams, 0.04 writes, 0.05 send calls, 0.1 receive calls and 16 calls in all; a busy machine moves
+        // them by a tenth. One flush too many for each answer makes 2 datagrams, a write for each request 1 write.
+        const most = { datagrams: 1.1, upstreamWrites: 0.2, sendCalls: 0.2, receiveCalls: 0.4, foreignCalls: 18 };
+        expect(got.datagramsReceived / REQUESTS).toBeLessThanOrEqual(most.datagrams);
+        expect(per("upstreamWrites")).toBeLessThan(most.upstreamWrites);
+        expect(per("sendCalls")).toBeLessThan(most.sendCalls);
+        expect(per("receiveCalls")).toBeLessThan(most.receiveCalls);
+        expect(tally.calls / REQUESTS).toBeLessThan(most.foreignCalls);
+      },
+      HANGS_AFTER_MS,
+    );
   },
 );

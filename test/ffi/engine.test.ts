@@ -10,6 +10,7 @@ import { QuicheEngine } from "../../ffi/quiche/engine.ts";
 import { openTestLibrary } from "../support/native.ts";
 import { testCertificate, testLeaf } from "../support/certs.ts";
 import { connect, drive, exchange, get, TEST_SETTINGS, TestServer, type PairOptions } from "../support/quic-pair.ts";
+import { HANGS_AFTER_MS } from "../support/time-limit.ts";
 
 const encoder = new TextEncoder();
 const library = openTestLibrary();
@@ -74,21 +75,25 @@ function withServer<T>(
 }
 
 describe("native handles", () => {
-  test("1,000 connections with a request each leave none alive", () => {
-    const before = library.ledger.total;
-    withServer((server) => {
-      for (let i = 0; i < 1000; i++) {
-        const client = server.client();
-        connect(server, client);
-        expect(exchange(server, client, get(`/${i}`)).status).toBe("200");
-        client.connection.close(true, 0x100, "");
-        drive(server, [client], () => server.endpoint.connectionCount === 0 || isDraining(server));
-        client.close();
-      }
-      expect(server.counters.connectionsAccepted).toBe(1000);
-    });
-    expect(library.ledger.total).toBe(before);
-  });
+  test(
+    "1,000 connections with a request each leave none alive",
+    () => {
+      const before = library.ledger.total;
+      withServer((server) => {
+        for (let i = 0; i < 1000; i++) {
+          const client = server.client();
+          connect(server, client);
+          expect(exchange(server, client, get(`/${i}`)).status).toBe("200");
+          client.connection.close(true, 0x100, "");
+          drive(server, [client], () => server.endpoint.connectionCount === 0 || isDraining(server));
+          client.close();
+        }
+        expect(server.counters.connectionsAccepted).toBe(1000);
+      });
+      expect(library.ledger.total).toBe(before);
+    },
+    HANGS_AFTER_MS,
+  );
 
   test("a connection that is used after it was freed is an assertion and no call into C", () => {
     withServer((server) => {
