@@ -86,7 +86,11 @@ export const LIMIT_BOUNDS: readonly Bound[] = [
 export const TIMEOUT_BOUNDS: readonly Bound[] = [
   bound("performance.handshake_timeout_ms", "the connection is closed", "handshakesTimedOut"),
   bound("performance.client_header_timeout_ms", "408, or a reset", "requestHeadsLate"),
-  bound("performance.client_body_idle_timeout_ms", "408, or a reset once the response has begun", "clientDeadlines"),
+  bound(
+    "performance.client_body_idle_timeout_ms",
+    "408; once the response has begun `backend_body_idle_timeout_ms` counts for both, and with `fetch` the shorter of the two",
+    "clientDeadlines",
+  ),
   bound("performance.client_send_timeout_ms", "a reset (0x102)", "clientDeadlines"),
   bound("performance.client_idle_timeout_ms", "GOAWAY, then H3_NO_ERROR (0x100)", "connectionsIdle"),
   bound("performance.quic_max_idle_timeout_ms", "the connection is given up without a word", "connectionsTimedOut"),
