@@ -66,6 +66,7 @@ input_hash() {
     {
       printf '%s\0' ffi/native/Cargo.toml ffi/native/Cargo.lock ffi/native/build.rs quiche.build.sh
       find ffi/native/src -type f -name '*.rs' -print0
+      find ffi/native/patches -type f -name '*.patch' -print0
       [ ! -d ffi/probe ] || find ffi/probe -type f -name '*.[ch]' -print0
     } | LC_ALL=C sort -z | xargs -0 sha256sum --
     printf '%s\n' "$COMPILER" "flags ${RUSTFLAGS:-} ${CARGO_ENCODED_RUSTFLAGS:-} ${CFLAGS:-} ${CXXFLAGS:-}"
@@ -109,13 +110,33 @@ build_once() {
   exec 9>&-
 }
 
+# Fetches what the lock file names, by its checksums, and makes a copy of the crate that is built with our changes to quiche. Only the
+# copy's lock file says so; everything else in it stays as it is locked.
+patch_quiche() {
+  local manifest patch
+  (cd -- "$CRATE" && cargo fetch --locked 9>&- >>"$WORK/log" 2>&1) || return 1
+  manifest=$(cd -- "$CRATE" && cargo metadata --format-version 1 --locked --offline 2>>"$WORK/log" |
+    grep -o '"manifest_path":"[^"]*/quiche-[0-9][^"/]*/Cargo.toml"' | head -n 1 | cut -d '"' -f 4) || return 1
+  PATCHED=$STORE/patched
+  rm -rf -- "$PATCHED"
+  mkdir -p -- "$PATCHED"
+  cp -r -- "$CRATE" "$PATCHED/crate" && cp -r -- "${manifest%/Cargo.toml}" "$PATCHED/$(basename -- "${manifest%/Cargo.toml}")"
+  for patch in "$CRATE"/patches/*.patch; do
+    # Were the cache inside a repository, git would take its files for those of that repository and do nothing.
+    GIT_CEILING_DIRECTORIES=$PATCHED git -C "$PATCHED/$(basename -- "$patch" .patch)" apply --whitespace=nowarn -p1 -- "$patch" \
+      >>"$WORK/log" 2>&1 || return 1
+  done
+  QUICHE=$PATCHED/$(basename -- "${manifest%/Cargo.toml}")
+}
+
 compile() {
   local started=$SECONDS artifact
   say "native library: building quiche and BoringSSL (some 4 minutes on 2 cores, most of them in BoringSSL; once per version)"
   touch -- "$WORK/started"
   start_progress
-  if ! (cd -- "$CRATE" && SPOOKY_BUILD_HASH=$HASH CARGO_TARGET_DIR=$STORE/target CARGO_TERM_COLOR=never \
-    cargo build --release --locked --message-format=json-render-diagnostics 9>&- >"$WORK/messages" 2>"$WORK/log"); then
+  if ! patch_quiche || ! (cd -- "$PATCHED/crate" && SPOOKY_BUILD_HASH=$HASH CARGO_TARGET_DIR=$STORE/target CARGO_TERM_COLOR=never \
+    cargo build --release --offline --config "patch.crates-io.quiche.path='$QUICHE'" --message-format=json-render-diagnostics 9>&- \
+    >"$WORK/messages" 2>>"$WORK/log"); then
     stop_progress
     tail -n 40 -- "$WORK/log" >&2
     cp -- "$WORK/log" "$STORE/failed.log"

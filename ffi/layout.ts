@@ -235,6 +235,8 @@ export const H3_EVENT = {
 
 /** `enum quiche_path_event_type`, the ones that are told apart */
 export const PATH_EVENT = {
+  QUICHE_PATH_EVENT_NEW: 0,
+  QUICHE_PATH_EVENT_CLOSED: 3,
   QUICHE_PATH_EVENT_PEER_MIGRATED: 5,
 } as const;
 

@@ -258,6 +258,8 @@ int main(void) {
   end();
 
   begin("`enum quiche_path_event_type`, the ones that are told apart", "PATH_EVENT");
+  NUMBER(QUICHE_PATH_EVENT_NEW);
+  NUMBER(QUICHE_PATH_EVENT_CLOSED);
   NUMBER(QUICHE_PATH_EVENT_PEER_MIGRATED);
   end();
 

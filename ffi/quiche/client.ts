@@ -5,12 +5,14 @@
 import { ProxyError } from "../../src/core/error.ts";
 import type { Counters } from "../../src/core/counters.ts";
 import { FieldWriter } from "../../src/core/field-writer.ts";
+import { LIMITS } from "../../src/core/limits.ts";
 import type { EngineSession } from "../../src/quic/engine.ts";
 import { Handle } from "../handle.ts";
 import { QUICHE } from "../layout.ts";
 import type { Library } from "../library.ts";
 import { Arena } from "../memory.ts";
 import { SOCKADDR_BYTES, type SocketAddress, writeSockaddr } from "../sockaddr.ts";
+import type { BoundSocket } from "../udp-open.ts";
 import { UdpSocket } from "../udp-socket.ts";
 import { applyTransport, type EngineSettings, makeH3Config } from "./config.ts";
 import { QuicheConnection } from "./connection.ts";
@@ -18,6 +20,9 @@ import { makeParts } from "./engine.ts";
 
 const KIND_REQUEST = 3;
 const ID_BYTES = 16;
+const BUFFERS = { receiveBufferBytes: 1 << 20, sendBufferBytes: 1 << 20 };
+/** Where an address is written in the scratch memory, behind a word. */
+const MOVE_AT = 32;
 
 /** What a test client is made with. */
 export interface ClientOptions {
@@ -32,7 +37,6 @@ export interface ClientOptions {
 
 /** A client connection. */
 export class QuicheClient {
-  readonly socket: UdpSocket;
   readonly connection: QuicheConnection;
   readonly counters: Counters;
   readonly #library: Library;
@@ -42,31 +46,77 @@ export class QuicheClient {
   readonly #writer = new FieldWriter();
   /** Where quiche puts error codes that nobody asks for. */
   readonly #scratch: Arena;
+  /** Addresses that the server is told: of the socket it was made with, until it migrates. */
+  #localIp: string;
+  /** The socket that quiche thinks it sends from. */
+  #known: BoundSocket;
+  #socket: UdpSocket;
   #session: EngineSession | null = null;
 
   constructor(library: Library, options: ClientOptions, counters: Counters) {
     const { native, ledger } = library;
     this.#library = library;
-    this.#scratch = new Arena(library.foreign, 64);
+    this.#scratch = new Arena(library.foreign, 128);
     this.counters = counters;
-    const buffers = { receiveBufferBytes: 1 << 20, sendBufferBytes: 1 << 20 };
-    this.socket = new UdpSocket(library, { ip: options.ip, port: 0, ...buffers }, counters);
+    this.#localIp = options.ip;
+    this.#socket = new UdpSocket(library, { ip: options.ip, port: 0, ...BUFFERS }, counters);
+    this.#known = this.#socket.bound;
     const address = native.quiche_config_new(QUICHE.QUICHE_PROTOCOL_VERSION);
     this.#config = new Handle("config", address, ledger, (at) => native.quiche_config_free(at));
     native.quiche_config_verify_peer(this.#config.address, false);
     applyTransport(library, this.#config.address, options.settings);
     this.#h3Config = makeH3Config(library, options.settings.fieldSectionBytesMax);
     this.#handle = this.#connect(options);
-    const parts = makeParts(library, this.socket, this.#h3Config);
+    const socketNow = (): UdpSocket => this.#socket;
+    const parts = {
+      ...makeParts(library, this.#socket, this.#h3Config),
+      get socket(): UdpSocket {
+        return socketNow();
+      },
+    };
     this.connection = new QuicheConnection(parts, this.#handle, options.server);
+  }
+
+  /** What it sends from now; `rebind` and `migrate` change it. */
+  get socket(): UdpSocket {
+    return this.#socket;
+  }
+
+  /** Goes on from another port, or address, without a word and without knowing: as when a translator has forgotten it. `counters` count what it sends from there. */
+  rebind(ip: string = this.#localIp, counters: Counters = this.counters): void {
+    const { local } = this.#known;
+    this.#replaceSocket(ip, counters);
+    const { incoming } = this.#socket;
+    for (let slot = 0; slot < LIMITS.datagramsPerTurnMax; slot++)
+      writeSockaddr(incoming.meta, incoming.localAt(slot), local);
+  }
+
+  /** Goes on from another port, or address, with another of the server's ids (RFC 9000 9.2). Returns 0 or quiche's error number. */
+  migrate(ip: string = this.#localIp): number {
+    this.#replaceSocket(ip, this.counters);
+    this.#known = this.#socket.bound;
+    const at = this.#scratch.address;
+    const length = writeSockaddr(this.#scratch, MOVE_AT, this.#known.local);
+    return this.#library.native.quiche_conn_migrate_source(this.#handle.address, at + MOVE_AT, length, at);
+  }
+
+  /** Tells the server that its id with this number is not used any more (RFC 9000 19.16). 0 or quiche's error number. */
+  retireServerId(sequence: number): number {
+    return this.#library.native.quiche_conn_retire_dcid(this.#handle.address, sequence);
+  }
+
+  #replaceSocket(ip: string, counters: Counters): void {
+    this.#localIp = ip;
+    this.#socket.close();
+    this.#socket = new UdpSocket(this.#library, { ip, port: 0, ...BUFFERS }, counters);
   }
 
   /** Takes what has arrived, then sends what is due. Returns how many datagrams came. */
   step(): number {
-    const count = this.socket.receive();
+    const count = this.#socket.receive();
     for (let slot = 0; slot < count; slot++) this.connection.feed(slot);
     while (this.connection.send(Infinity) > 0);
-    this.socket.flush();
+    this.#socket.flush();
     return count;
   }
 
@@ -115,7 +165,7 @@ export class QuicheClient {
     this.connection.free();
     this.#config.free();
     this.#h3Config.free();
-    this.socket.close();
+    this.#socket.close();
   }
 
   #connect(options: ClientOptions): Handle {
@@ -125,7 +175,7 @@ export class QuicheClient {
     const local = arena.take(SOCKADDR_BYTES);
     const peer = arena.take(SOCKADDR_BYTES);
     arena.bytes.set(options.id.subarray(0, ID_BYTES), id);
-    const localLength = writeSockaddr(arena, local, this.socket.bound.local);
+    const localLength = writeSockaddr(arena, local, this.#known.local);
     const peerLength = writeSockaddr(arena, peer, options.server);
     const name = new TextEncoder().encode(`${options.serverName}\0`);
     const at = arena.address;

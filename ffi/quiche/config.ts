@@ -33,8 +33,6 @@ const WINDOW_GROWTH = 2.4;
 /** Control, encoder and decoder streams, and room for greased ones. */
 const UNI_STREAMS = 16;
 const UNI_STREAM_WINDOW_BYTES = 64 * 1024;
-/** Ids of the peer that we keep: enough for a few migrations at once. */
-const PEER_IDS = 4;
 
 /** A server's transport configuration with its TLS context. Throws `CERTIFICATE` naming the certificate and the reason. */
 export function makeServerConfig(library: Library, settings: EngineSettings): Handle {
@@ -74,7 +72,7 @@ export function applyTransport(library: Library, config: number, settings: Omit<
   native.quiche_config_set_initial_max_streams_uni(config, UNI_STREAMS);
   native.quiche_config_set_max_connection_window(config, Math.floor(settings.connectionWindowBytes * WINDOW_GROWTH));
   native.quiche_config_set_max_stream_window(config, Math.floor(settings.streamWindowBytes * WINDOW_GROWTH));
-  native.quiche_config_set_active_connection_id_limit(config, PEER_IDS);
+  native.quiche_config_set_active_connection_id_limit(config, LIMITS.pathsPerConnectionMax);
   // Bursts are bounded per turn instead: quiche's pacing only suggests send times, and waiting for them costs timers.
   native.quiche_config_enable_pacing(config, false);
   native.quiche_config_set_initial_congestion_window_packets(config, LIMITS.initialWindowPackets);

@@ -32,6 +32,7 @@ export class QuicheConnection implements EngineConnection {
   readonly #parts: EngineParts;
   readonly #handle: Handle;
   #session: QuicheSession | null = null;
+  #pathCount = 1;
 
   constructor(parts: EngineParts, handle: Handle, peer: SocketAddress) {
     this.#parts = parts;
@@ -139,13 +140,20 @@ export class QuicheConnection implements EngineConnection {
   takeMigrations(): number {
     const { native } = this.#parts.library;
     let migrations = 0;
-    // quiche keeps events until they are taken, so they are taken whatever they say.
+    // quiche keeps events until they are taken, so they are taken whatever they say. It probes new paths by itself.
     for (;;) {
       const event = native.quiche_conn_path_event_next(this.#handle.address);
       if (event === 0) return migrations;
-      if (native.quiche_path_event_type(event) === PATH_EVENT.QUICHE_PATH_EVENT_PEER_MIGRATED) migrations += 1;
+      const type = native.quiche_path_event_type(event);
+      if (type === PATH_EVENT.QUICHE_PATH_EVENT_PEER_MIGRATED) migrations += 1;
+      else if (type === PATH_EVENT.QUICHE_PATH_EVENT_CLOSED) this.#pathCount -= 1;
+      else if (type === PATH_EVENT.QUICHE_PATH_EVENT_NEW) this.#pathCount += 1;
       native.quiche_path_event_free(event);
     }
+  }
+
+  get pathCount(): number {
+    return this.#pathCount;
   }
 
   openSession(): EngineSession | null {

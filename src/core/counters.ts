@@ -58,6 +58,8 @@ export class Counters {
   handshakesFailed = 0;
   handshakesTimedOut = 0;
   migrations = 0;
+  /** Told to go on elsewhere (GOAWAY): their clients came from too many addresses. */
+  connectionsOverPaths = 0;
   /** Closed because their clients gave up or broke too many requests, or sent too much that brought nothing. */
   connectionsOverResets = 0;
   connectionsOverGlitches = 0;

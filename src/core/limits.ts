@@ -13,6 +13,13 @@ export const LIMITS = {
   receivePayloadBytesMax: 1472,
   /** Largest UDP payload we send, bytes: 1,350 + headers fits the common 1,500 minus tunnels. */
   sendDatagramBytesMax: 1350,
+  /**
+   * Addresses that one client may come from while its connection lives. quiche keeps a path for each, forgets none that may still be used,
+   * and drops what comes from one more (0.30). We announce as many ids (`active_connection_id_limit`), which is where quiche takes it from.
+   */
+  pathsPerConnectionMax: 64,
+  /** Addresses after which a connection takes no further requests: its client opens another long before it would not be heard any more. */
+  pathsBeforeDrainMax: 48,
   /** Packets one connection may send in one turn before others have theirs: 64 is one full GSO message. */
   packetsPerConnectionTurnMax: 64,
   /** Bytes collected for sending in one turn. */

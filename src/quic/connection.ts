@@ -8,6 +8,7 @@ import { LIMITS } from "../core/limits.ts";
 import { TimerEntry } from "../core/timer-wheel.ts";
 import type { AddressKey } from "../guard/address-table.ts";
 import { type CloseReason, type EngineConnection, type EngineSession, SEND_DONE, SEND_FULL } from "./engine.ts";
+import { offerIds, retireIds } from "./spare-ids.ts";
 
 /** What runs on an established connection. */
 export interface SessionDriver {
@@ -46,8 +47,6 @@ export interface ConnectionHost {
   onClosed(connection: Connection, reason: CloseReason | null): void;
 }
 
-/** Spare ids beyond the one in use: enough for a client to move a few times between two of our turns. */
-const SPARE_IDS_MAX = 3;
 /** A flush of more packets than this was part of something large. */
 const BULK_PACKETS = 4;
 /** Bytes sent for each byte received before the client's address is validated (RFC 9000 8.1). */
@@ -88,6 +87,11 @@ export class Connection extends TimerEntry {
   #heldUntilMs = 0;
   /** Packets of the last flush: after many, what comes in opens the congestion window for more of them. */
   #lastPackets = 0;
+
+  /** Ids that were wanted could not be made: it is tried again with the next datagrams. */
+  #idsShort = false;
+  /** Its session was told to take no more because the client has come from so many addresses. */
+  #pathsUsedUp = false;
 
   readonly #idHex: string;
 
@@ -145,7 +149,7 @@ export class Connection extends TimerEntry {
   process(): void {
     if (this.#closed) return;
     if (this.#driver === null) this.#tryOpen();
-    else this.#keepHouse();
+    else this.#keepHouse(this.#driver);
     this.#driver?.process();
   }
 
@@ -221,36 +225,17 @@ export class Connection extends TimerEntry {
     this.#host.counters.connectionsEstablished += 1;
     this.#driver = this.#host.onEstablished(this, session);
     this.#urgent = true;
-    this.#offerIds();
+    this.#idsShort = offerIds(this, this.#host);
   }
 
-  #offerIds(): void {
-    let wanted = Math.min(this.engine.idsWanted(), SPARE_IDS_MAX + 1 - this.ids.length);
-    while (wanted-- > 0) {
-      const issued = this.#host.issueId(this);
-      if (issued === null) return;
-      if (!this.engine.offerId(issued.id, issued.resetToken)) {
-        this.#host.releaseId(issued.id);
-        return;
-      }
-      this.ids.push(issued.id);
-    }
-  }
-
-  #keepHouse(): void {
+  #keepHouse(driver: SessionDriver): void {
     this.#host.counters.migrations += this.engine.takeMigrations();
-    this.#retireIds();
-  }
-
-  #retireIds(): void {
-    let retired = false;
-    this.engine.takeRetiredIds((id) => {
-      const at = this.ids.findIndex((own) => own.every((byte, i) => byte === id[i]));
-      const [own] = at < 0 ? [] : this.ids.splice(at, 1);
-      if (own !== undefined) this.#host.releaseId(own);
-      retired = true;
-    });
-    if (retired) this.#offerIds();
+    if (retireIds(this, this.#host) || this.#idsShort) this.#idsShort = offerIds(this, this.#host);
+    if (!this.#pathsUsedUp && this.engine.pathCount > LIMITS.pathsBeforeDrainMax) {
+      this.#pathsUsedUp = true;
+      this.#host.counters.connectionsOverPaths += 1;
+      driver.drain();
+    }
   }
 
   #shouldHold(): boolean {

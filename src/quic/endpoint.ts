@@ -70,6 +70,11 @@ export class Endpoint implements ConnectionHost {
     return this.#connections.size;
   }
 
+  /** Ids of ours that lead to a connection now. */
+  get idCount(): number {
+    return this.#ids.size;
+  }
+
   get connections(): ReadonlySet<Connection> {
     return this.#connections;
   }

@@ -95,8 +95,10 @@ export interface EngineConnection {
   offerId(id: Uint8Array, resetToken: Uint8Array): boolean;
   /** Calls back for each id the peer has retired since the last call, with a view valid during the call. */
   takeRetiredIds(onRetired: (id: Uint8Array) => void): void;
-  /** Takes note of what happened to the connection's paths since the last call; returns how often the peer has moved. */
+  /** Takes note of what happened to the connection's paths since the last call; returns how often the peer has moved, validated. */
   takeMigrations(): number;
+  /** Addresses of the peer that the engine keeps a path for, as far as `takeMigrations` has learned. */
+  readonly pathCount: number;
   /** Begins HTTP/3 on an established connection. Null when the engine refuses. */
   openSession(): EngineSession | null;
   /** The server name the client asked for (SNI), or "". */

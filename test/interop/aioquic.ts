@@ -71,8 +71,9 @@ export type AioquicStep =
   /** One DATA frame of these bytes on a stream that was left open; nothing once the server wants no more. */
   | { readonly do: "send"; readonly id: string; readonly text: string }
   | { readonly do: "finish"; readonly id: string }
-  /** The same connection from another port. */
-  | { readonly do: "rebind" | "change_connection_id" | "key_update" | "ping" }
+  /** The same connection from another port, and another address if one is given. */
+  | { readonly do: "rebind"; readonly local_host?: string }
+  | { readonly do: "change_connection_id" | "key_update" | "ping" }
   /** Gives flow-control credit again, after `hold_flow_control`. */
   | { readonly do: "release" }
   /** Bytes on a new unidirectional stream, or on the control stream, hexadecimal. */

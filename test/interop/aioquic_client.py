@@ -185,7 +185,7 @@ class Runner:
         old = self.transport
         loop, session = asyncio.get_running_loop(), self.session
         self.transport, _ = await loop.create_datagram_endpoint(
-            lambda: session, sock=open_socket(self.family, self.plan.get("local_host"))
+            lambda: session, sock=open_socket(self.family, step.get("local_host", self.plan.get("local_host")))
         )
         old.close()
         self.local_ports.append(self.transport.get_extra_info("sockname")[1])

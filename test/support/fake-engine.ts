@@ -188,6 +188,7 @@ export class FakeConnection implements EngineConnection {
   readonly retired: Uint8Array[] = [];
   /** How often the peer has moved since it was last asked. */
   migrations = 0;
+  pathCount = 1;
   refusesSession = false;
   session: FakeSession | null = null;
   /** Each `close`, as it was called. */

@@ -16,6 +16,8 @@ export interface UdpRelay {
   readonly port: number;
   /** What it did so far, both directions. */
   readonly counts: { passed: number; lost: number; repeated: number; reordered: number };
+  /** Forgets all its clients, as a translator does: they go on from other ports, and what comes to the old ones is lost. */
+  forget(): void;
 }
 
 /** Others that overtake a datagram that is held back; and how long it waits for them, milliseconds. */
@@ -26,7 +28,8 @@ const HELD_MS_MAX = 20;
 export async function startUdpRelay(toPort: number, faults: RelayFaults): Promise<UdpRelay> {
   const random = Random.fromEntropy([faults.seed]);
   const counts = { passed: 0, lost: 0, repeated: 0, reordered: 0 };
-  const sockets: { close(): void }[] = [];
+  const sockets = new Set<{ close(): void }>();
+  const farSockets = new Set<{ close(): void }>();
   const flows = new Map<number, Promise<Way>>();
   const near = await Bun.udpSocket({
     hostname: "127.0.0.1",
@@ -41,7 +44,7 @@ export async function startUdpRelay(toPort: number, faults: RelayFaults): Promis
       error: () => undefined,
     },
   });
-  sockets.push(near);
+  sockets.add(near);
   afterAll(() => sockets.forEach((socket) => socket.close()));
 
   /** The way of one client to the server; its answers come back by one of their own. */
@@ -53,10 +56,21 @@ export async function startUdpRelay(toPort: number, faults: RelayFaults): Promis
       connect: { hostname: "127.0.0.1", port: toPort },
       socket: { data: (_, bytes) => back(Uint8Array.from(bytes)), error: () => undefined },
     });
-    sockets.push(far);
-    return badWay(faults, random, counts, (datagram) => far.send(datagram));
+    sockets.add(far);
+    farSockets.add(far);
+    return badWay(faults, random, counts, (datagram) => {
+      if (farSockets.has(far)) far.send(datagram);
+    });
   }
-  return { port: near.port, counts };
+  const forget = (): void => {
+    flows.clear();
+    for (const far of farSockets) {
+      far.close();
+      sockets.delete(far);
+    }
+    farSockets.clear();
+  };
+  return { port: near.port, counts, forget };
 }
 
 type Way = (datagram: Uint8Array) => void;

@@ -522,14 +522,6 @@ describe("spare ids", () => {
   });
 });
 
-test("moves of the peer are counted", () => {
-  const world = connected();
-  world.engine.migrations = 2;
-  arrive(world);
-  world.server.turn();
-  expect(world.server.counters.migrations).toBe(2);
-});
-
 describe("the end", () => {
   test("comes with the flush after the engine has closed: freed once, told once", () => {
     const world = connected();
