@@ -1,4 +1,5 @@
 /** quiche's configurations: transport, TLS and HTTP/3, made once per listener and shared by its connections. */
+import { assert } from "../../src/core/assert.ts";
 import { ProxyError } from "../../src/core/error.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import { Handle } from "../handle.ts";
@@ -21,11 +22,19 @@ export interface EngineSettings {
   readonly idleTimeoutMs: number;
   readonly connectionWindowBytes: number;
   readonly streamWindowBytes: number;
+  readonly congestionControl: keyof typeof CONGESTION_CONTROL;
+  readonly initialWindowPackets: number;
   readonly streamsMax: number;
   /** Hard limit of a request's field section; over it quiche closes the connection (0x107). */
   readonly fieldSectionBytesMax: number;
 }
 
+/** As quiche names them, NUL-terminated. */
+const CONGESTION_CONTROL = {
+  cubic: new TextEncoder().encode("cubic\0"),
+  reno: new TextEncoder().encode("reno\0"),
+  bbr2: new TextEncoder().encode("bbr2_gcongestion\0"),
+} as const;
 const WHY_BYTES = 512;
 const ALPN_H3 = new TextEncoder().encode("\x02h3");
 /** quiche lets windows grow to these; they bound the memory one client can make us hold. */
@@ -75,7 +84,9 @@ export function applyTransport(library: Library, config: number, settings: Omit<
   native.quiche_config_set_active_connection_id_limit(config, LIMITS.pathsPerConnectionMax);
   // Bursts are bounded per turn instead: quiche's pacing only suggests send times, and waiting for them costs timers.
   native.quiche_config_enable_pacing(config, false);
-  native.quiche_config_set_initial_congestion_window_packets(config, LIMITS.initialWindowPackets);
+  native.quiche_config_set_initial_congestion_window_packets(config, settings.initialWindowPackets);
+  const known = native.quiche_config_set_cc_algorithm_name(config, CONGESTION_CONTROL[settings.congestionControl]);
+  assert(known === 0, "quiche knows the congestion control by its name");
 }
 
 /** HTTP/3 settings. */

@@ -155,6 +155,8 @@ function connectionsOf(config: ConfigValue): ConnectionSettings {
     streamsPerConnectionMax: performance.quic_initial_max_streams_bidi,
     connectionWindowBytes: performance.quic_initial_max_data,
     streamWindowBytes: performance.quic_initial_max_stream_data,
+    congestionControl: performance.quic_congestion_control,
+    initialWindowPackets: performance.quic_initial_window_packets,
     headerBytesMax: resilience.protocol.max_headers_bytes,
     headerCountMax: resilience.protocol.max_headers_count,
     uriBytesMax: resilience.protocol.max_uri_bytes,

@@ -136,6 +136,15 @@ const PerformanceSchema = map(
       unit: "streams",
       description: "Requests a client may have in flight on one connection.",
     }),
+    quic_congestion_control: choice(["cubic", "reno", "bbr2"], {
+      default: "cubic",
+      description: "How fast clients are sent to: by losses (`cubic`, `reno`) or by measured rate (`bbr2`).",
+    }),
+    quic_initial_window_packets: integer([16, 512], 16, {
+      unit: "packets",
+      description:
+        "What a client is sent before its first acknowledgement. Less than 16 would not hold the largest response head.",
+    }),
     max_requests_per_connection: optionalInteger([1, 1_000_000_000], {
       unit: "requests",
       description:

@@ -7,7 +7,7 @@ import { FORMS } from "./forms.ts";
 import type { FormName } from "./forms.ts";
 
 /** Units of numbers. */
-export type Unit = "ms" | "bytes" | "connections" | "streams" | "requests" | "fields" | "events";
+export type Unit = "ms" | "bytes" | "connections" | "streams" | "requests" | "packets" | "fields" | "events";
 
 /** What we say about a key beyond JSON Schema. */
 export interface Annotations {

@@ -168,6 +168,8 @@ export interface ConnectionSettings {
   readonly connectionWindowBytes: number;
   /** `initial_max_stream_data_bidi_remote`, bytes. */
   readonly streamWindowBytes: number;
+  readonly congestionControl: "cubic" | "reno" | "bbr2";
+  readonly initialWindowPackets: number;
   /** Largest size of a request's field section, bytes counted as RFC 9114 4.2.2 does. */
   readonly headerBytesMax: number;
   /** Most fields of it, pseudo-fields included. */

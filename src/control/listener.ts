@@ -187,6 +187,8 @@ function engineSettings({ connections, timeouts, identities }: ListenerOptions):
     idleTimeoutMs: timeouts.quicIdleMs,
     connectionWindowBytes: connections.connectionWindowBytes,
     streamWindowBytes: connections.streamWindowBytes,
+    congestionControl: connections.congestionControl,
+    initialWindowPackets: connections.initialWindowPackets,
     streamsMax: connections.streamsPerConnectionMax,
     fieldSectionBytesMax: connections.headerBytesMax * HARD_LIMIT_FACTOR,
   };

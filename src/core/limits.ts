@@ -73,8 +73,6 @@ export const LIMITS = {
   stallSweepMsMax: 5000,
   /** How long a connection that was idle stays after its GOAWAY, milliseconds: what its client sent before it came is then refused, not lost. */
   goawayLingerMsMax: 1000,
-  /** Initial congestion window, packets. quiche sends a response head whole or not at all, so the largest must fit. */
-  initialWindowPackets: 16,
   /** Bytes of a response head, names and values and 32 for each field: what HAProxy takes by default. A larger one is answered 502. */
   responseHeadBytesMax: 16 * 1024,
   /** Log bytes waiting for a slow reader; further lines are dropped and counted. */

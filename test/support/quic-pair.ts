@@ -9,7 +9,7 @@ import { Endpoint } from "../../src/quic/endpoint.ts";
 import { EVENT } from "../../src/quic/engine.ts";
 import type { Connection } from "../../src/quic/connection.ts";
 import type { Library } from "../../ffi/library.ts";
-import type { Identity } from "../../ffi/quiche/config.ts";
+import type { EngineSettings, Identity } from "../../ffi/quiche/config.ts";
 import { QuicheClient } from "../../ffi/quiche/client.ts";
 import { QuicheEngine } from "../../ffi/quiche/engine.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
@@ -23,6 +23,8 @@ export const TEST_SETTINGS = {
   idleTimeoutMs: 30_000,
   connectionWindowBytes: 10_000_000,
   streamWindowBytes: 1_000_000,
+  congestionControl: "cubic",
+  initialWindowPackets: 16,
   streamsMax: 100,
   fieldSectionBytesMax: 131_072,
 } as const;
@@ -35,6 +37,8 @@ export interface PairOptions {
   readonly admission?: Partial<AdmissionBounds>;
   readonly handshakeMs?: number;
   readonly rules?: Partial<SessionRules>;
+  /** Of the server's transport, instead of those of the tests. */
+  readonly settings?: Partial<Omit<EngineSettings, "identities">>;
 }
 
 /** The server side. */
@@ -54,7 +58,7 @@ export class TestServer {
     this.#library = options.library;
     const buffers = { receiveBufferBytes: 4 << 20, sendBufferBytes: 4 << 20 };
     this.socket = new UdpSocket(options.library, { ip: options.ip ?? "127.0.0.1", port: 0, ...buffers }, this.counters);
-    const settings = { ...TEST_SETTINGS, identities: options.identities };
+    const settings = { ...TEST_SETTINGS, ...options.settings, identities: options.identities };
     this.engine = new QuicheEngine(options.library, this.socket, settings, this.counters);
     this.endpoint = new Endpoint(
       {

@@ -39,6 +39,8 @@ describe("the least file", () => {
         streamsPerConnectionMax: 100,
         connectionWindowBytes: 10_000_000,
         streamWindowBytes: 1_000_000,
+        congestionControl: "cubic",
+        initialWindowPackets: 16,
         ...{ headerBytesMax: 32_768, headerCountMax: 128, uriBytesMax: 16_384 },
         ...{ requestsPerConnectionMax: Infinity, connectionsPerAddressMax: Infinity },
         ...{ newConnectionsPerSecond: 2000, newConnectionsBurst: 4000, handshakesMax: 2000 },
@@ -103,6 +105,8 @@ performance:
   quic_initial_max_data: 20011
   quic_initial_max_stream_data: 20010
   quic_initial_max_streams_bidi: 13
+  quic_congestion_control: bbr2
+  quic_initial_window_packets: 33
   backend_total_request_timeout_ms: 14
   handshake_timeout_ms: 15
   client_header_timeout_ms: 16
@@ -135,6 +139,7 @@ resilience:
   expect(requests).toEqual({ inFlightMax: 25, connectionBufferBytesMax: 65_564, bufferBytesMax: 1_048_605 });
   expect(connections).toEqual({
     ...{ connectionsMax: 1, streamsPerConnectionMax: 13, connectionWindowBytes: 20_011, streamWindowBytes: 20_010 },
+    ...{ congestionControl: "bbr2", initialWindowPackets: 33 },
     ...{ requestsPerConnectionMax: 19, connectionsPerAddressMax: 21, newConnectionsPerSecond: 22 },
     ...{ newConnectionsBurst: 23, handshakesMax: 24, headerCountMax: 30, uriBytesMax: 131 },
     ...{ resetBurst: 32, resetsPerSecond: 33, glitchBurst: 34, glitchesPerSecond: 35 },

@@ -57,6 +57,7 @@ const WHOLE: Value = {
     ...{ client_body_idle_timeout_ms: 5, shutdown_drain_timeout_ms: 5, udp_recv_buffer_bytes: 5000 },
     ...{ udp_send_buffer_bytes: 5000, quic_max_idle_timeout_ms: 5, quic_initial_max_data: 1_000_000 },
     ...{ quic_initial_max_stream_data: 1_000_000, quic_initial_max_streams_bidi: 5 },
+    ...{ quic_congestion_control: "reno", quic_initial_window_packets: 32 },
     ...{ backend_total_request_timeout_ms: 5, handshake_timeout_ms: 5, client_header_timeout_ms: 5 },
     ...{ client_send_timeout_ms: 5, client_idle_timeout_ms: 5, max_requests_per_connection: 5 },
     ...{ max_request_body_bytes: 5, max_connections_per_ip: 5, new_connections_per_sec: 5 },
