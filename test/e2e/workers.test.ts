@@ -141,6 +141,25 @@ for (const runner of ["source", "binary"] as const satisfies readonly ProxyRunne
   });
 }
 
+describe("workers that are asked for otherwise", () => {
+  test("stay on one core each", async () => {
+    const proxy = await startWorkers(2, NOBODY, { extra: { performance: { pin_workers: true } } });
+    const cores = Object.values(workersOf(proxy)).map((pid) => {
+      const status = readFileSync(`/proc/${pid}/status`, "utf8");
+      return /^Cpus_allowed_list:\s*(\S+)/m.exec(status)?.[1] ?? "";
+    });
+    for (const list of cores) expect(list).toMatch(/^\d+$/);
+    expect((await stoppedLine(proxy.process)).code).toBe(0);
+  });
+
+  test.skipIf(!hasRunner("deno"))("are one process where sockets cannot be handed on, which says so", async () => {
+    const proxy = await startWorkers(2, NOBODY, { runner: "deno" });
+    const line = await logLine(proxy, { msg: "one process serves instead of several workers" });
+    expect(line["reason"]).toBe("deno cannot hand a socket to another process");
+    expect((await stoppedLine(proxy.process)).code).toBe(0);
+  });
+});
+
 describe("an address that is served", () => {
   test.each([
     [2, 2],
