@@ -5,6 +5,11 @@ import type { CTable } from "./abi.ts";
 export const OWN_SYMBOLS = {
   spooky_abi_version: { c: "uint32_t spooky_abi_version(void)", args: [], returns: "u32" },
   spooky_build_hash: { c: "const char *spooky_build_hash(void)", args: [], returns: "pointer" },
+  spooky_accept_retry: {
+    c: "quiche_conn *spooky_accept_retry(const uint8_t *scid, size_t scid_len, const uint8_t *odcid, size_t odcid_len, const uint8_t *retry_scid, size_t retry_scid_len, const struct sockaddr *local, socklen_t local_len, const struct sockaddr *peer, socklen_t peer_len, quiche_config *config)",
+    args: ["pointer", "usize", "buffer", "usize", "buffer", "usize", "pointer", "u32", "pointer", "u32", "pointer"],
+    returns: "pointer",
+  },
   spooky_conn_counts: {
     c: "void spooky_conn_counts(const quiche_conn *conn, uint64_t *out)",
     args: ["pointer", "pointer"],

@@ -20,6 +20,11 @@ const CONNECTION = {
     args: ["pointer", "usize", "pointer", "usize", "pointer", "usize"],
     returns: "isize",
   },
+  quiche_retry: {
+    c: "ssize_t quiche_retry(const uint8_t *scid, size_t scid_len, const uint8_t *dcid, size_t dcid_len, const uint8_t *new_scid, size_t new_scid_len, const uint8_t *token, size_t token_len, uint32_t version, uint8_t *out, size_t out_len)",
+    args: ["pointer", "usize", "pointer", "usize", "buffer", "usize", "buffer", "usize", "u32", "pointer", "usize"],
+    returns: "isize",
+  },
   quiche_conn_free: { c: "void quiche_conn_free(quiche_conn *conn)", args: ["pointer"], returns: "void" },
   quiche_conn_recv: {
     c: "ssize_t quiche_conn_recv(quiche_conn *conn, uint8_t *buf, size_t buf_len, const quiche_recv_info *info)",

@@ -62,6 +62,12 @@ export function readAddressWords(arena: Arena, at: number, words: Uint32Array): 
   for (let i = 0; i < 4; i++) words[i] = view.getUint32(at + SOCKADDR_IN6.sin6_addr + 4 * i, false);
 }
 
+/** Reads the port of an address alone. */
+export function readPort(arena: Arena, at: number): number {
+  const isV4 = arena.view.getUint16(at, true) === SOCKET.AF_INET;
+  return arena.view.getUint16(at + (isV4 ? SOCKADDR_IN.sin_port : SOCKADDR_IN6.sin6_port), false);
+}
+
 /** `ip:port`, with brackets around IPv6. */
 export function formatAddress(address: SocketAddress): string {
   return address.ip.includes(":") ? `[${address.ip}]:${address.port}` : `${address.ip}:${address.port}`;

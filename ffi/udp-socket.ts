@@ -4,7 +4,7 @@ import type { DatagramSocket } from "../src/quic/engine.ts";
 import type { Library } from "./library.ts";
 import { ReceiveBatch } from "./receive-batch.ts";
 import { SendBatch } from "./send-batch.ts";
-import { formatAddress, readAddressWords } from "./sockaddr.ts";
+import { formatAddress, readAddressWords, readPort } from "./sockaddr.ts";
 import { type BoundSocket, openUdpSocket, type UdpOptions } from "./udp-open.ts";
 
 /** The socket port over libc. */
@@ -50,6 +50,10 @@ export class UdpSocket implements DatagramSocket {
   peerWords(slot: number): Uint32Array {
     readAddressWords(this.incoming.meta, this.incoming.nameAt(slot), this.#peerWords);
     return this.#peerWords;
+  }
+
+  peerPort(slot: number): number {
+    return readPort(this.incoming.meta, this.incoming.nameAt(slot));
   }
 
   flush(): boolean {

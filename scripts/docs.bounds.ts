@@ -76,6 +76,7 @@ export const LIMIT_BOUNDS: readonly Bound[] = [
     "first packets are dropped; clients send them again",
     "connectionsOverHandshakes",
   ),
+  bound("performance.retry_from_handshakes", "a Retry; clients come back with a token", "retriesSent"),
   bound("resilience.protocol.reset_burst", "0x107 for the connection", "connectionsOverResets"),
   bound("resilience.protocol.resets_per_sec", "0x107 for the connection", "connectionsOverResets"),
   bound("resilience.protocol.glitch_burst", "0x107 for the connection", "connectionsOverGlitches"),

@@ -22,7 +22,7 @@ export interface Exception {
 
 /** What may be broken, and why. */
 export const EXCEPTIONS: readonly Exception[] = [
-  ...["src/control/cluster-keys.ts", "src/quic/cid-lb.ts", "src/quic/stateless-reset.ts"].map((path) => ({
+  ...["src/control/cluster-keys.ts", "src/quic/cid-lb.ts"].map((path) => ({
     rule: "orphan",
     path,
     why: "stands and is tested on its own until several workers share a port",

@@ -36,7 +36,7 @@ report(
   "the same through quiche",
   nanosecondsPerCall(200, () => {
     randomFillSync(id);
-    const connection = server.engine.accept(0, id, new Uint8Array(16));
+    const connection = server.engine.accept(0, id, new Uint8Array(16), null);
     if (connection === null) return 0;
     server.socket.received.set(asReceived.subarray(0, 4096));
     for (let slot = 0; slot < arrived; slot++) connection.feed(slot);

@@ -63,6 +63,9 @@ export function makeServerConfig(library: Library, settings: EngineSettings): Ha
   if (address === 0) throw new ProxyError("CERTIFICATE", `the TLS context cannot be made: ${arena.text(0)}`);
   const config = new Handle("config", address, ledger, (at) => native.quiche_config_free(at));
   applyTransport(library, config.address, settings);
+  // A server of HTTP/3 opens no bidirectional streams, and quiche (0.30) has room for 128 bytes of transport parameters: after a Retry the
+  // three ids take up to 64 of them, and a connection whose parameters do not fit is refused.
+  native.quiche_config_set_initial_max_stream_data_bidi_local(config.address, 0);
   return config;
 }
 

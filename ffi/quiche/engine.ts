@@ -1,9 +1,9 @@
 /** libquiche as the engine port, on one UDP socket. */
 import type { Counters } from "../../src/core/counters.ts";
 import { LIMITS } from "../../src/core/limits.ts";
-import type { EngineConnection, HeaderIds, QuicEngine } from "../../src/quic/engine.ts";
+import type { EngineConnection, HeaderIds, QuicEngine, RetryIds } from "../../src/quic/engine.ts";
 import { Handle } from "../handle.ts";
-import { SEND_INFO } from "../layout.ts";
+import { QUICHE, SEND_INFO } from "../layout.ts";
 import type { Library } from "../library.ts";
 import { Arena } from "../memory.ts";
 import { readSockaddr, SOCKADDR_BYTES, sockaddrLength } from "../sockaddr.ts";
@@ -85,28 +85,39 @@ export class QuicheEngine implements QuicEngine {
     this.#parts = makeParts(library, socket, makeH3Config(library, settings.fieldSectionBytesMax));
   }
 
-  accept(slot: number, scid: Uint8Array, resetToken: Uint8Array): EngineConnection | null {
+  accept(slot: number, scid: Uint8Array, resetToken: Uint8Array, retry: RetryIds | null): EngineConnection | null {
     const { native, ledger } = this.#library;
-    const { incoming } = this.socket;
     const { arena, id, token } = this.#parts.scratch;
     arena.bytes.set(scid, id);
     arena.bytes.set(resetToken, token);
     // The handshake id's reset token is taken from the configuration at this moment.
     native.quiche_config_set_stateless_reset_token(this.#config.address, arena.address + token);
+    const { incoming } = this.socket;
     const name = incoming.nameAt(slot);
     const local = incoming.localAt(slot);
     const { meta } = incoming;
-    const address = native.quiche_accept(
-      arena.address + id,
-      scid.length,
-      0,
-      0,
-      meta.address + local,
-      sockaddrLength(meta.view.getUint16(local, true)),
-      meta.address + name,
-      sockaddrLength(meta.view.getUint16(name, true)),
-      this.#config.address,
-    );
+    const localAddress = meta.address + local;
+    const localBytes = sockaddrLength(meta.view.getUint16(local, true));
+    const peerAddress = meta.address + name;
+    const peerBytes = sockaddrLength(meta.view.getUint16(name, true));
+    const own = arena.address + id;
+    const config = this.#config.address;
+    const address =
+      retry === null
+        ? native.quiche_accept(own, scid.length, 0, 0, localAddress, localBytes, peerAddress, peerBytes, config)
+        : native.spooky_accept_retry(
+            own,
+            scid.length,
+            retry.originalId,
+            retry.originalId.length,
+            retry.retryId,
+            retry.retryId.length,
+            localAddress,
+            localBytes,
+            peerAddress,
+            peerBytes,
+            config,
+          );
     if (address === 0) return null;
     const handle = new Handle("connection", address, ledger, (at) => native.quiche_conn_free(at));
     return new QuicheConnection(this.#parts, handle, readSockaddr(meta, name));
@@ -125,6 +136,36 @@ export class QuicheEngine implements QuicEngine {
       outgoing.writeRoom,
     );
     if (length > 0) outgoing.append(length);
+  }
+
+  sendRetry(slot: number, ids: HeaderIds, retryId: Uint8Array, token: Uint8Array): boolean {
+    const { incoming, outgoing } = this.socket;
+    if (!outgoing.hasRoom) return false;
+    this.#addressBack(slot);
+    const length = this.#library.native.quiche_retry(
+      incoming.data.address + ids.scidAt,
+      ids.scidLength,
+      incoming.data.address + ids.dcidAt,
+      ids.dcidLength,
+      retryId,
+      retryId.length,
+      token,
+      token.length,
+      QUICHE.QUICHE_PROTOCOL_VERSION,
+      outgoing.writeAddress,
+      outgoing.writeRoom,
+    );
+    if (length <= 0) return false;
+    outgoing.append(length);
+    return true;
+  }
+
+  answer(slot: number, datagram: Uint8Array): boolean {
+    const { outgoing } = this.socket;
+    if (!outgoing.hasRoom) return false;
+    this.#addressBack(slot);
+    outgoing.appendBytes(datagram);
+    return true;
   }
 
   refuse(slot: number, ids: HeaderIds, code: number): boolean {

@@ -165,6 +165,7 @@ function connectionsOf(config: ConfigValue): ConnectionSettings {
     newConnectionsPerSecond: performance.new_connections_per_sec,
     newConnectionsBurst: performance.new_connections_burst,
     handshakesMax: performance.max_handshakes,
+    retryFromHandshakes: retryFromOf(performance),
     resetBurst: resilience.protocol.reset_burst,
     resetsPerSecond: resilience.protocol.resets_per_sec,
     glitchBurst: resilience.protocol.glitch_burst,
@@ -172,6 +173,11 @@ function connectionsOf(config: ConfigValue): ConnectionSettings {
     udpReceiveBufferBytes: performance.udp_recv_buffer_bytes,
     udpSendBufferBytes: performance.udp_send_buffer_bytes,
   };
+}
+
+function retryFromOf({ retry, retry_from_handshakes }: ConfigValue["performance"]): number {
+  if (retry === "auto") return retry_from_handshakes;
+  return retry === "always" ? 0 : Infinity;
 }
 
 function requestsOf(performance: ConfigValue["performance"]): RequestSettings {

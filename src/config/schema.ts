@@ -177,6 +177,17 @@ const PerformanceSchema = map(
       scope: "worker",
       description: "Unfinished handshakes at once; the first packets of further ones are dropped.",
     }),
+    retry: choice(["off", "auto", "always"], {
+      default: "auto",
+      description:
+        "Must clients show that they get what is sent to their address before anything is kept of them (QUIC Retry; it costs them a round " +
+        "trip)? `auto`: only while `retry_from_handshakes` handshakes or more are under way.",
+    }),
+    retry_from_handshakes: integer([1, 1_000_000], 200, {
+      unit: "connections",
+      scope: "worker",
+      description: "Unfinished handshakes from which on `retry: auto` asks clients to show their address.",
+    }),
     global_inflight_limit: integer([1, 10_000_000], 65_536, {
       unit: "requests",
       scope: "worker",

@@ -184,6 +184,8 @@ export interface ConnectionSettings {
   readonly newConnectionsBurst: number;
   /** Unfinished handshakes at once. */
   readonly handshakesMax: number;
+  /** From so many of them on clients are sent a Retry first: 0 for always, `Infinity` for never. */
+  readonly retryFromHandshakes: number;
   /** Requests given up by the client or malformed: at once, and each second beyond that. */
   readonly resetBurst: number;
   readonly resetsPerSecond: number;

@@ -5,20 +5,24 @@
 import { createHmac, randomFillSync } from "node:crypto";
 import type { ConnectionSettings, ListenSettings, RequestSettings, TimeoutSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
+import { LIMITS } from "../core/limits.ts";
 import { BufferAccount } from "../guard/buffer-account.ts";
 import { Http3Session } from "../h3/session.ts";
 import type { RequestHandler } from "../h3/session-host.ts";
+import type { FillRandom } from "../quic/cid.ts";
 import type { Connection } from "../quic/connection.ts";
 import type { CloseReason } from "../quic/engine.ts";
 import { Endpoint } from "../quic/endpoint.ts";
 import { Loop, type LoopHost } from "../quic/loop.ts";
 import type { NodeSecrets } from "../quic/secrets.ts";
+import { TokenSealer } from "../quic/token.ts";
 import type { Runtime, Waker } from "../runtime/runtime.ts";
 import type { Library } from "../../ffi/library.ts";
 import { type EngineSettings, type Identity } from "../../ffi/quiche/config.ts";
 import { QuicheEngine } from "../../ffi/quiche/engine.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
+import { tokenCipher } from "./ciphers.ts";
 
 /** What a listener is among others of its node. */
 export interface Seat {
@@ -148,12 +152,15 @@ export class Listener {
     const { counters, connections, timeouts, seat } = options;
     const rules = { ...connections, ...timeouts };
     const { ids, reset } = seat.secrets;
+    const fillRandom = (bytes: Uint8Array): void => void randomFillSync(bytes);
     return new Endpoint(
       {
         engine: this.#engine,
         counters,
         idKey: { slot: seat.slot, ...ids },
-        fillRandom: (bytes) => void randomFillSync(bytes),
+        fillRandom,
+        tokens: tokenSealer(seat.secrets, fillRandom),
+        epochMs: () => Date.now(),
         admission: connections,
         handshakeMs: timeouts.handshakeMs,
         resetTokenOf: (id) =>
@@ -179,6 +186,16 @@ export class Listener {
       performance.now(),
     );
   }
+}
+
+function tokenSealer({ id, retryToken, newToken }: NodeSecrets, fillRandom: FillRandom): TokenSealer {
+  return new TokenSealer({
+    keys: [{ id, retry: tokenCipher(retryToken), newToken: tokenCipher(newToken) }],
+    fillRandom,
+    retryLifetimeMs: LIMITS.retryTokenMsMax,
+    // None is given out: quiche sends no NEW_TOKEN.
+    newTokenLifetimeMs: 0,
+  });
 }
 
 function engineSettings({ connections, timeouts, identities }: ListenerOptions): EngineSettings {

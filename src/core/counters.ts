@@ -54,6 +54,17 @@ export class Counters {
   connectionsWhileDraining = 0;
   refusalsSent = 0;
   refusalsWithheld = 0;
+  /** Clients that were asked to show their address first, and those that would have been but for the rate. */
+  retriesSent = 0;
+  retriesWithheld = 0;
+  /** Tokens of Retries that were taken, those that are none of a Retry of ours, and those refused, by `TokenFault`. */
+  tokensValid = 0;
+  tokensIgnored = 0;
+  readonly tokensRefused = new CounterFamily();
+  /** Stateless resets: sent; over their rate; for packets too small to be answered. */
+  resetsSent = 0;
+  resetsWithheld = 0;
+  resetsTooShort = 0;
   connectionsTimedOut = 0;
   handshakesFailed = 0;
   handshakesTimedOut = 0;

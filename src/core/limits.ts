@@ -38,6 +38,16 @@ export const LIMITS = {
   refusalsAtOnceMax: 200,
   /** And each second beyond that: an answer costs 5 us (`bench/micro/refusal.ts`), and forged senders must not make us talk to strangers. */
   refusalsPerSecond: 1000,
+  /** Retries at once: what a full receive buffer of 8 MiB brings of first packets. */
+  retriesAtOnceMax: 6000,
+  /** And each second beyond that: one costs 4 us (`bench/micro/retry.ts`), so that this is a part of a core and not all of it. */
+  retriesPerSecond: 30_000,
+  /** How long a Retry's token lives, milliseconds: a client answers at once, and again for as long as it hears nothing. */
+  retryTokenMsMax: 10_000,
+  /** Stateless resets at once, such as for the clients of a worker that has died. */
+  resetsAtOnceMax: 2000,
+  /** And each second beyond that. */
+  resetsPerSecond: 1000,
   /** Bytes of a field section, as `spooky_h3_poll` lays it out. */
   fieldSectionBytesMax: 256 * 1024,
   /** Fields in one section. */

@@ -14,6 +14,8 @@ export interface AdmissionBounds {
   readonly newConnectionsBurst: number;
   /** Unfinished handshakes at once. */
   readonly handshakesMax: number;
+  /** From so many of them on clients show their address before they become a connection: 0 for always, `Infinity` for never. */
+  readonly retryFromHandshakes: number;
 }
 
 /** What becomes of a client's first packet. */
@@ -24,6 +26,8 @@ export const VERDICT = {
   refuse: 1,
   /** Nothing is said: the client sends it again within a second or so, when there may be room. */
   drop: 2,
+  /** Nothing is kept, and the client is told to come back with a token that shows its address. */
+  retry: 3,
 } as const;
 
 /** One of `VERDICT`. */
@@ -36,6 +40,7 @@ export class Admission {
   readonly #rate: TokenBucket;
   /** Refusals cost an answer each, and the sender's address may be forged. */
   readonly #answers: TokenBucket;
+  readonly #retries: TokenBucket;
   readonly #addresses = new AddressTable();
   #connections = 0;
   #handshakes = 0;
@@ -46,6 +51,7 @@ export class Admission {
     this.#counters = counters;
     const { newConnectionsPerSecond: perSecond, newConnectionsBurst: burst } = bounds;
     this.#rate = new TokenBucket({ perSecond, burst }, nowMs);
+    this.#retries = new TokenBucket({ perSecond: LIMITS.retriesPerSecond, burst: LIMITS.retriesAtOnceMax }, nowMs);
     this.#answers = new TokenBucket({ perSecond: LIMITS.refusalsPerSecond, burst: LIMITS.refusalsAtOnceMax }, nowMs);
   }
 
@@ -74,9 +80,9 @@ export class Admission {
     this.#draining = true;
   }
 
-  /** Judges a client's first packet. `address` is its address while addresses are counted. */
-  judge(nowMs: number, address: AddressKey | null): Verdict {
-    const { connectionsMax, connectionsPerAddressMax, handshakesMax } = this.#bounds;
+  /** Judges a client's first packet. `address` is its address while addresses are counted; `validated` says that it is its own. */
+  judge(nowMs: number, address: AddressKey | null, validated: boolean): Verdict {
+    const { connectionsMax, connectionsPerAddressMax, handshakesMax, retryFromHandshakes } = this.#bounds;
     const counters = this.#counters;
     if (this.#draining) {
       counters.connectionsWhileDraining += 1;
@@ -90,6 +96,8 @@ export class Admission {
       counters.connectionsOverAddress += 1;
       return this.#refuse(nowMs);
     }
+    // Before the bounds that strangers reach for all: whoever gets a Retry takes up none of them.
+    if (!validated && this.#handshakes >= retryFromHandshakes) return this.#askToRetry(nowMs);
     if (this.#handshakes >= handshakesMax) {
       counters.connectionsOverHandshakes += 1;
       return this.#drop();
@@ -100,6 +108,13 @@ export class Admission {
       return this.#drop();
     }
     return VERDICT.accept;
+  }
+
+  /** Whether one more may be told why it is not let in. */
+  mayAnswer(nowMs: number): boolean {
+    if (this.#answers.take(nowMs)) return true;
+    this.#counters.refusalsWithheld += 1;
+    return false;
   }
 
   /** A connection was made. */
@@ -123,8 +138,12 @@ export class Admission {
 
   #refuse(nowMs: number): Verdict {
     this.#counters.connectionsRefused += 1;
-    if (this.#answers.take(nowMs)) return VERDICT.refuse;
-    this.#counters.refusalsWithheld += 1;
+    return this.mayAnswer(nowMs) ? VERDICT.refuse : VERDICT.drop;
+  }
+
+  #askToRetry(nowMs: number): Verdict {
+    if (this.#retries.take(nowMs)) return VERDICT.retry;
+    this.#counters.retriesWithheld += 1;
     return VERDICT.drop;
   }
 

@@ -3,30 +3,15 @@ import { TimerWheel } from "../core/timer-wheel.ts";
 import type { Counters } from "../core/counters.ts";
 import { LIMITS } from "../core/limits.ts";
 import { addressKeyOf } from "../guard/address-table.ts";
-import { Admission, type AdmissionBounds, VERDICT } from "../guard/admission.ts";
-import { type FillRandom, ID_BYTES, IdCodec, type IdKey } from "./cid.ts";
+import { Admission, VERDICT } from "../guard/admission.ts";
+import { AddressValidation, BAD_TOKEN, NOTHING_SHOWN } from "./address-validation.ts";
+import { ID_BYTES, IdCodec } from "./cid.ts";
 import { IdTable } from "./cid-table.ts";
 import { Connection, type ConnectionHost, type SessionDriver } from "./connection.ts";
-import { type CloseReason, type EngineSession, FEED, type QuicEngine } from "./engine.ts";
+import type { EndpointOptions } from "./endpoint-options.ts";
+import { type CloseReason, type EngineSession, FEED, type QuicEngine, type RetryIds } from "./engine.ts";
 import { PACKET, PacketReader } from "./packet.ts";
-
-/** What an endpoint is made of. */
-export interface EndpointOptions {
-  readonly engine: QuicEngine;
-  readonly counters: Counters;
-  readonly idKey: IdKey;
-  readonly fillRandom: FillRandom;
-  readonly admission: AdmissionBounds;
-  /** How long a handshake may take, from the client's first packet on. */
-  readonly handshakeMs: number;
-  /** The stateless reset token of an id (RFC 9000 10.3.2): 16 bytes, the same for the same id. */
-  readonly resetTokenOf: (id: Uint8Array) => Uint8Array;
-  /** Makes the session of a connection whose handshake is done. */
-  readonly onEstablished: (connection: Connection, session: EngineSession) => SessionDriver;
-  readonly onClosed: (connection: Connection, reason: CloseReason | null) => void;
-  /** Makes sure that a turn comes soon. */
-  readonly requestTurn: () => void;
-}
+import { Strays } from "./strays.ts";
 
 /** A server's first Initial must fill this (RFC 9000 14.1); so must what is answered with Version Negotiation. */
 const INITIAL_BYTES_MIN = 1200;
@@ -34,6 +19,7 @@ const INITIAL_BYTES_MIN = 1200;
 const CLIENT_ID_BYTES_MIN = 8;
 /** RFC 9000 20.1. */
 const CONNECTION_REFUSED = 0x02;
+const INVALID_TOKEN = 0x0b;
 /** Ids in use at once: the one of the handshake and the spares. */
 const IDS_PER_CONNECTION = 4;
 
@@ -47,6 +33,8 @@ export class Endpoint implements ConnectionHost {
   readonly #wheel: TimerWheel<Connection>;
   readonly #connections = new Set<Connection>();
   readonly #admission: Admission;
+  readonly #validation: AddressValidation;
+  readonly #strays: Strays;
   #touched: Connection[] = [];
   #dirty: Connection[] = [];
   #accepting = true;
@@ -58,10 +46,11 @@ export class Endpoint implements ConnectionHost {
     this.counters = options.counters;
     this.nowMs = nowMs;
     this.#wheel = new TimerWheel<Connection>(nowMs);
-    this.#ids = new IdTable(
-      new IdCodec(options.idKey, options.fillRandom),
-      options.admission.connectionsMax * IDS_PER_CONNECTION,
-    );
+    const scheme = new IdCodec(options.idKey, options.fillRandom);
+    this.#ids = new IdTable(scheme, options.admission.connectionsMax * IDS_PER_CONNECTION);
+    const { engine, counters, fillRandom, resetTokenOf, tokens: sealer, epochMs } = options;
+    this.#validation = new AddressValidation({ engine, counters, scheme, sealer, epochMs });
+    this.#strays = new Strays({ engine, counters, fillRandom, resetTokenOf, idBytes: ID_BYTES }, nowMs);
     this.#admission = new Admission(options.admission, options.counters, nowMs);
   }
 
@@ -194,7 +183,7 @@ export class Endpoint implements ConnectionHost {
     const kind = this.#reader.read(socket.received, at, length);
     switch (kind) {
       case PACKET.short:
-        this.#feedKnown(slot, this.#ids.find(socket.received, this.#reader.dcidAt, length - 1));
+        this.#feedKnown(slot, this.#ids.find(socket.received, this.#reader.dcidAt, length - 1), length);
         return;
       case PACKET.malformed:
         this.counters.datagramsMalformed += 1;
@@ -235,9 +224,11 @@ export class Endpoint implements ConnectionHost {
     else if (reason?.by === "local" && !reason.app) this.#engine.refuse(slot, this.#reader, reason.code);
   }
 
-  #feedKnown(slot: number, connection: Connection | null): void {
+  #feedKnown(slot: number, connection: Connection | null, length: number): void {
     if (connection === null) {
       this.counters.datagramsUnknownId += 1;
+      const isOurs = this.#ids.isOurs(this.#engine.socket.received, this.#reader.dcidAt, length - 1);
+      if (isOurs) this.#strays.answer(slot, this.nowMs);
       return;
     }
     connection.feed(slot);
@@ -261,23 +252,33 @@ export class Endpoint implements ConnectionHost {
   }
 
   #accept(slot: number, length: number): void {
+    const { socket } = this.#engine;
     const { dcidAt, dcidLength } = this.#reader;
-    if (length < INITIAL_BYTES_MIN || dcidLength < CLIENT_ID_BYTES_MIN) {
+    const isWhole = length >= INITIAL_BYTES_MIN && dcidLength >= CLIENT_ID_BYTES_MIN;
+    if (!isWhole || !this.#reader.readToken(socket.received, socket.offsetOf(slot) + length)) {
       this.counters.datagramsMalformed += 1;
       return;
     }
-    const address = this.#admission.countsAddresses ? addressKeyOf(this.#engine.socket.peerWords(slot)) : null;
-    const verdict = this.#admission.judge(this.nowMs, address);
-    if (verdict !== VERDICT.accept) {
-      if (verdict === VERDICT.refuse) this.#refuse(slot);
+    const shown = this.#validation.judge(slot, this.#reader);
+    if (shown === BAD_TOKEN) {
+      this.counters.connectionsRefused += 1;
+      if (this.#admission.mayAnswer(this.nowMs)) this.#refuse(slot, INVALID_TOKEN);
       return;
     }
-    const connection = this.#ids.issueFor((id) => this.#makeConnection(slot, id));
+    const retry = shown === NOTHING_SHOWN ? null : shown;
+    const address = this.#admission.countsAddresses ? addressKeyOf(socket.peerWords(slot)) : null;
+    const verdict = this.#admission.judge(this.nowMs, address, retry !== null);
+    if (verdict !== VERDICT.accept) {
+      if (verdict === VERDICT.refuse) this.#refuse(slot, CONNECTION_REFUSED);
+      else if (verdict === VERDICT.retry) this.#validation.ask(slot, this.#reader);
+      return;
+    }
+    const connection = this.#ids.issueFor((id) => this.#makeConnection(slot, id, retry));
     if (connection === null) {
       this.counters.connectionsRefused += 1;
       return;
     }
-    connection.clientIdKey = this.#ids.mapClientId(this.#engine.socket.received, dcidAt, dcidLength, connection);
+    connection.clientIdKey = this.#ids.mapClientId(socket.received, dcidAt, dcidLength, connection);
     connection.addressKey = address;
     this.#admission.enter(address);
     this.#connections.add(connection);
@@ -285,16 +286,18 @@ export class Endpoint implements ConnectionHost {
     this.#feedLong(slot, connection, length);
   }
 
-  /** The client is told to go elsewhere; if it does not hear it, it asks again. */
-  #refuse(slot: number): void {
-    if (this.#engine.refuse(slot, this.#reader, CONNECTION_REFUSED)) this.counters.refusalsSent += 1;
+  /** The client is told why it cannot come in; if it does not hear it, it asks again. */
+  #refuse(slot: number, code: number): void {
+    if (this.#engine.refuse(slot, this.#reader, code)) this.counters.refusalsSent += 1;
     else this.counters.refusalsWithheld += 1;
   }
 
-  #makeConnection(slot: number, id: Uint8Array): Connection | null {
-    const engine = this.#engine.accept(slot, id, this.#options.resetTokenOf(id));
+  #makeConnection(slot: number, id: Uint8Array, retry: RetryIds | null): Connection | null {
+    const engine = this.#engine.accept(slot, id, this.#options.resetTokenOf(id), retry);
     if (engine === null) return null;
-    return new Connection(engine, this, id, this.nowMs + this.#options.handshakeMs);
+    const connection = new Connection(engine, this, id, this.nowMs + this.#options.handshakeMs);
+    if (retry !== null) connection.validateAddress();
+    return connection;
   }
 }
 

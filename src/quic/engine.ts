@@ -20,6 +20,8 @@ export interface DatagramSocket {
   lengthOf(slot: number): number;
   /** Its sender's address as four words of 32 bits, the highest first, IPv4 as IPv4-mapped IPv6. Overwritten by the next call. */
   peerWords(slot: number): Uint32Array;
+  /** And its port. */
+  peerPort(slot: number): number;
   /** Hands everything collected to the kernel. False: the kernel takes no more now; wait until the socket is writable. */
   flush(): boolean;
   close(): void;
@@ -38,6 +40,14 @@ export interface HeaderIds {
   readonly scidLength: number;
 }
 
+/** Ids of a handshake that began with a Retry; both become transport parameters (RFC 9000 7.3). */
+export interface RetryIds {
+  /** The destination id of the client's first Initial. */
+  readonly originalId: Uint8Array;
+  /** The source id of the Retry. */
+  readonly retryId: Uint8Array;
+}
+
 /** Negative results of `EngineConnection.feed`. */
 export const FEED = {
   /** The peer broke a rule: the connection is closing, `closeReason` says why. */
@@ -52,11 +62,15 @@ export interface QuicEngine {
   readonly counters: Counters;
   /**
    * A server connection for the Initial in datagram `slot`. Null when the engine refuses. `scid` is the id the client shall use and
-   * `resetToken` belongs to it (RFC 9000 10.3).
+   * `resetToken` belongs to it (RFC 9000 10.3). `retry`: the client has answered one.
    */
-  accept(slot: number, scid: Uint8Array, resetToken: Uint8Array): EngineConnection | null;
+  accept(slot: number, scid: Uint8Array, resetToken: Uint8Array, retry: RetryIds | null): EngineConnection | null;
   /** Queues a Version Negotiation packet for the sender of datagram `slot`; the ids lie in `received`. */
   sendVersionNegotiation(slot: number, ids: HeaderIds): void;
+  /** Queues a Retry from `retryId` with `token` for the sender of the Initial in datagram `slot`. False: no room. */
+  sendRetry(slot: number, ids: HeaderIds, retryId: Uint8Array, token: Uint8Array): boolean;
+  /** Queues a datagram that was made outside for the sender of datagram `slot`. False: no room. */
+  answer(slot: number, datagram: Uint8Array): boolean;
   /** Queues CONNECTION_CLOSE with a transport code in an Initial packet for the sender of the Initial in datagram `slot`. False: no room. */
   refuse(slot: number, ids: HeaderIds, code: number): boolean;
   /** Frees what all connections shared. Connections must be freed before. */

@@ -34,6 +34,9 @@ const TYPE_INITIAL = 0;
 const TYPE_ZERO_RTT = 1;
 /** First byte, version and the length of the destination id. */
 const LONG_HEADER_BYTES_MIN = 6;
+/** A varint's first two bits say how many bytes it has (RFC 9000 16). */
+const VARINT_SHIFT = 6;
+const VARINT_FIRST_MASK = 0x3f;
 /** Version 1 ids have at most 20 bytes (RFC 9000 17.2). */
 const ID_BYTES_MAX_V1 = 20;
 
@@ -44,6 +47,9 @@ export class PacketReader {
   dcidLength = 0;
   scidAt = 0;
   scidLength = 0;
+  /** Of an Initial, once `readToken` has said that there is one. */
+  tokenAt = 0;
+  tokenLength = 0;
 
   /** Reads the first packet of the datagram `bytes[at, at + length)`. */
   read(bytes: Uint8Array, at: number, length: number): PacketKind {
@@ -51,6 +57,21 @@ export class PacketReader {
     const first = bytes[at] ?? 0;
     if ((first & LONG_HEADER) === 0) return this.#readShort(first, at);
     return this.#readLong(bytes, first, at, at + length);
+  }
+
+  /** Finds the token of the Initial that was read last, of a datagram that ends at `end` (RFC 9000 17.2.2). False: it does not end in there. */
+  readToken(bytes: Uint8Array, end: number): boolean {
+    const lengthAt = this.scidAt + this.scidLength;
+    if (lengthAt >= end) return false;
+    const first = bytes[lengthAt] ?? 0;
+    const lengthBytes = 1 << (first >> VARINT_SHIFT);
+    if (lengthAt + lengthBytes > end) return false;
+    let length = first & VARINT_FIRST_MASK;
+    // A length of eight bytes may lose its last bits here; no datagram is as long.
+    for (let i = 1; i < lengthBytes; i++) length = length * 256 + (bytes[lengthAt + i] ?? 0);
+    this.tokenAt = lengthAt + lengthBytes;
+    this.tokenLength = length;
+    return this.tokenAt + length <= end;
   }
 
   #readShort(first: number, at: number): PacketKind {

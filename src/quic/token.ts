@@ -83,6 +83,7 @@ const ID_BYTES_MAX = 20;
 const ADDRESS_AT = 6;
 const PORT_AT = 22;
 const IDS_AT = 24;
+const RETRY_TOKEN_BYTES_MIN = SEALED_AT + IDS_AT + 2 + TAG_BYTES;
 const RETRY_PLAIN_BYTES_MAX = IDS_AT + 2 * (1 + ID_BYTES_MAX);
 
 /** Makes tokens and judges them. */
@@ -116,6 +117,11 @@ export class TokenSealer {
   sealNewToken(client: ClientAddress, nowMs: number): Uint8Array {
     this.#writeHead(client, nowMs);
     return this.#seal(KIND_NEW_TOKEN, PORT_AT);
+  }
+
+  /** Whether a token says that it is one for Retry and could be. All others are somebody else's business (RFC 9000 8.1.3). */
+  isRetry(token: Uint8Array): boolean {
+    return token[0] === KIND_RETRY && token.length >= RETRY_TOKEN_BYTES_MIN && token.length <= RETRY_TOKEN_BYTES_MAX;
   }
 
   /** Judges a token as one for Retry, in an Initial to `destinationId`. */

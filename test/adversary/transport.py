@@ -69,6 +69,7 @@ class Client:
             quantum_readiness_test=plan.get("large_hello", False),
             connection_id_length=plan.get("id_bytes", 8),
             session_ticket=ticket,
+            token=bytes.fromhex(plan.get("token", "")),
         )
         if "cipher" in plan:
             config.cipher_suites = [CIPHERS[plan["cipher"]]]
@@ -82,6 +83,7 @@ class Client:
         self.statuses = {}
         self.ended = set()
         self.server_ids = set()
+        self.resets = []
 
     # --- moving datagrams
 
@@ -176,6 +178,39 @@ class Client:
             header = bytes([first]) + (1).to_bytes(4, "big") + ids + token + (0x4000 | length).to_bytes(2, "big") + number_bytes
         self.socket.send(pair.encrypt_packet(header, payload, number))
 
+    def do_retry(self, step):
+        """Until a Retry has come; what goes back is not sent."""
+        self.send_due()
+        self.pump(lambda: self.quic._retry_count > 0, send=False)
+
+    def do_spoil_token(self, step):
+        """One bit of the Retry's token."""
+        token = bytearray(self.quic._peer_token)
+        token[step["at"]] ^= 1
+        self.quic._peer_token = bytes(token)
+
+    def do_move(self, step):
+        """On from another port."""
+        self.socket.close()
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.connect(self.address)
+
+    def do_strays(self, step):
+        """Short packets that nobody can read, of these sizes, to the id in use; the lengths of the resets for them, by the token that was told."""
+        time.sleep(step.get("after_ms", 0) / 1000)
+        while select.select([self.socket], [], [], 0)[0]:
+            self.socket.recv(65536)
+        peer = self.quic._peer_cid
+        for size in step["sizes"]:
+            packet = bytes([0x40 | os.urandom(1)[0] & 0x3F]) + peer.cid + os.urandom(max(0, size - 1 - len(peer.cid)))
+            self.socket.send(packet[:size])
+        give_up = time.monotonic() + GIVE_UP_S
+        while len(self.resets) < step["answers"] and time.monotonic() < give_up:
+            if select.select([self.socket], [], [], max(0, give_up - time.monotonic()))[0]:
+                datagram = self.socket.recv(65536)
+                genuine = datagram[0] & 0xC0 == 0x40 and datagram[-16:] == peer.stateless_reset_token
+                self.resets.append(len(datagram) if genuine else -len(datagram))
+
     def do_closed(self, step):
         self.pump(lambda: False)
 
@@ -218,6 +253,8 @@ class Client:
             "statuses": [self.statuses[stream_id] for stream_id in sorted(self.statuses)],
             "server_ids": sorted(self.server_ids),
             "flight": getattr(self, "flight", 0),
+            "retries": self.quic._retry_count,
+            "resets": self.resets,
             "closed": seen and {"code": int(seen.error_code), "application": seen.frame_type is None, "reason": seen.reason_phrase},
         }
 

@@ -19,6 +19,14 @@ export type TransportStep =
       readonly frames?: string;
       readonly reserved?: number;
     }
+  /** Until a Retry has come. */
+  | { readonly do: "retry" }
+  /** A bit of its token is changed. */
+  | { readonly do: "spoil_token"; readonly at: number }
+  /** On from another port. */
+  | { readonly do: "move" }
+  /** Short packets that nobody can read, of these sizes, to the id in use, until so many answers have come. */
+  | { readonly do: "strays"; readonly sizes: readonly number[]; readonly answers: number; readonly after_ms?: number }
   | { readonly do: "closed" | "key_update" | "ticket" | "leave" }
   | { readonly do: "get"; readonly path: string };
 
@@ -40,6 +48,8 @@ export interface TransportPlan {
   };
   /** A first connection gets a ticket, and the steps are played on a second one that uses it. */
   readonly resume?: boolean;
+  /** Of the first Initial, hexadecimal. */
+  readonly token?: string;
   readonly steps: readonly TransportStep[];
 }
 
@@ -55,6 +65,10 @@ export interface TransportResult {
   readonly server_ids: readonly string[];
   /** Datagrams of a first flight that was sent by hand. */
   readonly flight: number;
+  /** Retries that the client took. */
+  readonly retries: number;
+  /** Lengths of the answers to `strays`; negative ones are no resets with the token that the client was told. */
+  readonly resets: readonly number[];
   /** The server's CONNECTION_CLOSE. */
   readonly closed: { readonly code: number; readonly application: boolean; readonly reason: string } | null;
 }

@@ -15,6 +15,7 @@ import {
   type EventKind,
   type HeaderIds,
   type QuicEngine,
+  type RetryIds,
   SECTION,
   type SectionKind,
   SEND_DONE,
@@ -46,6 +47,8 @@ export class FakeSocket implements DatagramSocket {
   flushes = 0;
   closed = false;
   /** The sender of everything: 192.0.2.1 unless a test says otherwise. */
+  port = 50_000;
+  readonly peerPort = (): number => this.port;
   readonly peer = Uint32Array.from([0, 0, 0xffff, 0xc0000201]);
   readonly #waiting: Uint8Array[] = [];
   #lengths: number[] = [];
@@ -119,14 +122,18 @@ export class FakeEngine implements QuicEngine {
   readonly negotiated: { readonly dcid: Uint8Array; readonly scid: Uint8Array }[] = [];
   /** Initials that were answered with CONNECTION_CLOSE, by their ids and the code. */
   readonly refused: { readonly dcid: Uint8Array; readonly scid: Uint8Array; readonly code: number }[] = [];
+  /** Initials that were answered with a Retry. */
+  readonly retries: Readonly<Record<"dcid" | "scid" | "retryId" | "token", Uint8Array>>[] = [];
+  /** Datagrams that were made outside. */
+  readonly answers: Uint8Array[] = [];
   /** While true nothing is accepted. */
   refuses = false;
   /** Called with each new connection before it is fed: where a test sets it up. */
   onAccept: (connection: FakeConnection) => void = () => undefined;
 
-  accept(_slot: number, scid: Uint8Array, resetToken: Uint8Array): EngineConnection | null {
+  accept(_slot: number, scid: Uint8Array, resetToken: Uint8Array, retry: RetryIds | null): EngineConnection | null {
     if (this.refuses) return null;
-    const connection = new FakeConnection(this.socket, scid, resetToken);
+    const connection = new FakeConnection(this.socket, scid, resetToken, retry);
     this.connections.push(connection);
     this.onAccept(connection);
     return connection;
@@ -135,6 +142,18 @@ export class FakeEngine implements QuicEngine {
   sendVersionNegotiation(_slot: number, ids: HeaderIds): void {
     this.negotiated.push(this.#idsOf(ids));
     this.socket.append({ from: null });
+  }
+
+  sendRetry(_slot: number, ids: HeaderIds, retryId: Uint8Array, token: Uint8Array): boolean {
+    if (!this.socket.append({ from: null })) return false;
+    this.retries.push({ ...this.#idsOf(ids), retryId, token });
+    return true;
+  }
+
+  answer(_slot: number, datagram: Uint8Array): boolean {
+    if (!this.socket.append({ from: null })) return false;
+    this.answers.push(datagram.slice());
+    return true;
   }
 
   refuse(_slot: number, ids: HeaderIds, code: number): boolean {
@@ -168,6 +187,7 @@ export class FakeConnection implements EngineConnection {
   /** The id of the handshake, with its token. */
   readonly scid: Uint8Array;
   readonly resetToken: Uint8Array;
+  readonly retry: RetryIds | null;
   /** What was fed, in order. */
   readonly fed: Uint8Array[] = [];
   /** How often `onTimeout` came. */
@@ -199,10 +219,16 @@ export class FakeConnection implements EngineConnection {
   onFeed: (datagram: Uint8Array) => void = () => undefined;
   readonly #socket: FakeSocket;
 
-  constructor(socket: FakeSocket, scid: Uint8Array = new Uint8Array(18), resetToken: Uint8Array = new Uint8Array(16)) {
+  constructor(
+    socket: FakeSocket,
+    scid: Uint8Array = new Uint8Array(18),
+    resetToken: Uint8Array = new Uint8Array(16),
+    retry: RetryIds | null = null,
+  ) {
     this.#socket = socket;
     this.scid = scid;
     this.resetToken = resetToken;
+    this.retry = retry;
   }
 
   feed(slot: number): number {

@@ -1,11 +1,14 @@
 /** An endpoint over the fake engine, stepped by hand on a clock that stands still, and the datagrams that reach it. */
+import { tokenCipher } from "../../src/control/ciphers.ts";
 import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
+import { LIMITS } from "../../src/core/limits.ts";
 import { Random } from "../../src/core/random.ts";
 import type { AdmissionBounds } from "../../src/guard/admission.ts";
 import type { Connection, SessionDriver } from "../../src/quic/connection.ts";
 import { Endpoint } from "../../src/quic/endpoint.ts";
 import type { CloseReason, EngineSession } from "../../src/quic/engine.ts";
+import { TokenSealer } from "../../src/quic/token.ts";
 import { FakeConnection, FakeEngine, type FakeSocket } from "./fake-engine.ts";
 
 /** What may differ. */
@@ -21,7 +24,7 @@ export interface FakeServerOptions {
 
 /** Bounds that no test reaches unless it sets its own. */
 const ADMISSION: AdmissionBounds = {
-  ...{ connectionsMax: 10, connectionsPerAddressMax: Infinity, handshakesMax: 1000 },
+  ...{ connectionsMax: 10, connectionsPerAddressMax: Infinity, handshakesMax: 1000, retryFromHandshakes: Infinity },
   ...{ newConnectionsPerSecond: 1_000_000, newConnectionsBurst: 1_000_000 },
 };
 
@@ -67,6 +70,16 @@ export class FakeServer {
   readonly closed: (CloseReason | null)[] = [];
   turnsRequested = 0;
   nowMs = 1000;
+  /** The clock that tokens are made by. */
+  epochMs = 1_800_000_000_000;
+  /** For tokens of Retries. */
+  readonly tokens = new TokenSealer({
+    keys: [
+      { id: 1, retry: tokenCipher(new Uint8Array(32).fill(1)), newToken: tokenCipher(new Uint8Array(32).fill(2)) },
+    ],
+    fillRandom: (bytes) => void bytes.fill(0x5a),
+    ...{ retryLifetimeMs: LIMITS.retryTokenMsMax, newTokenLifetimeMs: 86_400_000 },
+  });
 
   constructor(options: FakeServerOptions = {}) {
     const random = Random.fromEntropy([7]);
@@ -81,6 +94,8 @@ export class FakeServer {
         admission: { ...ADMISSION, connectionsMax: options.connectionsMax ?? 10, ...options.admission },
         handshakeMs: options.handshakeMs ?? 10_000,
         resetTokenOf: (id) => id.slice(0, 16),
+        tokens: this.tokens,
+        epochMs: () => this.epochMs,
         onEstablished: (connection, session) => this.#makeDriver(options, connection, session),
         onClosed: (connection, reason) => {
           // Whoever is told may still ask the engine; the fake throws when it was freed before.

@@ -13,6 +13,9 @@ import type { EngineSettings, Identity } from "../../ffi/quiche/config.ts";
 import { QuicheClient } from "../../ffi/quiche/client.ts";
 import { QuicheEngine } from "../../ffi/quiche/engine.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
+import { TokenSealer } from "../../src/quic/token.ts";
+import { tokenCipher } from "../../src/control/ciphers.ts";
+import { LIMITS } from "../../src/core/limits.ts";
 import { STANDARD } from "./settings.ts";
 
 /** Steps after which a test gives up: a bound on work and not on time. */
@@ -39,6 +42,16 @@ export interface PairOptions {
   readonly rules?: Partial<SessionRules>;
   /** Of the server's transport, instead of those of the tests. */
   readonly settings?: Partial<Omit<EngineSettings, "identities">>;
+}
+
+/** Tokens with the same keys for every server of a test, as those of a cluster have them. */
+export function makeTokens(): TokenSealer {
+  const [retry, newToken] = [tokenCipher(new Uint8Array(32).fill(1)), tokenCipher(new Uint8Array(32).fill(2))];
+  return new TokenSealer({
+    keys: [{ id: 1, retry, newToken }],
+    fillRandom: (bytes) => void randomFillSync(bytes),
+    ...{ retryLifetimeMs: LIMITS.retryTokenMsMax, newTokenLifetimeMs: 0 },
+  });
 }
 
 /** The server side. */
@@ -69,6 +82,8 @@ export class TestServer {
         admission: { ...STANDARD.connections, connectionsMax: 2000, handshakesMax: 2000, ...options.admission },
         handshakeMs: options.handshakeMs ?? 10_000,
         resetTokenOf: (id) => new Uint8Array(createHash("sha256").update(id).digest().subarray(0, 16)),
+        tokens: makeTokens(),
+        epochMs: () => Date.now() + this.skewMs,
         onEstablished: (connection: Connection, session) => {
           const { endpoint } = this;
           const host = {

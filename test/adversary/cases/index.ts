@@ -1,5 +1,6 @@
 /** Every case file of the suite. */
 import type { Case } from "../case.ts";
+import { ADDRESS_CASES } from "./addresses.ts";
 import { DATAGRAM_CASES } from "./datagrams.ts";
 import { HTTP3_CASES } from "./http3.ts";
 import { NETWORK_CASES } from "./network.ts";
@@ -15,6 +16,7 @@ import { UPSTREAM_FAULT_CASES } from "./upstream-faults.ts";
 
 /** All cases, in the order in which they are played. */
 export const CASES: readonly Case[] = [
+  ...ADDRESS_CASES,
   ...DATAGRAM_CASES,
   ...HTTP3_CASES,
   ...NETWORK_CASES,

@@ -43,7 +43,7 @@ describe("the least file", () => {
         initialWindowPackets: 16,
         ...{ headerBytesMax: 32_768, headerCountMax: 128, uriBytesMax: 16_384 },
         ...{ requestsPerConnectionMax: Infinity, connectionsPerAddressMax: Infinity },
-        ...{ newConnectionsPerSecond: 2000, newConnectionsBurst: 4000, handshakesMax: 2000 },
+        ...{ newConnectionsPerSecond: 2000, newConnectionsBurst: 4000, handshakesMax: 2000, retryFromHandshakes: 200 },
         ...{ resetBurst: 200, resetsPerSecond: 50, glitchBurst: 2000, glitchesPerSecond: 200 },
         udpReceiveBufferBytes: 8_388_608,
         udpSendBufferBytes: 8_388_608,
@@ -118,6 +118,7 @@ performance:
   new_connections_per_sec: 22
   new_connections_burst: 23
   max_handshakes: 24
+  retry_from_handshakes: 36
   global_inflight_limit: 25
   per_upstream_inflight_limit: 26
   per_backend_inflight_limit: 27
@@ -141,7 +142,7 @@ resilience:
     ...{ connectionsMax: 1, streamsPerConnectionMax: 13, connectionWindowBytes: 20_011, streamWindowBytes: 20_010 },
     ...{ congestionControl: "bbr2", initialWindowPackets: 33 },
     ...{ requestsPerConnectionMax: 19, connectionsPerAddressMax: 21, newConnectionsPerSecond: 22 },
-    ...{ newConnectionsBurst: 23, handshakesMax: 24, headerCountMax: 30, uriBytesMax: 131 },
+    ...{ newConnectionsBurst: 23, handshakesMax: 24, retryFromHandshakes: 36, headerCountMax: 30, uriBytesMax: 131 },
     ...{ resetBurst: 32, resetsPerSecond: 33, glitchBurst: 34, glitchesPerSecond: 35 },
     ...{ headerBytesMax: 1024, udpReceiveBufferBytes: 4098, udpSendBufferBytes: 4099 },
   });

@@ -5,7 +5,7 @@ import { LIMITS } from "../../../src/core/limits.ts";
 import { Admission, type AdmissionBounds, VERDICT, type Verdict } from "../../../src/guard/admission.ts";
 
 const WIDE: AdmissionBounds = {
-  ...{ connectionsMax: 1000, connectionsPerAddressMax: Infinity, handshakesMax: 1000 },
+  ...{ connectionsMax: 1000, connectionsPerAddressMax: Infinity, handshakesMax: 1000, retryFromHandshakes: Infinity },
   ...{ newConnectionsPerSecond: 1000, newConnectionsBurst: 1000 },
 };
 
@@ -13,7 +13,7 @@ interface Gate {
   readonly counters: Counters;
   readonly admission: Admission;
   /** Judges, and lets in whoever may enter. */
-  readonly knock: (address?: number, nowMs?: number) => Verdict;
+  readonly knock: (address?: number, nowMs?: number, validated?: boolean) => Verdict;
 }
 
 function gate(bounds: Partial<AdmissionBounds> = {}): Gate {
@@ -22,9 +22,9 @@ function gate(bounds: Partial<AdmissionBounds> = {}): Gate {
   return {
     counters,
     admission,
-    knock: (address, nowMs = 0) => {
+    knock: (address, nowMs = 0, validated = false) => {
       const key = admission.countsAddresses ? (address ?? 1) : null;
-      const verdict = admission.judge(nowMs, key);
+      const verdict = admission.judge(nowMs, key, validated);
       if (verdict === VERDICT.accept) admission.enter(key);
       return verdict;
     },
