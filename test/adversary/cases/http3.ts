@@ -47,10 +47,14 @@ function expectRecord({ connections, requests, text }: Recorder, { answer, sent,
   expect(requests).toHaveLength(isServed ? 2 : 1);
   if (isServed) expect(requests[0]?.match(sent ?? /^GET \/ HTTP\/1\.1$/gm)).toHaveLength(1);
   expect(requests.at(-1)).toStartWith("GET /next HTTP/1.1\r\n");
-  const own = connections.find((connection) => connection.text === requests.join(""));
+  // A GET that carried a body, be it an empty one, ends its connection: servers that leave it unread would take it for a request.
+  const isCarried = isServed && /^transfer-encoding:/im.test(requests[0] ?? "");
+  const ownText = isCarried ? requests.at(-1) : requests.join("");
+  const own = connections.find((connection) => connection.text === ownText);
   expect(own?.ended).toBe(false);
   const others = connections.filter((connection) => connection !== own);
-  if (begun === true) expect(others.map(({ ended }) => ended)).toEqual(others.map(() => true));
+  if (isCarried) expect(others.map(({ text: bytes, ended }) => [bytes, ended])).toEqual([[requests[0] ?? "", true]]);
+  else if (begun === true) expect(others.map(({ ended }) => ended)).toEqual(others.map(() => true));
   else expect(others).toEqual([]);
   expect(text).not.toContain("evil");
 }
