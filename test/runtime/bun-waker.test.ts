@@ -110,14 +110,14 @@ describe("a process that sleeps outside Bun's loop", () => {
     cleanups.push(() => void server.stop(true));
     const bed = await Bed.make(FOR_EVER_MS);
     const wakeUp = bed.wakeByThread();
-    for (let i = 0; i < 20; i++) {
+    // Until the thread has woken it for the first time it does not sleep by itself; on a busy machine many requests are faster.
+    for (let i = 0; i < 20 || bed.sleeps === 0; i++) {
       const response = await fetch(server.url);
       expect(await response.text()).toBe("awake");
     }
     bed.rearm = false;
     bed.send();
     await wakeUp;
-    expect(bed.sleeps).toBeGreaterThan(0);
     expect(bed.sleptOut).toBe(0);
   });
 
