@@ -3,7 +3,7 @@ import { FIELD, fieldSet, PSEUDO_FIELD_LAST, UNKNOWN_FIELD } from "../core/field
 import { nameFault, valueFault } from "../core/field-syntax.ts";
 import type { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
-import { isClaim } from "./claims.ts";
+import { isClaim, OURS_TO_TELL } from "./claims.ts";
 import { Malformed, type MalformedReason } from "./head.ts";
 
 /**
@@ -45,17 +45,8 @@ const FORBIDDEN = fieldSet([
   "cookie",
   "set-cookie",
   "http2-settings",
-  "forwarded",
-  "x-forwarded-for",
-  "x-forwarded-proto",
-  "x-forwarded-host",
-  "x-forwarded-port",
-  "x-forwarded-prefix",
-  "x-forwarded-server",
-  "x-forwarded-scheme",
-  "x-forwarded-ssl",
-  "x-real-ip",
-  "proxy",
+  // Backends may end an answer with its id, clients may not (`claimFaultAt`).
+  ...OURS_TO_TELL.filter((name) => name !== "x-request-id"),
   "proxy-authenticate",
   "proxy-authorization",
   "proxy-authentication-info",

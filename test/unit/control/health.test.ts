@@ -1,3 +1,4 @@
+import { RememberingLog } from "../../support/remembering-log.ts";
 import { describe, expect, test } from "bun:test";
 import type { BackendSettings, HealthCheckSettings } from "../../../src/config/snapshot.ts";
 import { must } from "../../../src/core/assert.ts";
@@ -6,8 +7,6 @@ import { ProxyError } from "../../../src/core/error.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { Random } from "../../../src/core/random.ts";
 import { HealthMonitor } from "../../../src/control/health.ts";
-import type { LogFields } from "../../../src/observe/line.ts";
-import type { Logger } from "../../../src/observe/log.ts";
 import type { ProbeResult } from "../../../src/upstream/probe.ts";
 import { ManualTimers } from "../../support/manual-timers.ts";
 import { backendOf, poolOf } from "../../support/upstream-calls.ts";
@@ -20,24 +19,6 @@ const CHECK: HealthCheckSettings = {
   successThreshold: 2,
   cooldownMs: 0,
 };
-
-class Remembering implements Logger {
-  readonly lines: { readonly level: string; readonly msg: string; readonly fields: LogFields }[] = [];
-  error(msg: string, fields: LogFields = {}): void {
-    this.lines.push({ level: "error", msg, fields });
-  }
-  warn(msg: string, fields: LogFields = {}): void {
-    this.lines.push({ level: "warn", msg, fields });
-  }
-  info(msg: string, fields: LogFields = {}): void {
-    this.lines.push({ level: "info", msg, fields });
-  }
-  debug(): void {}
-  trace(): void {}
-  enabled(): boolean {
-    return true;
-  }
-}
 
 /** Probes whose answers the test gives. */
 class HeldProbes {
@@ -58,7 +39,7 @@ class HeldProbes {
 
 function make(backends: number = 1, check: Partial<HealthCheckSettings> = {}) {
   const timers = new ManualTimers();
-  const log = new Remembering();
+  const log = new RememberingLog();
   const counters = new Counters();
   const probes = new HeldProbes();
   const transitions: string[] = [];
@@ -152,7 +133,7 @@ describe("HealthMonitor", () => {
         ids.map((id) => ({ ...backendOf("http://10.0.0.1:80", id), healthCheck: { ...CHECK, failureThreshold: 1 } })),
       );
     const monitor = new HealthMonitor([named("a0", "a1"), named("b0", "b1", "b2")], {
-      ...{ timers, random: Random.fromEntropy([3]), probe: probes.probe, log: new Remembering() },
+      ...{ timers, random: Random.fromEntropy([3]), probe: probes.probe, log: new RememberingLog() },
       counters: new Counters(),
       onTransition: () => undefined,
     });
