@@ -8,7 +8,10 @@ import type { ConfigValue } from "./schema.ts";
 import type {
   BackendSettings,
   CertificateSettings,
+  ClusterSettings,
   ConnectionSettings,
+  DebugSettings,
+  EarlyDataSettings,
   ForwardingSettings,
   HealthCheckSettings,
   HostPolicy,
@@ -42,7 +45,15 @@ export function buildSnapshot(config: ConfigValue, poolNames: readonly string[])
     connections: connectionsOf(config),
     requests: requestsOf(config.performance),
     timeouts: timeoutsOf(config.performance),
-    workers: { count: config.workers, pinned: config.performance.pin_workers },
+    workers: {
+      count: config.workers,
+      pinned: config.performance.pin_workers,
+      supervised: config.supervisor === "auto",
+    },
+    control: { socket: config.control.socket === "off" ? null : config.control.socket },
+    cluster: clusterOf(config.cluster),
+    earlyData: earlyDataOf(config.resilience.protocol),
+    debug: debugOf(config.debug),
   });
 }
 
@@ -148,6 +159,30 @@ function logFileOf(file: ConfigValue["log"]["file"]): string | null {
   return file.enabled ? file.path : null;
 }
 
+function clusterOf(cluster: ConfigValue["cluster"]): ClusterSettings {
+  const quicLb =
+    cluster.connection_ids === "plain"
+      ? null
+      : { encrypted: cluster.quic_lb_encrypted, nonceBytes: cluster.quic_lb_nonce_bytes };
+  return { keyFile: cluster.key_file, nodeId: cluster.node_id, quicLb };
+}
+
+function earlyDataOf(protocol: ConfigValue["resilience"]["protocol"]): EarlyDataSettings {
+  return {
+    allowed: protocol.allow_0rtt,
+    methods: protocol.early_data_safe_methods.map((method) => checked(parseMethod(method))),
+  };
+}
+
+function debugOf(debug: ConfigValue["debug"]): DebugSettings {
+  return {
+    keylogFile: debug.keylog_file,
+    qlogFolder: debug.qlog_folder,
+    clients: debug.clients.map((network) => checked(parseCidr(network))),
+    samplePerMillion: debug.sample_per_million,
+  };
+}
+
 function connectionsOf(config: ConfigValue): ConnectionSettings {
   const { performance, resilience } = config;
   return {
@@ -157,6 +192,9 @@ function connectionsOf(config: ConfigValue): ConnectionSettings {
     streamWindowBytes: performance.quic_initial_max_stream_data,
     congestionControl: performance.quic_congestion_control,
     initialWindowPackets: performance.quic_initial_window_packets,
+    udpPayloadBytesMax: performance.quic_max_udp_payload_bytes,
+    pmtuDiscovery: performance.quic_pmtu_discovery,
+    pacing: performance.quic_pacing,
     headerBytesMax: resilience.protocol.max_headers_bytes,
     headerCountMax: resilience.protocol.max_headers_count,
     uriBytesMax: resilience.protocol.max_uri_bytes,
@@ -201,6 +239,7 @@ function timeoutsOf(performance: ConfigValue["performance"]): TimeoutSettings {
     clientSendMs: performance.client_send_timeout_ms,
     connectionIdleMs: performance.client_idle_timeout_ms,
     drainMs: performance.shutdown_drain_timeout_ms,
+    goawaySpreadMs: performance.goaway_spread_ms,
   };
 }
 

@@ -33,6 +33,7 @@ const NAME_EXPECTED = "a name of 1 to 128 characters";
 const PREFIX_EXPECTED = 'a path that begins with "/", such as "/api"';
 const PROBE_EXPECTED = 'a path that begins with "/", such as "/health"';
 const AUTHORITY_EXPECTED = 'a host with or without port, such as "app.internal" or "app.internal:8080"';
+const NODE_ID_EXPECTED = "2 to 16 hexadecimal digits, two for each byte, such as 01";
 const METHOD_EXPECTED = 'one HTTP method, such as "GET"';
 const HASH_KEY_EXPECTED = "one of client_ip, header:<name>, cookie:<name>, query:<name>, path, authority, method, cid";
 
@@ -49,6 +50,7 @@ export const FORMS = {
   cidr: { expected: CIDR_EXPECTED, parse: parseCidr },
   "path-prefix": { expected: PREFIX_EXPECTED, parse: parsePathPrefix },
   "probe-path": { expected: PROBE_EXPECTED, parse: parseProbePath },
+  "node-id": { expected: NODE_ID_EXPECTED, parse: parseNodeIdText },
   method: { expected: METHOD_EXPECTED, parse: parseMethod },
   "backend-address": { expected: BACKEND_ADDRESS_EXPECTED, parse: parseBackendAddress },
   "hash-key": { expected: HASH_KEY_EXPECTED, parse: parseHashKey },
@@ -67,6 +69,13 @@ function parseName(text: string): Parsed<string> {
   if (text === "") return bad("is an empty name", NAME_EXPECTED);
   if (hasControls(text)) return bad(`the name ${quoted(text)} has control characters`, NAME_EXPECTED);
   return text.length > 128 ? bad(`the name ${quoted(text)} is too long`, NAME_EXPECTED) : good(text);
+}
+
+/** A node's number in its cluster. */
+function parseNodeIdText(text: string): Parsed<string> {
+  return /^([0-9a-f]{2}){1,8}$/i.test(text)
+    ? good(text.toLowerCase())
+    : bad(`${quoted(text)} is no id of a node`, NODE_ID_EXPECTED);
 }
 
 function hasControls(text: string): boolean {

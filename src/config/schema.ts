@@ -4,6 +4,8 @@
  * A key with a `default` may be left out; one without must be there. A section with the default `{}` may also stand empty.
  */
 import { LIMITS } from "../core/limits.ts";
+import { PerformanceSchema } from "./schema-performance.ts";
+import { ClusterSchema, ControlSchema, DebugSchema, SUPERVISOR, WORKERS } from "./schema-process.ts";
 import { BALANCING, FORWARDING, PoolSchema } from "./schema-upstream.ts";
 import type { Shape } from "./shape.ts";
 import {
@@ -12,20 +14,14 @@ import {
   eitherOrNull,
   flag,
   integer,
-  integerOr,
   isChecked,
   list,
   map,
-  milliseconds,
   named,
-  optionalInteger,
-  optionalMilliseconds,
   only,
   optionalText,
-  socketBuffer,
   standardText,
   text,
-  window,
 } from "./words.ts";
 
 /** Default of `backend_connection_pool_size`. */
@@ -102,124 +98,18 @@ const LogSchema = map(
   { default: {}, description: "Logging." },
 );
 
-const PerformanceSchema = map(
-  {
-    backend_connect_timeout_ms: milliseconds(5000, "A connection to a backend is given up after this."),
-    backend_timeout_ms: milliseconds(60_000, "From sending a request to a backend to the head of its response."),
-    backend_body_idle_timeout_ms: milliseconds(60_000, "Between two pieces of a response body."),
-    backend_total_request_timeout_ms: optionalMilliseconds(
-      "From a request's head to the end of its response, whatever moves meanwhile. Left out: no such bound. Streams of events and gRPC are exempt.",
-    ),
-    handshake_timeout_ms: milliseconds(10_000, "From a client's first packet to the end of its handshake."),
-    client_header_timeout_ms: milliseconds(10_000, "From the first byte of a request to the end of its header."),
-    client_body_idle_timeout_ms: milliseconds(30_000, "Between two pieces of a request body."),
-    client_send_timeout_ms: milliseconds(60_000, "How long a client may take nothing of a response that waits for it."),
-    client_idle_timeout_ms: milliseconds(
-      300_000,
-      "A connection without a request under way is closed after this, even if its client keeps it alive.",
-    ),
-    shutdown_drain_timeout_ms: milliseconds(30_000, "From the stop signal to the forced end of what still runs."),
-    pin_workers: flag(false, "Does each worker stay on one core? Only with more than one."),
-    udp_recv_buffer_bytes: socketBuffer(
-      "Wanted receive buffer (SO_RCVBUF) of a socket; what the system grants is logged.",
-    ),
-    udp_send_buffer_bytes: socketBuffer(
-      "Wanted send buffer (SO_SNDBUF) of a socket; what the system grants is logged.",
-    ),
-    quic_max_idle_timeout_ms: milliseconds(30_000, "A connection on which nothing arrives is closed after this."),
-    quic_initial_max_data: window(10_000_000, "Bytes a client may have in flight on one connection."),
-    quic_initial_max_stream_data: window(
-      1_000_000,
-      "Bytes a client may have in flight on one request; at most `quic_initial_max_data`.",
-    ),
-    quic_initial_max_streams_bidi: integer([1, 65_535], 100, {
-      unit: "streams",
-      description: "Requests a client may have in flight on one connection.",
-    }),
-    quic_congestion_control: choice(["cubic", "reno", "bbr2"], {
-      default: "cubic",
-      description: "How fast clients are sent to: by losses (`cubic`, `reno`) or by measured rate (`bbr2`).",
-    }),
-    quic_initial_window_packets: integer([16, 512], 16, {
-      unit: "packets",
-      description:
-        "What a client is sent before its first acknowledgement. Less than 16 would not hold the largest response head.",
-    }),
-    max_requests_per_connection: optionalInteger([1, 1_000_000_000], {
-      unit: "requests",
-      description:
-        "After so many requests a connection gets GOAWAY and its client opens another. Left out: no such bound.",
-    }),
-    max_request_body_bytes: optionalInteger([0, Number.MAX_SAFE_INTEGER], {
-      unit: "bytes",
-      description: "Largest body of a request; larger ones are answered 413. Left out: no such bound.",
-    }),
-    max_connections_per_ip: optionalInteger([1, 1_000_000], {
-      unit: "connections",
-      scope: "worker",
-      description:
-        "Connections of one client address (IPv6: one /64) at once; further ones are refused. Left out: no such bound, since clients " +
-        "behind one translator share an address.",
-    }),
-    new_connections_per_sec: integer([1, 1_000_000], 2000, {
-      unit: "connections",
-      scope: "worker",
-      description:
-        "New connections a second; the first packets of further ones are dropped, and clients send them again.",
-    }),
-    new_connections_burst: integer([1, 1_000_000], 4000, {
-      unit: "connections",
-      scope: "worker",
-      description: "New connections at once before that rate counts.",
-    }),
-    max_handshakes: integer([1, 1_000_000], 2000, {
-      unit: "connections",
-      scope: "worker",
-      description: "Unfinished handshakes at once; the first packets of further ones are dropped.",
-    }),
-    retry: choice(["off", "auto", "always"], {
-      default: "auto",
-      description:
-        "Must clients show that they get what is sent to their address before anything is kept of them (QUIC Retry; it costs them a round " +
-        "trip)? `auto`: only while `retry_from_handshakes` handshakes or more are under way.",
-    }),
-    retry_from_handshakes: integer([1, 1_000_000], 200, {
-      unit: "connections",
-      scope: "worker",
-      description: "Unfinished handshakes from which on `retry: auto` asks clients to show their address.",
-    }),
-    global_inflight_limit: integer([1, 10_000_000], 65_536, {
-      unit: "requests",
-      scope: "worker",
-      description: "Requests under way at once; further ones are answered 503.",
-    }),
-    per_upstream_inflight_limit: integer([1, 10_000_000], 65_536, {
-      unit: "requests",
-      scope: "worker",
-      description: "Requests under way at once in one pool; further ones are answered 503.",
-    }),
-    per_backend_inflight_limit: integer([1, 10_000_000], 16_384, {
-      unit: "requests",
-      scope: "worker",
-      description: "Requests under way at once at one backend; further ones go to others, or are answered 503.",
-    }),
-    connection_buffer_max_bytes: integer([65_536, 1_073_741_824], 33_554_432, {
-      unit: "bytes",
-      scope: "worker",
-      description:
-        "Response bytes that wait for one connection's client; above it further requests of that connection are answered 503.",
-    }),
-    response_buffer_global_cap_bytes: integer([1_048_576, 1_099_511_627_776], 536_870_912, {
-      unit: "bytes",
-      scope: "worker",
-      description: "Response bytes that wait for clients altogether; above it further requests are answered 503.",
-    }),
-  },
-  { default: {}, description: "Waits, buffers and windows." },
-);
-
 const ProtocolSchema = map(
   {
+    allow_0rtt: flag(
+      false,
+      "May requests come in the first flight of a resumed connection (0-RTT)? Whoever records it can play it again.",
+    ),
+    early_data_safe_methods: list(text("method"), {
+      default: ["GET", "HEAD"],
+      expected: "a list of methods",
+      description:
+        "Methods that are taken out of a first flight, without a body; other requests wait for the end of the handshake. Only with `allow_0rtt`.",
+    }),
     max_headers_count: integer([8, LIMITS.fieldsPerSectionMax], 128, {
       unit: "fields",
       description: "Most fields of a request's header, pseudo-fields included; more are answered 431.",
@@ -274,11 +164,11 @@ const ConfigSchema = map(
     }),
     upstream_tls: UpstreamTlsSchema,
     log: LogSchema,
-    workers: integerOr("auto", [1, LIMITS.workersMax], 1, {
-      aliases: ["performance.worker_threads"],
-      description:
-        "Processes that serve; with more than one, a supervisor watches them. `auto`: one for each core that this program may use.",
-    }),
+    workers: WORKERS,
+    supervisor: SUPERVISOR,
+    control: ControlSchema,
+    cluster: ClusterSchema,
+    debug: DebugSchema,
     max_concurrent_connections: integer([1, 1_000_000], 10_000, {
       unit: "connections",
       scope: "worker",

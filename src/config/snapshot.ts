@@ -15,6 +15,10 @@ export interface Snapshot {
   readonly requests: RequestSettings;
   readonly timeouts: TimeoutSettings;
   readonly workers: WorkerSettings;
+  readonly control: ControlSettings;
+  readonly cluster: ClusterSettings;
+  readonly earlyData: EarlyDataSettings;
+  readonly debug: DebugSettings;
 }
 
 /** The processes that serve. */
@@ -23,6 +27,41 @@ export interface WorkerSettings {
   readonly count: number | "auto";
   /** Does each stay on one core? */
   readonly pinned: boolean;
+  /** False: one process that serves, and nobody who watches it. */
+  readonly supervised: boolean;
+}
+
+/** How a running program is told what to do. */
+export interface ControlSettings {
+  /** Path of the unix socket; `auto`: where it may be; null: none. */
+  readonly socket: string | null;
+}
+
+/** Several nodes that know each other's tokens. */
+export interface ClusterSettings {
+  /** null: this node is alone, and its secret lives no longer than the process. */
+  readonly keyFile: string | null;
+  /** Hexadecimal digits. Needed with a key file; no two nodes of a cluster have the same. */
+  readonly nodeId: string | null;
+  /** How connection ids look; null: plain. */
+  readonly quicLb: { readonly encrypted: boolean; readonly nonceBytes: number } | null;
+}
+
+/** Requests in the first flight of a resumed connection. */
+export interface EarlyDataSettings {
+  readonly allowed: boolean;
+  /** Methods of requests that are taken from it; others wait for the end of the handshake. */
+  readonly methods: readonly string[];
+}
+
+/** What is written down of chosen connections. */
+export interface DebugSettings {
+  readonly keylogFile: string | null;
+  readonly qlogFolder: string | null;
+  /** Connections of these clients. */
+  readonly clients: readonly Cidr[];
+  /** And so many of a million others. */
+  readonly samplePerMillion: number;
 }
 
 /** Where clients reach us, and with which certificate. */
@@ -170,6 +209,10 @@ export interface ConnectionSettings {
   readonly streamWindowBytes: number;
   readonly congestionControl: "cubic" | "reno" | "bbr2";
   readonly initialWindowPackets: number;
+  /** Largest datagram that is sent, bytes. */
+  readonly udpPayloadBytesMax: number;
+  readonly pmtuDiscovery: boolean;
+  readonly pacing: boolean;
   /** Largest size of a request's field section, bytes counted as RFC 9114 4.2.2 does. */
   readonly headerBytesMax: number;
   /** Most fields of it, pseudo-fields included. */
@@ -229,4 +272,6 @@ export interface TimeoutSettings {
   readonly connectionIdleMs: number;
   /** From the stop signal to the forced end. */
   readonly drainMs: number;
+  /** Over which clients are told to go elsewhere. */
+  readonly goawaySpreadMs: number;
 }

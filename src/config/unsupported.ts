@@ -28,7 +28,7 @@ const RESILIENCE = [
 ];
 
 const PROTOCOL = [
-  ...["allow_0rtt", "early_data_safe_methods", "enforce_authority_host_match", "allowed_methods"],
+  ...["enforce_authority_host_match", "allowed_methods"],
   ...["denied_path_prefixes", "allow_connect", "connect_allowed_ports", "connect_allowed_authorities"],
 ];
 

@@ -41,6 +41,7 @@ describe("the least file", () => {
         streamWindowBytes: 1_000_000,
         congestionControl: "cubic",
         initialWindowPackets: 16,
+        ...{ udpPayloadBytesMax: 1350, pmtuDiscovery: false, pacing: false },
         ...{ headerBytesMax: 32_768, headerCountMax: 128, uriBytesMax: 16_384 },
         ...{ requestsPerConnectionMax: Infinity, connectionsPerAddressMax: Infinity },
         ...{ newConnectionsPerSecond: 2000, newConnectionsBurst: 4000, handshakesMax: 2000, retryFromHandshakes: 200 },
@@ -58,8 +59,13 @@ describe("the least file", () => {
         backendBodyIdleMs: 60_000,
         clientBodyIdleMs: 30_000,
         drainMs: 30_000,
+        goawaySpreadMs: 5000,
       },
-      workers: { count: 1, pinned: false },
+      workers: { count: 1, pinned: false, supervised: true },
+      control: { socket: "auto" },
+      cluster: { keyFile: null, nodeId: null, quicLb: null },
+      earlyData: { allowed: false, methods: ["GET", "HEAD"] },
+      debug: { keylogFile: null, qlogFolder: null, clients: [], samplePerMillion: 0 },
     });
   });
 
@@ -141,6 +147,7 @@ resilience:
   expect(connections).toEqual({
     ...{ connectionsMax: 1, streamsPerConnectionMax: 13, connectionWindowBytes: 20_011, streamWindowBytes: 20_010 },
     ...{ congestionControl: "bbr2", initialWindowPackets: 33 },
+    ...{ udpPayloadBytesMax: 1350, pmtuDiscovery: false, pacing: false },
     ...{ requestsPerConnectionMax: 19, connectionsPerAddressMax: 21, newConnectionsPerSecond: 22 },
     ...{ newConnectionsBurst: 23, handshakesMax: 24, retryFromHandshakes: 36, headerCountMax: 30, uriBytesMax: 131 },
     ...{ resetBurst: 32, resetsPerSecond: 33, glitchBurst: 34, glitchesPerSecond: 35 },
@@ -148,7 +155,7 @@ resilience:
   });
   expect(timeouts).toEqual({
     ...{ backendConnectMs: 3, backendResponseHeadMs: 4, backendBodyIdleMs: 5, clientBodyIdleMs: 6 },
-    ...{ drainMs: 7, quicIdleMs: 10, requestTotalMs: 14, handshakeMs: 15, requestHeadMs: 16 },
+    ...{ drainMs: 7, goawaySpreadMs: 5000, quicIdleMs: 10, requestTotalMs: 14, handshakeMs: 15, requestHeadMs: 16 },
     ...{ clientSendMs: 17, connectionIdleMs: 18 },
   });
 });

@@ -50,6 +50,13 @@ const WHOLE: Value = {
   },
   log: { level: "info", format: "json", file: { enabled: true, path: "a" } },
   workers: 5,
+  supervisor: "off",
+  control: { socket: "a" },
+  cluster: {
+    ...{ key_file: "a", node_id: "01", connection_ids: "quic-lb" },
+    ...{ quic_lb_encrypted: false, quic_lb_nonce_bytes: 5 },
+  },
+  debug: { keylog_file: "a", qlog_folder: "b", clients: ["::1"], sample_per_million: 5 },
   max_concurrent_connections: 5,
   backend_connection_pool_size: 5,
   performance: {
@@ -70,11 +77,13 @@ const WHOLE: Value = {
       per_upstream_inflight_limit: 5,
     },
     ...{ per_backend_inflight_limit: 5, connection_buffer_max_bytes: 1_000_000 },
-    ...{ response_buffer_global_cap_bytes: 2_000_000, pin_workers: true },
+    ...{ response_buffer_global_cap_bytes: 2_000_000, pin_workers: true, goaway_spread_ms: 5 },
+    ...{ quic_max_udp_payload_bytes: 1300, quic_pmtu_discovery: true, quic_pacing: true },
   },
   resilience: {
     protocol: {
       ...{ max_headers_bytes: 5000, max_headers_count: 9, max_uri_bytes: 100 },
+      ...{ allow_0rtt: true, early_data_safe_methods: ["GET"] },
       ...{ reset_burst: 5, resets_per_sec: 5, glitch_burst: 5, glitches_per_sec: 5 },
     },
   },

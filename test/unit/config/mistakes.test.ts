@@ -11,7 +11,8 @@ function check(cases: readonly Case[]): void {
 }
 
 const TOP_KEYS =
-  "one of version, listen, upstream, load_balancing, forwarded_headers, upstream_tls, log, workers, max_concurrent_connections, " +
+  "one of version, listen, upstream, load_balancing, forwarded_headers, upstream_tls, log, workers, supervisor, control, cluster, debug, " +
+  "max_concurrent_connections, " +
   "backend_connection_pool_size, performance, resilience";
 const POOL_KEYS_PLAIN =
   "load_balancing, route, host_policy, forwarded_headers, max_request_body_bytes, transport, protocol, backends, tls";
@@ -360,7 +361,7 @@ describe("a key of the original without a meaning here", () => {
     ["upstream_tls.client_key_ref", `${LEAST}upstream_tls: { client_key_ref: {} }\n`, "12:17"],
     ["performance.reuseport", `${LEAST}performance: { reuseport: true }\n`, "12:16"],
     ["resilience.circuit_breaker", `${LEAST}resilience: { circuit_breaker: {} }\n`, "12:15"],
-    ["resilience.protocol.allow_0rtt", `${LEAST}resilience: { protocol: { allow_0rtt: true } }\n`, "12:27"],
+    ["resilience.protocol.allow_connect", `${LEAST}resilience: { protocol: { allow_connect: true } }\n`, "12:27"],
   ];
   test.each(paths)("is told to be one: %s", (path, text, place) => {
     expect(printed(text)).toEqual([
@@ -369,8 +370,8 @@ describe("a key of the original without a meaning here", () => {
   });
 
   test("is an unknown key in another place", () => {
-    expect(printed(`${LEAST}control_plane_threads: 4\n`)).toEqual([
-      `c.yaml:12:1: control_plane_threads: unknown key; expected ${TOP_KEYS}`,
+    expect(printed(`${LEAST}packet_shards_per_worker: 4\n`)).toEqual([
+      `c.yaml:12:1: packet_shards_per_worker: unknown key; expected ${TOP_KEYS}`,
     ]);
   });
 });

@@ -9,7 +9,7 @@ describe("workers", () => {
     ["performance: { worker_threads: 4 }\n", 4],
     ["performance: { worker_threads: auto }\n", "auto"],
   ] as const)("%j is %p", (text, count) => {
-    expect(snapshotOf(`${LEAST}${text}`).workers).toEqual({ count, pinned: false });
+    expect(snapshotOf(`${LEAST}${text}`).workers).toEqual({ count, pinned: false, supervised: true });
   });
 
   test("may stay on their cores", () => {

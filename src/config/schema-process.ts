@@ -1,0 +1,77 @@
+/** The keys of the program as a whole: its processes, how it is spoken to, its fleet, and what it shows of its connections. */
+import { LIMITS } from "../core/limits.ts";
+import { choice, flag, integer, integerOr, list, map, optionalText, standardText, text } from "./words.ts";
+
+/** `workers`. */
+export const WORKERS = integerOr("auto", [1, LIMITS.workersMax], 1, {
+  aliases: ["performance.worker_threads"],
+  description:
+    "Processes that serve; a supervisor watches them and replaces them without loss. `auto`: one for each core that this program may use.",
+});
+
+/** `supervisor`. */
+export const SUPERVISOR = choice(["auto", "off"], {
+  default: "auto",
+  description:
+    "`off`: one process that serves, without upgrades and reloads that lose nothing; for places that replace whole containers. `auto`: a supervisor wherever " +
+    "the system can steer packets to workers.",
+});
+
+/** `control`. */
+export const ControlSchema = map(
+  {
+    socket: standardText(
+      "file",
+      "auto",
+      "Unix socket for `spooky upgrade`, `spooky reload` and `spooky status`, for this user alone. `auto`: `control.sock` in $RUNTIME_DIRECTORY, " +
+        "/run/spooky or $XDG_RUNTIME_DIR/spooky. `off`: none; signals still work.",
+    ),
+  },
+  { default: {}, description: "How a running program is told what to do." },
+);
+
+/** `cluster`. */
+export const ClusterSchema = map(
+  {
+    key_file: optionalText(
+      "file",
+      "Keys that all nodes share, so that tokens and session tickets of one are good at every other. Left out: random ones of this process.",
+    ),
+    node_id: optionalText(
+      "node-id",
+      "Hexadecimal digits, two for each byte: this node's own number. Needed with `key_file`; no two nodes have the same.",
+    ),
+    connection_ids: choice(["plain", "quic-lb"], {
+      default: "plain",
+      description:
+        "`quic-lb`: ids from which load balancers read the node (draft-ietf-quic-load-balancers), if they have the key or the ids are open.",
+    }),
+    quic_lb_encrypted: flag(
+      true,
+      "Is the node's id in a connection id encrypted, with a key that the balancer has, too?",
+    ),
+    quic_lb_nonce_bytes: integer([4, 12], 8, { unit: "bytes", description: "Random part of a QUIC-LB id." }),
+  },
+  { default: {}, description: "Several nodes behind one layer-4 balancer." },
+);
+
+/** `debug`. */
+export const DebugSchema = map(
+  {
+    keylog_file: optionalText(
+      "file",
+      "File to which TLS secrets of the chosen connections are added (SSLKEYLOGFILE). Whoever reads it reads the traffic.",
+    ),
+    qlog_folder: optionalText("folder", "Folder for one qlog file for each chosen connection."),
+    clients: list(text("cidr"), {
+      default: [],
+      expected: "a list of networks",
+      description: "Connections of these clients are chosen.",
+    }),
+    sample_per_million: integer([0, 1_000_000], 0, {
+      unit: "connections",
+      description: "So many of a million connections are chosen, whoever their client is.",
+    }),
+  },
+  { default: {}, description: "A look into connections; off unless clients or a share are named." },
+);
