@@ -117,17 +117,28 @@ export class Server {
   }
 
   /** GOAWAY, no new connections; resolves when the last one has ended or the drain time is over. */
-  async drain(): Promise<void> {
-    const { log } = this.#parts;
-    log.info("draining", { connections: this.#listener.endpoint.connectionCount });
+  drain(): Promise<void> {
+    return this.#leave("draining", () => this.#listener.drain());
+  }
+
+  /** GOAWAY, since others take the new connections; whoever still comes is served. Resolves as `drain` does, which may follow. */
+  retire(): Promise<void> {
+    return this.#leave("retiring", () => this.#listener.retire());
+  }
+
+  async #leave(what: string, begin: () => void): Promise<void> {
+    const { endpoint } = this.#listener;
+    this.#parts.log.info(what, { connections: endpoint.connectionCount });
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, this.#snapshot.timeouts.drainMs);
+      const before = this.#onIdle;
       this.#onIdle = () => {
         clearTimeout(timer);
         resolve();
+        before?.();
       };
-      this.#listener.drain();
-      if (this.#listener.endpoint.connectionCount === 0) this.#onIdle();
+      begin();
+      if (endpoint.connectionCount === 0) this.#onIdle();
     });
   }
 

@@ -63,8 +63,7 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
     const beat = (): void => sendBeat(link, counters, library);
     const beating = systemTimers.every(LIMITS.heartbeatMs, beat);
     link.send({ type: "ready" });
-    if ((await link.drain) === "gone") log.warn("the supervisor is gone: no new connections, what runs is finished");
-    await Promise.race([server.drain(), link.end]);
+    await Promise.race([leave(link, server, log), link.end]);
     beating.stop();
     server.close();
     beat();
@@ -72,6 +71,17 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
   } finally {
     await flushLog(log);
   }
+}
+
+/** Resolves when the worker has nothing left to do, or its time is over. */
+async function leave(link: SupervisorLink, server: Server, log: Log): Promise<void> {
+  const isRetired = await Promise.race([link.retire.then(() => true), link.drain.then(() => false)]);
+  const retired = isRetired ? server.retire() : new Promise<void>(() => undefined);
+  const drained = link.drain.then((why) => {
+    if (why === "gone") log.warn("the supervisor is gone: no new connections, what runs is finished");
+    return server.drain();
+  });
+  await Promise.race([retired, drained]);
 }
 
 function seatOf({ slot, secretId, secretHex }: StartOrder, socket: BoundSocket): Seat {

@@ -109,6 +109,12 @@ export class Listener {
     this.#loop.requestTurn();
   }
 
+  /** GOAWAY to all; whoever still comes is served. */
+  retire(): void {
+    this.endpoint.retire();
+    this.#loop.requestTurn();
+  }
+
   /** Closes what is left with an HTTP/3 code and frees everything. Idempotent. */
   close(code: number): void {
     if (this.#closed) return;

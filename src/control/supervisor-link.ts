@@ -6,11 +6,14 @@ import { LineCutter, type Order, readOrder, type Report, type StartOrder, writeM
 export class SupervisorLink {
   /** The order to start; null when the end came first. */
   readonly start: Promise<StartOrder | null>;
+  /** Resolves when others take the new clients. */
+  readonly retire: Promise<void>;
   /** Finish what runs: as ordered, or `gone` since there is no supervisor any more. */
   readonly drain: Promise<"ordered" | "gone">;
   /** Resolves when everything shall end now. */
   readonly end: Promise<void>;
   readonly #start = Promise.withResolvers<StartOrder | null>();
+  readonly #retire = Promise.withResolvers<void>();
   readonly #drain = Promise.withResolvers<"ordered" | "gone">();
   readonly #end = Promise.withResolvers<void>();
   readonly #cutter = new LineCutter();
@@ -27,6 +30,7 @@ export class SupervisorLink {
 
   private constructor() {
     this.start = this.#start.promise;
+    this.retire = this.#retire.promise;
     this.drain = this.#drain.promise;
     this.end = this.#end.promise;
   }
@@ -52,6 +56,7 @@ export class SupervisorLink {
   #obey(order: Order): void {
     if (order.type === "start") return this.#start.resolve(order);
     this.#start.resolve(null);
+    if (order.type === "retire") return this.#retire.resolve();
     this.#drain.resolve("ordered");
     if (order.type === "end") this.#end.resolve();
   }

@@ -6,7 +6,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { Counts } from "./counter-sums.ts";
 
 /** Goes up with every change that the other side would not understand. */
-const LINK_VERSION = 1;
+const LINK_VERSION = 2;
 
 /** All that a worker needs to know; secrets travel here and never on a command line or in an environment. */
 export interface StartOrder {
@@ -22,8 +22,11 @@ export interface StartOrder {
   readonly secretHex: string;
 }
 
-/** From the supervisor. `drain`: finish what runs, then end. `end`: now. */
-export type Order = StartOrder | { readonly type: "drain" } | { readonly type: "end" };
+/**
+ * From the supervisor. `retire`: others take the new clients from now on; tell yours to go over to them, serve whoever still comes, and
+ * end when nobody is left. `drain`: the program stops; finish what runs, then end. `end`: now. Each may follow those before it.
+ */
+export type Order = StartOrder | { readonly type: "retire" | "drain" | "end" };
 
 /** What a worker has counted, and how many native objects it holds. */
 export interface Beat {
@@ -57,12 +60,13 @@ export class LineCutter {
 export function readOrder(line: string): Order | null {
   const message = readObject(line);
   if (message === null) return null;
-  if (message["type"] === "drain" || message["type"] === "end") return { type: message["type"] };
+  const { type } = message;
+  if (type === "retire" || type === "drain" || type === "end") return { type };
   const { slot, configPath, configText, core, secretId, secretHex } = message;
-  if (message["type"] !== "start" || !isCount(slot) || !(core === null || isCount(core))) return null;
+  if (type !== "start" || !isCount(slot) || !(core === null || isCount(core))) return null;
   if (typeof configPath !== "string" || typeof configText !== "string") return null;
   if (!isCount(secretId) || typeof secretHex !== "string") return null;
-  return { type: "start", slot, configPath, configText, core, secretId, secretHex };
+  return { type, slot, configPath, configText, core, secretId, secretHex };
 }
 
 /** A report from its line; null when it is none of this version. */

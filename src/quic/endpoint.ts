@@ -37,7 +37,8 @@ export class Endpoint implements ConnectionHost {
   readonly #strays: Strays;
   #touched: Connection[] = [];
   #dirty: Connection[] = [];
-  #accepting = true;
+  /** Its connections shall end; those that still come are told at once. */
+  #leaving = false;
   nowMs: number;
 
   constructor(options: EndpointOptions, nowMs: number) {
@@ -133,8 +134,8 @@ export class Endpoint implements ConnectionHost {
   onEstablished(connection: Connection, session: EngineSession): SessionDriver {
     this.#admission.establish();
     const driver = this.#options.onEstablished(connection, session);
-    // Its handshake was under way when all others were told.
-    if (!this.#accepting) driver.drain();
+    // It came when all others were told already.
+    if (this.#leaving) driver.drain();
     return driver;
   }
 
@@ -153,8 +154,13 @@ export class Endpoint implements ConnectionHost {
 
   /** Takes no further connections; GOAWAY to those that exist. */
   drain(): void {
-    this.#accepting = false;
     this.#admission.drain();
+    this.retire();
+  }
+
+  /** GOAWAY to all, and to those that still come: they are served, and none is refused. */
+  retire(): void {
+    this.#leaving = true;
     for (const connection of this.#connections) {
       if (connection.driver === null) continue;
       connection.driver.drain();
@@ -164,7 +170,6 @@ export class Endpoint implements ConnectionHost {
 
   /** Closes every connection that is left with an HTTP/3 code and sends the closing packets as far as the kernel takes them. */
   closeAll(code: number): void {
-    this.#accepting = false;
     this.#admission.drain();
     for (const connection of this.#connections) connection.close(true, code, "");
     this.flush();

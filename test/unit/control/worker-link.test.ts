@@ -15,7 +15,13 @@ const START: Order = {
 };
 
 describe("messages", () => {
-  const orders: readonly Order[] = [START, { ...START, core: 7 }, { type: "drain" }, { type: "end" }];
+  const orders: readonly Order[] = [
+    START,
+    { ...START, core: 7 },
+    { type: "retire" },
+    { type: "drain" },
+    { type: "end" },
+  ];
   test.each(orders.map((order) => [order.type, order] as const))(
     "an order to %s is read as it was written",
     (_, order) => {
@@ -46,23 +52,23 @@ describe("messages", () => {
     "null",
     "7",
     '{"type":"drain"}',
-    '{"v":2,"type":"drain"}',
-    '{"v":1,"type":"Drain"}',
-    '{"v":1,"type":"start","slot":-1}',
-    '{"v":1,"type":"start","slot":0}',
+    '{"v":1,"type":"drain"}',
+    '{"v":2,"type":"Drain"}',
+    '{"v":2,"type":"start","slot":-1}',
+    '{"v":2,"type":"start","slot":0}',
   ])("%s is no order", (line) => expect(readOrder(line)).toBeNull());
 
   test.each([
-    '{"v":1,"type":"beat","counts":{"a":"1"},"nativeHandles":0}',
-    '{"v":1,"type":"beat","counts":[],"nativeHandles":0}',
-    '{"v":1,"type":"beat","counts":{}}',
-    '{"v":2,"type":"ready"}',
-    '{"v":1,"type":"failed","text":"x"}',
+    '{"v":2,"type":"beat","counts":{"a":"1"},"nativeHandles":0}',
+    '{"v":2,"type":"beat","counts":[],"nativeHandles":0}',
+    '{"v":2,"type":"beat","counts":{}}',
+    '{"v":1,"type":"ready"}',
+    '{"v":2,"type":"failed","text":"x"}',
   ])("%s is no report", (line) => expect(readReport(line)).toBeNull());
 
   test("every key of an order to start counts", () => {
     for (const key of Object.keys(START)) {
-      const { [key]: _, ...rest }: Record<string, unknown> = { v: 1, ...START };
+      const { [key]: _, ...rest }: Record<string, unknown> = { v: 2, ...START };
       expect(readOrder(JSON.stringify(rest))).toBeNull();
     }
   });
