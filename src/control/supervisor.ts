@@ -10,6 +10,7 @@ import type { ProcessEnd } from "../runtime/processes.ts";
 import type { TimerHandle, Timers } from "../runtime/timers.ts";
 import { RestartBackoff } from "./backoff.ts";
 import { CounterSums } from "./counter-sums.ts";
+import type { SeatPhase } from "./renewal.ts";
 import type { Order, Report } from "./worker-link.ts";
 
 /** A worker's process with its channel. */
@@ -47,7 +48,7 @@ const UNREAD_MS_MAX = 500;
 interface Seat {
   readonly slot: number;
   readonly backoff: RestartBackoff;
-  phase: "waiting" | "starting" | "serving" | "ended";
+  phase: SeatPhase;
   worker: WorkerPort | null;
   startedMs: number;
   readyMs: number;

@@ -1,0 +1,63 @@
+/**
+ * Renewals: another crew of workers takes over from the one that serves, with another program or with its configuration read anew. What
+ * is asked for, what becomes of it, and how a running program looks from outside. Types only; `Supervisor` does the work.
+ */
+import type { Counts } from "./counter-sums.ts";
+
+/** What to do. `upgrade`: start the program that is installed now. `reload`: the program that runs. Both read the configuration anew. */
+export interface RenewalRequest {
+  readonly kind: "upgrade" | "reload";
+  /** For an upgrade: another file than the one that this program was started from. */
+  readonly binary: string | null;
+}
+
+/**
+ * What became of it. With `ok` the crew of that generation serves, and the one before it finishes what it has. Without, whoever served
+ * before serves on as if nothing had been asked; `reason` and `remedy` are for people.
+ */
+export type RenewalOutcome =
+  | { readonly ok: true; readonly generation: number }
+  | { readonly ok: false; readonly reason: string; readonly remedy: string | null };
+
+/** `starting`: takes nothing yet. `active`: takes new connections. `draining`: finishes what it has. */
+export type CrewRole = "starting" | "active" | "draining";
+
+/** `waiting`: its process has ended, the next one comes later. `ended`: no other comes. */
+export type SeatPhase = "waiting" | "starting" | "serving" | "ended";
+
+/** One worker. */
+export interface WorkerStatus {
+  readonly slot: number;
+  /** Null while there is no process. */
+  readonly pid: number | null;
+  readonly phase: SeatPhase;
+}
+
+/** Workers of one generation. */
+export interface CrewStatus {
+  readonly generation: number;
+  readonly role: CrewRole;
+  readonly workers: readonly WorkerStatus[];
+}
+
+/** A running program. */
+export interface NodeStatus {
+  readonly pid: number;
+  readonly version: string;
+  /** Of the crew that takes new connections. */
+  readonly generation: number;
+  readonly configPath: string;
+  readonly startedEpochMs: number;
+  readonly crews: readonly CrewStatus[];
+  /** Of all workers that there are and were. */
+  readonly counts: Counts;
+}
+
+/** How a running program is told what to do, by its control socket or by signals. */
+export interface NodeControl {
+  /** Never rejects. */
+  renew(request: RenewalRequest): Promise<RenewalOutcome>;
+  /** All processes open their log files anew, after something has moved them away. */
+  reopenLogs(): void;
+  status(): NodeStatus;
+}
