@@ -21,13 +21,7 @@ export interface Exception {
 }
 
 /** What may be broken, and why. */
-export const EXCEPTIONS: readonly Exception[] = [
-  ...["src/control/cluster-keys.ts", "src/quic/cid-lb.ts"].map((path) => ({
-    rule: "orphan",
-    path,
-    why: "stands and is tested on its own until several workers share a port",
-  })),
-];
+export const EXCEPTIONS: readonly Exception[] = [];
 
 /** Files that nobody imports because they are where a program starts, and files that only tests and benchmarks import. */
 const ENTRIES = ["src/main.ts", "src/main.compiled.ts", "ffi/quiche/client.ts"];

@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
 import { loadIdentity } from "../control/certificates.ts";
+import { startSecrets } from "../control/node-keys.ts";
 import { Counters, countersSeen } from "../core/counters.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { Log } from "../observe/log.ts";
@@ -58,10 +59,11 @@ export function runCheck(configPath: string, { runtime }: CommandContext): numbe
   return EXIT.ok;
 }
 
-/** What a configuration names: certificates and trust. Throws `CERTIFICATE` or `CONFIG_INVALID`. */
+/** What a configuration names: certificates, trust and cluster keys. Throws `CERTIFICATE`, `CONFIG_INVALID` or `CONFIG_UNREADABLE`. */
 export function checkReferences(snapshot: Snapshot, runtime: Runtime): void {
   for (const certificate of snapshot.listen.certificates) loadIdentity(certificate);
   makeTransports(snapshot, runtime, new Counters()).close();
+  startSecrets(snapshot.cluster);
 }
 
 /** Looks without making the file. Throws `CONFIG_UNREADABLE`. */

@@ -5,7 +5,7 @@ import type { BackendSettings, RequestSettings, Snapshot } from "../config/snaps
 import { loadIdentity } from "../control/certificates.ts";
 import { HealthMonitor } from "../control/health.ts";
 import { Listener, type Seat } from "../control/listener.ts";
-import { freshSecret, loneNodeSecrets } from "../control/node-secret.ts";
+import { makeNodeKeys, startSecrets } from "../control/node-keys.ts";
 import { Counters } from "../core/counters.ts";
 import { must } from "../core/assert.ts";
 import { InFlight } from "../core/in-flight.ts";
@@ -84,7 +84,7 @@ export class Server {
     const generation = this.#makeGeneration(random);
     const services = makeServices(parts, random, snapshot.requests);
     this.#listener = new Listener({
-      seat: parts.seat ?? { slot: 0, secrets: loneNodeSecrets(freshSecret()), socket: null },
+      seat: parts.seat ?? loneSeat(snapshot),
       runtime: parts.runtime,
       library: parts.library,
       counters,
@@ -223,6 +223,11 @@ const PROTOCOL_NAMES: Readonly<Record<ClearProtocol, string>> = { h2c: "HTTP/2",
 
 function runtimeFetchHere(): RuntimeFetch {
   return must(runtimeFetch(globalThis), "both runtimes have fetch");
+}
+
+/** The seat of the only process: no other one has its secrets, unless they are the cluster's. */
+function loneSeat({ cluster }: Snapshot): Seat {
+  return { slot: 0, keys: makeNodeKeys(startSecrets(cluster), cluster), socket: null };
 }
 
 function makeServices({ log, counters }: ServerParts, random: Random, requests: RequestSettings): Services {

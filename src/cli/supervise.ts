@@ -1,9 +1,8 @@
 /** `spooky --config P`: one process that serves, or a supervisor with its workers. */
-import { Buffer } from "node:buffer";
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
 import { allowedCores, workersForCores } from "../control/cores.ts";
-import { freshSecret, loneNodeSecrets } from "../control/node-secret.ts";
+import { makeNodeKeys, type NodeSecretLists, startSecrets, steeringKeys } from "../control/node-keys.ts";
 import { Supervisor } from "../control/supervisor.ts";
 import { launchWorker } from "../control/worker-process.ts";
 import type { StartOrder } from "../control/worker-link.ts";
@@ -11,7 +10,6 @@ import { must } from "../core/assert.ts";
 import { Counters } from "../core/counters.ts";
 import { Log } from "../observe/log.ts";
 import { encodeProgram } from "../quic/cbpf.ts";
-import { IdCodec } from "../quic/cid.ts";
 import { slotsOfBank, type StandIn, steeringProgram } from "../quic/steer.ts";
 import type { Processes } from "../runtime/processes.ts";
 import { systemTimers } from "../runtime/timers.ts";
@@ -88,8 +86,8 @@ class Node {
   readonly #library: Library;
   /** Two banks, so that another generation of workers finds its sockets here. */
   readonly #sockets: readonly BoundSocket[];
-  readonly #secret = freshSecret();
-  readonly #ids = loneNodeSecrets(this.#secret).ids;
+  readonly #secrets: NodeSecretLists;
+  readonly #steering: ReturnType<typeof steeringKeys>;
   readonly #workers: number;
 
   /** Binds and steers. Throws `ProxyError` with nothing left open. */
@@ -98,6 +96,8 @@ class Node {
     const { snapshot } = configuration;
     this.#library = library;
     this.#workers = workers;
+    this.#secrets = startSecrets(snapshot.cluster);
+    this.#steering = steeringKeys(makeNodeKeys(this.#secrets, snapshot.cluster));
     this.#sockets = openUdpGroup(library, socketOptions(snapshot), 2 * workers);
     this.#steer([]);
     const cores = snapshot.workers.pinned ? allowedCores() : [];
@@ -137,17 +137,14 @@ class Node {
   }
 
   #steer(standIns: readonly StandIn[]): void {
-    const { mark } = new IdCodec({ slot: 0, ...this.#ids }, () => undefined);
     const active = slotsOfBank(0, this.#workers, this.#workers);
-    const plan = { mark, multiplier: this.#ids.multiplier, active, draining: null, standIns };
+    const plan = { ...this.#steering, active, draining: null, standIns };
     attachSteering(this.#library, this.first.fd, encodeProgram(steeringProgram(plan)));
   }
 
   #orderFor(slot: number, { path, text }: Configuration, cores: readonly number[]): StartOrder {
-    const { id: secretId, bytes } = this.#secret;
     const core = cores.length === 0 ? null : (cores[slot % cores.length] ?? null);
-    const secretHex = Buffer.from(bytes).toString("hex");
-    return { type: "start", slot, configPath: path, configText: text, core, secretId, secretHex };
+    return { type: "start", slot, configPath: path, configText: text, core, secrets: this.#secrets };
   }
 }
 

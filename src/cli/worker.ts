@@ -1,8 +1,7 @@
 /** A worker: this program under a supervisor, which hands it a bound socket and a channel. */
-import { Buffer } from "node:buffer";
 import process from "node:process";
 import type { Seat } from "../control/listener.ts";
-import { loneNodeSecrets } from "../control/node-secret.ts";
+import { makeNodeKeys } from "../control/node-keys.ts";
 import type { StartOrder } from "../control/worker-link.ts";
 import { SupervisorLink } from "../control/supervisor-link.ts";
 import { WORKER_FDS, workerName } from "../control/worker-process.ts";
@@ -14,7 +13,6 @@ import { systemTimers } from "../runtime/timers.ts";
 import { type Library, openLibrary } from "../../ffi/library.ts";
 import { pinToCore, setProcessName } from "../../ffi/process.ts";
 import { adoptUdpSocket } from "../../ffi/udp-group.ts";
-import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { type CommandContext, EXIT, explain, flushLog } from "./commands.ts";
 import { parseConfiguration } from "./configuration.ts";
 import { libraryPlaces } from "./places.ts";
@@ -58,7 +56,8 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
     if (order.core !== null && !pinToCore(runtime.foreign, library.libc, order.core))
       log.warn("the worker could not be kept on its core", { core: order.core });
     const socket = adoptUdpSocket(library, WORKER_FDS.socket, snapshot.listen.address);
-    const server = new Server(snapshot, { runtime, library, log, counters, seat: seatOf(order, socket) });
+    const seat: Seat = { slot: order.slot, keys: makeNodeKeys(order.secrets, snapshot.cluster), socket };
+    const server = new Server(snapshot, { runtime, library, log, counters, seat });
     await server.start();
     const beat = (): void => sendBeat(link, counters, library);
     const beating = systemTimers.every(LIMITS.heartbeatMs, beat);
@@ -82,11 +81,6 @@ async function leave(link: SupervisorLink, server: Server, log: Log): Promise<vo
     return server.drain();
   });
   await Promise.race([retired, drained]);
-}
-
-function seatOf({ slot, secretId, secretHex }: StartOrder, socket: BoundSocket): Seat {
-  const secret = { id: secretId, bytes: new Uint8Array(Buffer.from(secretHex, "hex")) };
-  return { slot, secrets: loneNodeSecrets(secret), socket };
 }
 
 function sendBeat(link: SupervisorLink, counters: Counters, library: Library): void {

@@ -35,22 +35,28 @@ export const ClusterSchema = map(
   {
     key_file: optionalText(
       "file",
-      "Keys that all nodes share, so that tokens and session tickets of one are good at every other. Left out: random ones of this process.",
+      "Keys that all nodes share, so that tokens and session tickets of one are good at every other. For this user and at most its group to " +
+        "read. Left out: random keys that end with the process.",
     ),
     node_id: optionalText(
       "node-id",
-      "Hexadecimal digits, two for each byte: this node's own number. Needed with `key_file`; no two nodes have the same.",
+      "Hexadecimal digits, two for each byte, 1 to 8 bytes: this node's own number. Needed with `key_file` and with `quic-lb`; no two nodes have " +
+        "the same.",
     ),
     connection_ids: choice(["plain", "quic-lb"], {
       default: "plain",
       description:
-        "`quic-lb`: ids from which load balancers read the node (draft-ietf-quic-load-balancers), if they have the key or the ids are open.",
+        "`quic-lb`: ids from which load balancers read the node (draft-ietf-quic-load-balancers-21), if they have the key or the ids are open.",
     }),
     quic_lb_encrypted: flag(
       true,
-      "Is the node's id in a connection id encrypted, with a key that the balancer has, too?",
+      "Is the node's id in a connection id encrypted, with a key that is derived from `key_file` and that the balancer has, too?",
     ),
-    quic_lb_nonce_bytes: integer([4, 12], 8, { unit: "bytes", description: "Random part of a QUIC-LB id." }),
+    quic_lb_nonce_bytes: integer([4, 12], 8, {
+      unit: "bytes",
+      description:
+        "Nonce in a QUIC-LB id: 6 or more when encrypted, and together with the node's id 13 at most. A balancer has to know it.",
+    }),
   },
   { default: {}, description: "Several nodes behind one layer-4 balancer." },
 );

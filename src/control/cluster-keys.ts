@@ -15,19 +15,9 @@
  *
  * Who reads the file can forge tokens and end connections, so it must be readable by nobody but its owner and group.
  */
-import { randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { messageOf, ProxyError } from "../core/error.ts";
-import { type ClusterSecret, deriveSecrets, type NodeSecrets, parseNodeId, SECRET_BYTES } from "../quic/secrets.ts";
-import { hkdfSha256 } from "./ciphers.ts";
-
-/** What the configuration says of the cluster. */
-export interface ClusterSettings {
-  /** null: this node is alone, and its secret lives no longer than the process. */
-  readonly keyFile: string | null;
-  /** Hexadecimal digits. Needed with a key file; no two nodes of a cluster have the same. */
-  readonly nodeId: string | null;
-}
+import type { ClusterSecret } from "../quic/secrets.ts";
 
 /** Keys of a file: `current` first, then the others that count. */
 export type ClusterSecrets = readonly [current: ClusterSecret, ...others: ClusterSecret[]];
@@ -40,31 +30,9 @@ const FORBIDDEN_MODE = 0o027;
 const ROLES = ["current", "previous", "next"] as const;
 type Role = (typeof ROLES)[number];
 
-/** The secrets of this node, those to make new things with first. Throws `CONFIG_UNREADABLE` or `CONFIG_INVALID`. */
-export function loadNodeSecrets({ keyFile, nodeId }: ClusterSettings): readonly [NodeSecrets, ...NodeSecrets[]] {
-  const node = nodeId === null ? null : parseNodeId(nodeId);
-  if (nodeId !== null && node === null) {
-    throw new ProxyError(
-      "CONFIG_INVALID",
-      `the node's id ${JSON.stringify(nodeId)} is not 2 to 16 hexadecimal digits`,
-      {
-        remedy: "give each node of the cluster a number of its own, such as 01",
-      },
-    );
-  }
-  if (keyFile === null) {
-    const secret = { id: 0, bytes: new Uint8Array(randomBytes(SECRET_BYTES)) };
-    return [deriveSecrets(secret, node ?? new Uint8Array(1), hkdfSha256)];
-  }
-  if (node === null) {
-    throw new ProxyError("CONFIG_INVALID", `${keyFile} is shared by several nodes, but this one has no node id`, {
-      remedy:
-        "give each node of the cluster a number of its own, such as 01: two with one number answer for each other",
-    });
-  }
-  const [current, ...others] = parseKeyFile(readKeyFile(keyFile), keyFile);
-  const derive = (secret: ClusterSecret): NodeSecrets => deriveSecrets(secret, node, hkdfSha256);
-  return [derive(current), ...others.map(derive)];
+/** The secrets of a key file. Throws `CONFIG_UNREADABLE` or `CONFIG_INVALID`. */
+export function loadClusterSecrets(path: string): ClusterSecrets {
+  return parseKeyFile(readKeyFile(path), path);
 }
 
 /** Reads the text of a key file. Permissions are looked at on the open file, so that nobody changes it in between. */

@@ -9,7 +9,7 @@ import { LIMITS } from "../core/limits.ts";
 import { BufferAccount } from "../guard/buffer-account.ts";
 import { Http3Session } from "../h3/session.ts";
 import type { RequestHandler } from "../h3/session-host.ts";
-import type { FillRandom } from "../quic/cid.ts";
+import type { FillRandom, OwnIds } from "../quic/cid.ts";
 import type { Connection } from "../quic/connection.ts";
 import type { CloseReason } from "../quic/engine.ts";
 import { Endpoint } from "../quic/endpoint.ts";
@@ -23,13 +23,14 @@ import { QuicheEngine } from "../../ffi/quiche/engine.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
 import { tokenCipher } from "./ciphers.ts";
+import { makeIdScheme, type NodeKeys } from "./node-keys.ts";
 
 /** What a listener is among others of its node. */
 export interface Seat {
   /** Of its worker, 0 to 63. */
   readonly slot: number;
   /** The same for all workers of the node. */
-  readonly secrets: NodeSecrets;
+  readonly keys: NodeKeys;
   /** A socket that is bound already; null: the listener binds its own. */
   readonly socket: BoundSocket | null;
 }
@@ -157,20 +158,17 @@ export class Listener {
   #makeEndpoint(options: ListenerOptions): Endpoint {
     const { counters, connections, timeouts, seat } = options;
     const rules = { ...connections, ...timeouts };
-    const { ids, reset } = seat.secrets;
     const fillRandom = (bytes: Uint8Array): void => void randomFillSync(bytes);
     return new Endpoint(
       {
         engine: this.#engine,
         counters,
-        idKey: { slot: seat.slot, ...ids },
+        ids: ownIds(seat, fillRandom),
         fillRandom,
-        tokens: tokenSealer(seat.secrets, fillRandom),
+        tokens: tokenSealer(seat.keys.shared, fillRandom),
         epochMs: () => Date.now(),
         admission: connections,
         handshakeMs: timeouts.handshakeMs,
-        resetTokenOf: (id) =>
-          new Uint8Array(createHmac("sha256", reset).update(id).digest().subarray(0, RESET_TOKEN_BYTES)),
         onEstablished: (connection, session) => {
           const buffers = new BufferAccount(options.requests.connectionBufferBytesMax, this.buffers);
           const { endpoint } = this;
@@ -194,9 +192,25 @@ export class Listener {
   }
 }
 
-function tokenSealer({ id, retryToken, newToken }: NodeSecrets, fillRandom: FillRandom): TokenSealer {
+function ownIds({ slot, keys }: Seat, fillRandom: FillRandom): readonly [OwnIds, ...OwnIds[]] {
+  const one = (secrets: NodeSecrets): OwnIds => ({
+    scheme: makeIdScheme(keys, secrets, slot, fillRandom),
+    resetTokenOf: (id) => {
+      const digest = createHmac("sha256", secrets.reset).update(id).digest();
+      return new Uint8Array(digest.subarray(0, RESET_TOKEN_BYTES));
+    },
+  });
+  const [first, ...others] = keys.ids;
+  return [one(first), ...others.map(one)];
+}
+
+function tokenSealer(secrets: readonly NodeSecrets[], fillRandom: FillRandom): TokenSealer {
   return new TokenSealer({
-    keys: [{ id, retry: tokenCipher(retryToken), newToken: tokenCipher(newToken) }],
+    keys: secrets.map(({ id, retryToken, newToken }) => ({
+      id,
+      retry: tokenCipher(retryToken),
+      newToken: tokenCipher(newToken),
+    })),
     fillRandom,
     retryLifetimeMs: LIMITS.retryTokenMsMax,
     // None is given out: quiche sends no NEW_TOKEN.

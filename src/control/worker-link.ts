@@ -3,7 +3,10 @@
  * runtime's. What does not read is null, and whoever gets it takes the other side for broken.
  */
 import { LIMITS } from "../core/limits.ts";
+import { type ClusterSecret, SECRET_BYTES } from "../quic/secrets.ts";
+import type { ClusterSecrets } from "./cluster-keys.ts";
 import type { Counts } from "./counter-sums.ts";
+import type { NodeSecretLists } from "./node-keys.ts";
 
 /** Goes up with every change that the other side would not understand. */
 const LINK_VERSION = 2;
@@ -17,9 +20,7 @@ export interface StartOrder {
   readonly configText: string;
   /** The core to stay on; null for any. */
   readonly core: number | null;
-  /** The node's (`ClusterSecret`), in hexadecimal digits. */
-  readonly secretId: number;
-  readonly secretHex: string;
+  readonly secrets: NodeSecretLists;
 }
 
 /**
@@ -41,7 +42,8 @@ export type Report =
 
 /** A message as its line. */
 export function writeMessage(message: Order | Report): string {
-  return `${JSON.stringify({ v: LINK_VERSION, ...message })}\n`;
+  const secrets = message.type === "start" ? { secrets: writeSecrets(message.secrets) } : {};
+  return `${JSON.stringify({ v: LINK_VERSION, ...message, ...secrets })}\n`;
 }
 
 /** Cuts a stream of text into lines. */
@@ -62,11 +64,11 @@ export function readOrder(line: string): Order | null {
   if (message === null) return null;
   const { type } = message;
   if (type === "retire" || type === "drain" || type === "end") return { type };
-  const { slot, configPath, configText, core, secretId, secretHex } = message;
+  const { slot, configPath, configText, core } = message;
   if (type !== "start" || !isCount(slot) || !(core === null || isCount(core))) return null;
   if (typeof configPath !== "string" || typeof configText !== "string") return null;
-  if (!isCount(secretId) || typeof secretHex !== "string") return null;
-  return { type, slot, configPath, configText, core, secretId, secretHex };
+  const secrets = readSecrets(message["secrets"]);
+  return secrets === null ? null : { type, slot, configPath, configText, core, secrets };
 }
 
 /** A report from its line; null when it is none of this version. */
@@ -80,6 +82,34 @@ export function readReport(line: string): Report | null {
   const pairs = Object.entries(counts).filter((pair): pair is [string, number] => typeof pair[1] === "number");
   return pairs.length < Object.keys(counts).length ? null : { type, counts: Object.fromEntries(pairs), nativeHandles };
 }
+
+/** Secrets as JSON has them: number and hexadecimal digits. */
+function writeSecrets({ shared, ids }: NodeSecretLists): Readonly<Record<string, unknown>> {
+  const text = ({ id, bytes }: ClusterSecret): object => ({ id, hex: bytes.toHex() });
+  return { shared: shared.map(text), ids: ids.map(text) };
+}
+
+/** What `writeSecrets` wrote; null when it is something else. */
+function readSecrets(value: unknown): NodeSecretLists | null {
+  if (!isRecord(value)) return null;
+  const [shared, ids] = [readSecretList(value["shared"]), readSecretList(value["ids"])];
+  return shared === null || ids === null ? null : { shared, ids };
+}
+
+function readSecretList(value: unknown): ClusterSecrets | null {
+  if (!Array.isArray(value)) return null;
+  const [first, ...others] = value.map(readSecret).filter((secret) => secret !== null);
+  return first === undefined || others.length + 1 < value.length ? null : [first, ...others];
+}
+
+function readSecret(value: unknown): ClusterSecret | null {
+  if (!isRecord(value)) return null;
+  const { id, hex } = value;
+  if (!isCount(id) || typeof hex !== "string" || !SECRET_HEX.test(hex)) return null;
+  return { id, bytes: Uint8Array.fromHex(hex) };
+}
+
+const SECRET_HEX = new RegExp(`^[0-9a-f]{${2 * SECRET_BYTES}}$`);
 
 function readObject(line: string): Readonly<Record<string, unknown>> | null {
   try {

@@ -62,11 +62,6 @@ export class IdTable<T> {
     return entry !== null && sameId(entry.id, bytes, at) ? entry.owner : null;
   }
 
-  /** Whether the id at `at`, of which `available` bytes are there, is one that this node makes, whoever has it or had it. */
-  isOurs(bytes: Uint8Array, at: number, available: number): boolean {
-    return available >= this.#idBytes && this.#scheme.isOurs(bytes, at, this.#entriesMax);
-  }
-
   /** Unmaps an id of ours. */
   release(id: Uint8Array): void {
     const index = this.#scheme.indexOf(id, 0);

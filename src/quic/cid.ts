@@ -48,6 +48,13 @@ export interface IdScheme {
   isOurs(bytes: Uint8Array, at: number, entriesMax: number): boolean;
 }
 
+/** The ids of one of a node's keys. */
+export interface OwnIds {
+  readonly scheme: IdScheme;
+  /** The stateless reset token of an id (RFC 9000 10.3.2): 16 bytes, the same for the same id. */
+  readonly resetTokenOf: (id: Uint8Array) => Uint8Array;
+}
+
 /** Makes ids and reads the index out of them. */
 export class IdCodec implements IdScheme {
   readonly mark: IdMark;

@@ -1,7 +1,7 @@
 /** What an endpoint is made of. */
 import type { Counters } from "../core/counters.ts";
 import type { AdmissionBounds } from "../guard/admission.ts";
-import type { FillRandom, IdKey } from "./cid.ts";
+import type { FillRandom, OwnIds } from "./cid.ts";
 import type { Connection, SessionDriver } from "./connection.ts";
 import type { CloseReason, EngineSession, QuicEngine } from "./engine.ts";
 import type { TokenSealer } from "./token.ts";
@@ -10,13 +10,12 @@ import type { TokenSealer } from "./token.ts";
 export interface EndpointOptions {
   readonly engine: QuicEngine;
   readonly counters: Counters;
-  readonly idKey: IdKey;
+  /** The first makes ids. Packets to those that the others made before are answered as well, should their connections be gone. */
+  readonly ids: readonly [OwnIds, ...OwnIds[]];
   readonly fillRandom: FillRandom;
   readonly admission: AdmissionBounds;
   /** How long a handshake may take, from the client's first packet on. */
   readonly handshakeMs: number;
-  /** The stateless reset token of an id (RFC 9000 10.3.2): 16 bytes, the same for the same id. */
-  readonly resetTokenOf: (id: Uint8Array) => Uint8Array;
   /** Makes and judges the tokens of Retries. */
   readonly tokens: TokenSealer;
   /** Milliseconds since 1970, for tokens. */

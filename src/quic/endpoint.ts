@@ -5,7 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import { addressKeyOf } from "../guard/address-table.ts";
 import { Admission, VERDICT } from "../guard/admission.ts";
 import { AddressValidation, BAD_TOKEN, NOTHING_SHOWN } from "./address-validation.ts";
-import { ID_BYTES, IdCodec } from "./cid.ts";
+import type { OwnIds } from "./cid.ts";
 import { IdTable } from "./cid-table.ts";
 import { Connection, type ConnectionHost, type SessionDriver } from "./connection.ts";
 import type { EndpointOptions } from "./endpoint-options.ts";
@@ -29,6 +29,8 @@ export class Endpoint implements ConnectionHost {
   readonly #options: EndpointOptions;
   readonly #engine: QuicEngine;
   readonly #ids: IdTable<Connection>;
+  readonly #idBytes: number;
+  readonly #resetTokenOf: OwnIds["resetTokenOf"];
   readonly #reader = new PacketReader();
   readonly #wheel: TimerWheel<Connection>;
   readonly #connections = new Set<Connection>();
@@ -47,11 +49,14 @@ export class Endpoint implements ConnectionHost {
     this.counters = options.counters;
     this.nowMs = nowMs;
     this.#wheel = new TimerWheel<Connection>(nowMs);
-    const scheme = new IdCodec(options.idKey, options.fillRandom);
-    this.#ids = new IdTable(scheme, options.admission.connectionsMax * IDS_PER_CONNECTION);
-    const { engine, counters, fillRandom, resetTokenOf, tokens: sealer, epochMs } = options;
+    const { engine, counters, fillRandom, ids, tokens: sealer, epochMs } = options;
+    const [{ scheme, resetTokenOf }] = ids;
+    const entriesMax = options.admission.connectionsMax * IDS_PER_CONNECTION;
+    this.#ids = new IdTable(scheme, entriesMax);
+    this.#idBytes = scheme.mark.idBytes;
+    this.#resetTokenOf = resetTokenOf;
     this.#validation = new AddressValidation({ engine, counters, scheme, sealer, epochMs });
-    this.#strays = new Strays({ engine, counters, fillRandom, resetTokenOf, idBytes: ID_BYTES }, nowMs);
+    this.#strays = new Strays({ engine, counters, fillRandom, ids, entriesMax }, nowMs);
     this.#admission = new Admission(options.admission, options.counters, nowMs);
   }
 
@@ -124,7 +129,7 @@ export class Endpoint implements ConnectionHost {
 
   issueId(connection: Connection): { readonly id: Uint8Array; readonly resetToken: Uint8Array } | null {
     const id = this.#ids.issue(connection);
-    return id === null ? null : { id, resetToken: this.#options.resetTokenOf(id) };
+    return id === null ? null : { id, resetToken: this.#resetTokenOf(id) };
   }
 
   releaseId(id: Uint8Array): void {
@@ -188,7 +193,7 @@ export class Endpoint implements ConnectionHost {
     const kind = this.#reader.read(socket.received, at, length);
     switch (kind) {
       case PACKET.short:
-        this.#feedKnown(slot, this.#ids.find(socket.received, this.#reader.dcidAt, length - 1), length);
+        this.#feedKnown(slot, this.#ids.find(socket.received, this.#reader.dcidAt, length - 1));
         return;
       case PACKET.malformed:
         this.counters.datagramsMalformed += 1;
@@ -204,7 +209,7 @@ export class Endpoint implements ConnectionHost {
   #dispatchLong(slot: number, length: number, initial: boolean): void {
     const { received } = this.#engine.socket;
     const { dcidAt, dcidLength } = this.#reader;
-    const own = dcidLength === ID_BYTES ? this.#ids.find(received, dcidAt, dcidLength) : null;
+    const own = dcidLength === this.#idBytes ? this.#ids.find(received, dcidAt, dcidLength) : null;
     const known = own ?? this.#ids.findClientId(received, dcidAt, dcidLength);
     own?.validateAddress();
     if (known !== null) this.#feedLong(slot, known, length);
@@ -229,11 +234,10 @@ export class Endpoint implements ConnectionHost {
     else if (reason?.by === "local" && !reason.app) this.#engine.refuse(slot, this.#reader, reason.code);
   }
 
-  #feedKnown(slot: number, connection: Connection | null, length: number): void {
+  #feedKnown(slot: number, connection: Connection | null): void {
     if (connection === null) {
       this.counters.datagramsUnknownId += 1;
-      const isOurs = this.#ids.isOurs(this.#engine.socket.received, this.#reader.dcidAt, length - 1);
-      if (isOurs) this.#strays.answer(slot, this.nowMs);
+      this.#strays.answer(slot, this.nowMs);
       return;
     }
     connection.feed(slot);
@@ -298,7 +302,7 @@ export class Endpoint implements ConnectionHost {
   }
 
   #makeConnection(slot: number, id: Uint8Array, retry: RetryIds | null): Connection | null {
-    const engine = this.#engine.accept(slot, id, this.#options.resetTokenOf(id), retry);
+    const engine = this.#engine.accept(slot, id, this.#resetTokenOf(id), retry);
     if (engine === null) return null;
     const connection = new Connection(engine, this, id, this.nowMs + this.#options.handshakeMs);
     if (retry !== null) connection.validateAddress();

@@ -1,7 +1,7 @@
 /** Packets that no connection wants: those to ids of our own are answered with a stateless reset, so that their clients need not wait. */
 import type { Counters } from "../core/counters.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { FillRandom } from "./cid.ts";
+import type { FillRandom, OwnIds } from "./cid.ts";
 import type { QuicEngine } from "./engine.ts";
 import { makeReset, ResetGate, WITHHELD } from "./stateless-reset.ts";
 
@@ -10,9 +10,14 @@ export interface StrayParts {
   readonly engine: QuicEngine;
   readonly counters: Counters;
   readonly fillRandom: FillRandom;
-  readonly idBytes: number;
-  readonly resetTokenOf: (id: Uint8Array) => Uint8Array;
+  /** Of all keys whose ids may still be out there. */
+  readonly ids: readonly OwnIds[];
+  /** Places that the id tables of this node have at most. */
+  readonly entriesMax: number;
 }
+
+/** Behind a short header's first byte. */
+const SHORT_ID_AT = 1;
 
 /** Answers strays on one socket. */
 export class Strays {
@@ -25,11 +30,13 @@ export class Strays {
     this.#gate = new ResetGate({ perSecond: LIMITS.resetsPerSecond, burst: LIMITS.resetsAtOnceMax }, nowMs);
   }
 
-  /** Answers the short packet in datagram `slot`, whose destination id is one that this node makes, if that is sensible. */
+  /** Answers the short packet in datagram `slot`, if its destination id is one that this node makes and an answer is sensible. */
   answer(slot: number, nowMs: number): void {
-    const { engine, counters, fillRandom, idBytes, resetTokenOf } = this.#parts;
+    const { engine, counters, fillRandom } = this.#parts;
     const { socket } = engine;
     const at = socket.offsetOf(slot);
+    const maker = this.#makerOf(socket.received, at + SHORT_ID_AT, socket.lengthOf(slot) - SHORT_ID_AT);
+    if (maker === null) return;
     fillRandom(this.#chance);
     const packet = { firstByte: socket.received[at] ?? 0, bytes: socket.lengthOf(slot), isOurs: true };
     const length = this.#gate.judge(packet, this.#chance[0] ?? 0, nowMs);
@@ -38,12 +45,22 @@ export class Strays {
       return;
     }
     if (length > 0) {
-      const token = resetTokenOf(socket.received.slice(at + 1, at + 1 + idBytes));
+      const idAt = at + SHORT_ID_AT;
+      const token = maker.resetTokenOf(socket.received.slice(idAt, idAt + maker.scheme.mark.idBytes));
       if (engine.answer(slot, makeReset(length, token, fillRandom))) {
         counters.resetsSent += 1;
         return;
       }
     }
     counters.resetsWithheld += 1;
+  }
+
+  /** Whose id is at `at`, of which `available` bytes are there; whether it leads to a connection now does not matter. */
+  #makerOf(bytes: Uint8Array, at: number, available: number): OwnIds | null {
+    const { ids, entriesMax } = this.#parts;
+    for (const own of ids) {
+      if (available >= own.scheme.mark.idBytes && own.scheme.isOurs(bytes, at, entriesMax)) return own;
+    }
+    return null;
   }
 }

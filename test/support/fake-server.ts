@@ -6,6 +6,7 @@ import { LIMITS } from "../../src/core/limits.ts";
 import { Random } from "../../src/core/random.ts";
 import type { AdmissionBounds } from "../../src/guard/admission.ts";
 import type { Connection, SessionDriver } from "../../src/quic/connection.ts";
+import { IdCodec, type OwnIds } from "../../src/quic/cid.ts";
 import { Endpoint } from "../../src/quic/endpoint.ts";
 import type { CloseReason, EngineSession } from "../../src/quic/engine.ts";
 import { TokenSealer } from "../../src/quic/token.ts";
@@ -18,6 +19,8 @@ export interface FakeServerOptions {
   readonly handshakeMs?: number;
   /** Makes the sessions; by default one that does nothing. */
   readonly makeDriver?: (connection: Connection, session: EngineSession, endpoint: Endpoint) => SessionDriver;
+  /** Ids that were made by keys before. */
+  readonly olderIds?: readonly OwnIds[];
   /** Called when the endpoint wants a turn; by default it is only counted. */
   readonly requestTurn?: () => void;
 }
@@ -27,6 +30,8 @@ const ADMISSION: AdmissionBounds = {
   ...{ connectionsMax: 10, connectionsPerAddressMax: Infinity, handshakesMax: 1000, retryFromHandshakes: Infinity },
   ...{ newConnectionsPerSecond: 1_000_000, newConnectionsBurst: 1_000_000 },
 };
+
+const ID_KEY = { slot: 5, checkByte: 0x3c, mask: 0x0bad_cafe };
 
 /** A session that does what the test says. */
 export class FakeDriver implements SessionDriver {
@@ -83,17 +88,20 @@ export class FakeServer {
 
   constructor(options: FakeServerOptions = {}) {
     const random = Random.fromEntropy([7]);
+    const fillRandom = (bytes: Uint8Array): void => {
+      for (let i = 0; i < bytes.length; i++) bytes[i] = random.nextBelow(256);
+    };
     this.endpoint = new Endpoint(
       {
         engine: this.engine,
         counters: this.counters,
-        idKey: { slot: 5, checkByte: 0x3c, mask: 0x0bad_cafe },
-        fillRandom: (bytes) => {
-          for (let i = 0; i < bytes.length; i++) bytes[i] = random.nextBelow(256);
-        },
+        ids: [
+          { scheme: new IdCodec(ID_KEY, fillRandom), resetTokenOf: (id) => id.slice(0, 16) },
+          ...(options.olderIds ?? []),
+        ],
+        fillRandom,
         admission: { ...ADMISSION, connectionsMax: options.connectionsMax ?? 10, ...options.admission },
         handshakeMs: options.handshakeMs ?? 10_000,
-        resetTokenOf: (id) => id.slice(0, 16),
         tokens: this.tokens,
         epochMs: () => this.epochMs,
         onEstablished: (connection, session) => this.#makeDriver(options, connection, session),

@@ -5,6 +5,7 @@ import type { AdmissionBounds } from "../../src/guard/admission.ts";
 import { BufferAccount } from "../../src/guard/buffer-account.ts";
 import { Http3Session } from "../../src/h3/session.ts";
 import type { RequestHandler, SessionRules } from "../../src/h3/session-host.ts";
+import { IdCodec } from "../../src/quic/cid.ts";
 import { Endpoint } from "../../src/quic/endpoint.ts";
 import { EVENT } from "../../src/quic/engine.ts";
 import type { Connection } from "../../src/quic/connection.ts";
@@ -44,12 +45,16 @@ export interface PairOptions {
   readonly settings?: Partial<Omit<EngineSettings, "identities">>;
 }
 
+const fillRandom = (bytes: Uint8Array): void => void randomFillSync(bytes);
+const resetTokenOf = (id: Uint8Array): Uint8Array =>
+  new Uint8Array(createHash("sha256").update(id).digest().subarray(0, 16));
+
 /** Tokens with the same keys for every server of a test, as those of a cluster have them. */
 export function makeTokens(): TokenSealer {
   const [retry, newToken] = [tokenCipher(new Uint8Array(32).fill(1)), tokenCipher(new Uint8Array(32).fill(2))];
   return new TokenSealer({
     keys: [{ id: 1, retry, newToken }],
-    fillRandom: (bytes) => void randomFillSync(bytes),
+    fillRandom,
     ...{ retryLifetimeMs: LIMITS.retryTokenMsMax, newTokenLifetimeMs: 0 },
   });
 }
@@ -77,11 +82,10 @@ export class TestServer {
       {
         engine: this.engine,
         counters: this.counters,
-        idKey: { slot: 0, checkByte: 0x5a, mask: 0x1234567 },
-        fillRandom: (bytes) => void randomFillSync(bytes),
+        ids: [{ scheme: new IdCodec({ slot: 0, checkByte: 0x5a, mask: 0x1234567 }, fillRandom), resetTokenOf }],
+        fillRandom,
         admission: { ...STANDARD.connections, connectionsMax: 2000, handshakesMax: 2000, ...options.admission },
         handshakeMs: options.handshakeMs ?? 10_000,
-        resetTokenOf: (id) => new Uint8Array(createHash("sha256").update(id).digest().subarray(0, 16)),
         tokens: makeTokens(),
         epochMs: () => Date.now() + this.skewMs,
         onEstablished: (connection: Connection, session) => {

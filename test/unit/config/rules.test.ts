@@ -220,6 +220,64 @@ describe("the windows of QUIC", () => {
   ]);
 });
 
+describe("a cluster", () => {
+  const written = (keys: string): string => `${LEAST}cluster: { ${keys} }\n`;
+  const id = 'hexadecimal digits, such as "01", that no other node of the cluster has';
+  check([
+    ["with keys and a node's id is fine", written('key_file: k, node_id: "01"'), []],
+    ["may be named before it has keys", written('node_id: "01"'), []],
+    [
+      "with keys needs a node's id",
+      written("key_file: k"),
+      [`c.yaml:12:12: cluster.node_id: is missing beside key_file; expected ${id}`],
+    ],
+    [
+      "whose node's id stands empty has none",
+      written("key_file: k, node_id: "),
+      [`c.yaml:12:12: cluster.node_id: is missing beside key_file; expected ${id}`],
+    ],
+    [
+      "with ids in the open needs a node's id and no keys",
+      written("connection_ids: quic-lb, quic_lb_encrypted: false"),
+      [`c.yaml:12:12: cluster.node_id: is missing beside connection_ids; expected ${id}`],
+    ],
+    ["with ids in the open", written('connection_ids: quic-lb, quic_lb_encrypted: false, node_id: "01"'), []],
+    [
+      "with encrypted ids needs keys",
+      written('connection_ids: quic-lb, node_id: "01"'),
+      [
+        "c.yaml:12:12: cluster.key_file: is missing beside connection_ids; expected the keys that the load balancer's is one of, or quic_lb_encrypted: false",
+      ],
+    ],
+    [
+      "with encrypted ids needs nonces that last",
+      written('key_file: k, node_id: "01", connection_ids: quic-lb, quic_lb_nonce_bytes: 5'),
+      [
+        "c.yaml:12:86: cluster.quic_lb_nonce_bytes: 5 would be used up after 4294967296 connection ids of a worker; expected 6 or more with encryption",
+      ],
+    ],
+    [
+      "whose ids would be too long",
+      written('key_file: k, node_id: "010203040506", connection_ids: quic-lb'),
+      [
+        "c.yaml:12:66: cluster.quic_lb_nonce_bytes: 8 and the 6 bytes of node_id are more than 13 together; expected 7 or less",
+      ],
+    ],
+    [
+      "whose ids are as long as they may be",
+      written('node_id: "0102030405060708", connection_ids: quic-lb, quic_lb_encrypted: false, quic_lb_nonce_bytes: 5'),
+      [],
+    ],
+    [
+      "that is misspelt in one place is one mistake",
+      written("key_file: k, node_id: xyz"),
+      [
+        'c.yaml:12:34: cluster.node_id: "xyz" is no id of a node; expected 2 to 16 hexadecimal digits, two for each byte, such as 01',
+      ],
+    ],
+  ]);
+});
+
 describe("upstream.<pool>.transport", () => {
   const written = (transport: string, address: string): string =>
     `${LEAST_WITHOUT_POOLS}upstream:\n  a:\n    route: {path_prefix: /}\n    transport: ${transport}\n    backends: [{id: x, address: "${address}"}]\n`;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadNodeSecrets, parseKeyFile } from "../../../src/control/cluster-keys.ts";
+import { loadClusterSecrets, parseKeyFile } from "../../../src/control/cluster-keys.ts";
 import { ProxyError } from "../../../src/core/error.ts";
 import { tempFolder } from "../../support/temp.ts";
 
@@ -57,54 +57,20 @@ describe("a key file", () => {
   }
 });
 
-describe("secrets of a node", () => {
-  const file = write("good", `current 7 ${A}\nprevious 6 ${B}\n`, 0o600);
-
+describe("secrets of a cluster", () => {
   test("come from the file, the current ones first", () => {
-    expect(loadNodeSecrets({ keyFile: file, nodeId: "01" }).map(({ id, ids }) => [id, ids.rotation])).toEqual([
-      [7, 3],
-      [6, 2],
-    ]);
-  });
-
-  test("are the same on every node where they must be, and nowhere else", () => {
-    const [[one], [other], [again]] = ["01", "02", "01"].map((nodeId) =>
-      loadNodeSecrets({ keyFile: file, nodeId }),
-    ) as [ReturnType<typeof loadNodeSecrets>, ReturnType<typeof loadNodeSecrets>, ReturnType<typeof loadNodeSecrets>];
-    expect(one).toEqual(again);
-    expect(one.retryToken).toEqual(other.retryToken);
-    expect(one.reset).not.toEqual(other.reset);
-  });
-
-  test("are random without a file", () => {
-    const [[one], [other]] = [
-      loadNodeSecrets({ keyFile: null, nodeId: null }),
-      loadNodeSecrets({ keyFile: null, nodeId: "01" }),
-    ];
-    const [third] = loadNodeSecrets({ keyFile: null, nodeId: null });
-    expect(new Set([one, other, third].map(({ retryToken }) => retryToken.toHex())).size).toBe(3);
-  });
-
-  test("need a node id with a file", () => {
-    const error = thrownBy(() => loadNodeSecrets({ keyFile: file, nodeId: null }));
-    expect([error.code, error.message]).toEqual(["CONFIG_INVALID", expect.stringContaining("has no node id")]);
-  });
-
-  test("need a node id that is one", () => {
-    const error = thrownBy(() => loadNodeSecrets({ keyFile: file, nodeId: "node-1" }));
-    expect([error.code, error.message]).toEqual(["CONFIG_INVALID", expect.stringContaining("hexadecimal")]);
+    const file = write("good", `previous 6 ${B}\ncurrent 7 ${A}\n`, 0o600);
+    expect(loadClusterSecrets(file).map(({ id }) => id)).toEqual([7, 6]);
   });
 
   for (const mode of [0o600, 0o400, 0o640, 0o440]) {
     test(`may be readable by owner and group: ${mode.toString(8)}`, () => {
-      expect(loadNodeSecrets({ keyFile: write(`m${mode}`, `current 7 ${A}`, mode), nodeId: "01" }).length).toBe(1);
+      expect(loadClusterSecrets(write(`m${mode}`, `current 7 ${A}`, mode)).length).toBe(1);
     });
   }
   for (const mode of [0o644, 0o604, 0o602, 0o601, 0o620, 0o666, 0o777]) {
     test(`may not be open to others, nor be written by the group: ${mode.toString(8)}`, () => {
-      const error = thrownBy(() =>
-        loadNodeSecrets({ keyFile: write(`m${mode}`, `current 7 ${A}`, mode), nodeId: "01" }),
-      );
+      const error = thrownBy(() => loadClusterSecrets(write(`m${mode}`, `current 7 ${A}`, mode)));
       expect(error.code).toBe("CONFIG_INVALID");
       expect(error.message).toContain(`open to others (mode ${mode.toString(8)})`);
       expect(error.remedy).toContain("chmod 600");
@@ -113,15 +79,13 @@ describe("secrets of a node", () => {
 
   test("are not sought in a folder, a pipe that nobody writes to, a file that is not there, or one that is far too long", () => {
     mkdirSync(join(folder, "folder"), { mode: 0o700 });
-    const codes = ["folder", "missing"].map(
-      (name) => thrownBy(() => loadNodeSecrets({ keyFile: join(folder, name), nodeId: "01" })).code,
-    );
+    const codes = ["folder", "missing"].map((name) => thrownBy(() => loadClusterSecrets(join(folder, name))).code);
     expect(codes).toEqual(["CONFIG_INVALID", "CONFIG_UNREADABLE"]);
     const pipe = join(folder, "pipe");
     expect(Bun.spawnSync(["mkfifo", "-m", "600", pipe]).exitCode).toBe(0);
-    expect(thrownBy(() => loadNodeSecrets({ keyFile: pipe, nodeId: "01" })).message).toContain("is no file");
+    expect(thrownBy(() => loadClusterSecrets(pipe)).message).toContain("is no file");
     const long = write("long", `current 7 ${A}\n#`.padEnd(5000, "x"), 0o600);
-    expect(thrownBy(() => loadNodeSecrets({ keyFile: long, nodeId: "01" })).message).toContain("no key file");
+    expect(thrownBy(() => loadClusterSecrets(long)).message).toContain("no key file");
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { LIMITS } from "../../../src/core/limits.ts";
+import type { ClusterSecret } from "../../../src/quic/secrets.ts";
 import {
   LineCutter,
   type Order,
@@ -11,8 +12,12 @@ import {
 
 const START: Order = {
   ...{ type: "start", slot: 3, configPath: "/etc/é\n.yaml", configText: "a: 1\nb: 'ü'\n" },
-  ...{ core: null, secretId: 7, secretHex: "00ff" },
+  ...{ core: null, secrets: { shared: [secret(7), secret(6)], ids: [secret(5), secret(7), secret(6)] } },
 };
+
+function secret(id: number): ClusterSecret {
+  return { id, bytes: new Uint8Array(32).fill(id) };
+}
 
 describe("messages", () => {
   const orders: readonly Order[] = [
@@ -66,9 +71,22 @@ describe("messages", () => {
     '{"v":2,"type":"failed","text":"x"}',
   ])("%s is no report", (line) => expect(readReport(line)).toBeNull());
 
+  test.each([
+    ["no list", { shared: [], ids: [] }],
+    ["no digits", { shared: [{ id: 1, hex: "x".repeat(64) }], ids: [{ id: 1, hex: "0".repeat(64) }] }],
+    ["too few digits", { shared: [{ id: 1, hex: "0".repeat(62) }], ids: [{ id: 1, hex: "0".repeat(64) }] }],
+    ["one that is none", { shared: [{ id: 1, hex: "0".repeat(64) }, 7], ids: [{ id: 1, hex: "0".repeat(64) }] }],
+    ["one list", { shared: [{ id: 1, hex: "0".repeat(64) }] }],
+    ["none at all", null],
+  ])("secrets with %s are none", (_, secrets) => {
+    const written: Record<string, unknown> = JSON.parse(writeMessage(START));
+    expect(readOrder(JSON.stringify(written))).toEqual(START);
+    expect(readOrder(JSON.stringify({ ...written, secrets }))).toBeNull();
+  });
+
   test("every key of an order to start counts", () => {
     for (const key of Object.keys(START)) {
-      const { [key]: _, ...rest }: Record<string, unknown> = { v: 2, ...START };
+      const { [key]: _, ...rest }: Record<string, unknown> = JSON.parse(writeMessage(START));
       expect(readOrder(JSON.stringify(rest))).toBeNull();
     }
   });

@@ -1,6 +1,7 @@
 /** Packets to ids of ours that nobody has: which are answered with a stateless reset, with which token, and how many. */
 import { expect, test } from "bun:test";
 import { LIMITS } from "../../../src/core/limits.ts";
+import { IdCodec } from "../../../src/quic/cid.ts";
 import { FakeServer, short } from "../../support/fake-server.ts";
 
 /** A server with an id that it has given out and taken back. */
@@ -50,6 +51,19 @@ test("an id of another worker of the node is answered, one of another node or of
   server.turn();
   expect(server.engine.answers.length).toBe(1);
   expect(server.counters.datagramsUnknownId).toBe(4);
+});
+
+test("an id of an older key is answered with the token of that key", () => {
+  const older = { slot: 3, rotation: 2, checkByte: 0x77, mask: 5 };
+  const scheme = new IdCodec(older, (bytes) => void bytes.fill(4));
+  const server = new FakeServer({ olderIds: [{ scheme, resetTokenOf: () => new Uint8Array(16).fill(0xee) }] });
+  server.socket.arrive(short(scheme.mint(5), 60));
+  // One that no table of ours had room for, and one of a key that nobody has any more.
+  server.socket.arrive(short(scheme.mint(1000), 60));
+  server.socket.arrive(short(new IdCodec({ ...older, rotation: 1 }, () => undefined).mint(5), 60));
+  server.turn();
+  expect(server.engine.answers.map((reset) => reset.subarray(-16))).toEqual([new Uint8Array(16).fill(0xee)]);
+  expect(server.counters).toMatchObject({ resetsSent: 1, datagramsUnknownId: 3 });
 });
 
 test("long headers are never answered with a reset", () => {
