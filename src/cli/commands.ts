@@ -8,6 +8,7 @@ import { loadIdentity } from "../control/certificates.ts";
 import { startSecrets } from "../control/node-keys.ts";
 import { Counters, countersSeen } from "../core/counters.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
+import { readHistograms } from "../core/histogram.ts";
 import { Log } from "../observe/log.ts";
 import { writeNow } from "../observe/sink.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -100,7 +101,7 @@ export async function serve(
     await stop.first;
     await Promise.race([server.drain(), stop.second]);
     server.close();
-    log.info("counted", countersSeen(counters));
+    log.info("counted", readHistograms(countersSeen(counters)).counters);
     log.info("stopped", { requests: counters.requestsStarted, native_handles: library.ledger.total });
     return EXIT.ok;
   } finally {

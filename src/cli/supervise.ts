@@ -8,6 +8,7 @@ import { launchWorker } from "../control/worker-process.ts";
 import type { StartOrder } from "../control/worker-link.ts";
 import { must } from "../core/assert.ts";
 import { Counters } from "../core/counters.ts";
+import { readHistograms } from "../core/histogram.ts";
 import { Log } from "../observe/log.ts";
 import { encodeProgram } from "../quic/cbpf.ts";
 import { slotsOfBank, type StandIn, steeringProgram } from "../quic/steer.ts";
@@ -69,7 +70,7 @@ async function supervise(configuration: Configuration, workers: number, context:
     log.info("draining", { workers });
     await Promise.race([supervisor.drain(), stop.second.then(() => supervisor.end())]);
     node.close();
-    log.info("counted", supervisor.counts);
+    log.info("counted", readHistograms(supervisor.counts).counters);
     log.info("stopped", {
       requests: supervisor.counts["requests_started"] ?? 0,
       native_handles: supervisor.nativeHandles,

@@ -23,6 +23,8 @@ export async function runWorker(context: CommandContext): Promise<number> {
   const link = await openLink(context);
   // A terminal that hangs up or is interrupted tells all processes; the supervisor hears it, too, and decides.
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => link.onSignal());
+  // What these mean is the supervisor's business alone, and a worker shall not end by them.
+  for (const signal of ["SIGUSR1", "SIGUSR2"] as const) process.on(signal, () => undefined);
   const order = await link.start;
   if (order === null) return EXIT.ok;
   try {
@@ -52,6 +54,7 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
   const terminal = process.stdout.isTTY === true;
   const parts = { counters, epochMs: () => Date.now(), terminal, shared: true, worker: order.slot };
   const log = new Log(snapshot.log, parts);
+  link.onReopen = () => log.reopen();
   try {
     if (order.core !== null && !pinToCore(runtime.foreign, library.libc, order.core))
       log.warn("the worker could not be kept on its core", { core: order.core });

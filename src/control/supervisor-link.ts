@@ -12,6 +12,8 @@ export class SupervisorLink {
   readonly drain: Promise<"ordered" | "gone">;
   /** Resolves when everything shall end now. */
   readonly end: Promise<void>;
+  /** Called whenever log files shall be opened anew. */
+  onReopen: (() => void) | null = null;
   readonly #start = Promise.withResolvers<StartOrder | null>();
   readonly #retire = Promise.withResolvers<void>();
   readonly #drain = Promise.withResolvers<"ordered" | "gone">();
@@ -55,6 +57,7 @@ export class SupervisorLink {
 
   #obey(order: Order): void {
     if (order.type === "start") return this.#start.resolve(order);
+    if (order.type === "reopen") return this.onReopen?.();
     this.#start.resolve(null);
     if (order.type === "retire") return this.#retire.resolve();
     this.#drain.resolve("ordered");

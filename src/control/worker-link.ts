@@ -25,9 +25,10 @@ export interface StartOrder {
 
 /**
  * From the supervisor. `retire`: others take the new clients from now on; tell yours to go over to them, serve whoever still comes, and
- * end when nobody is left. `drain`: the program stops; finish what runs, then end. `end`: now. Each may follow those before it.
+ * end when nobody is left. `drain`: the program stops; finish what runs, then end. `end`: now. Each may follow those before it. `reopen`,
+ * at any time: log files were moved away, open them anew.
  */
-export type Order = StartOrder | { readonly type: "retire" | "drain" | "end" };
+export type Order = StartOrder | { readonly type: "retire" | "drain" | "end" | "reopen" };
 
 /** What a worker has counted, and how many native objects it holds. */
 export interface Beat {
@@ -63,7 +64,7 @@ export function readOrder(line: string): Order | null {
   const message = readObject(line);
   if (message === null) return null;
   const { type } = message;
-  if (type === "retire" || type === "drain" || type === "end") return { type };
+  if (type === "retire" || type === "drain" || type === "end" || type === "reopen") return { type };
   const { slot, configPath, configText, core } = message;
   if (type !== "start" || !isCount(slot) || !(core === null || isCount(core))) return null;
   if (typeof configPath !== "string" || typeof configText !== "string") return null;

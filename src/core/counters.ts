@@ -1,3 +1,5 @@
+import { Histogram } from "./histogram.ts";
+
 /** One event told apart by a word, such as a reason. The words come from closed lists of the program, never from peers. */
 class CounterFamily {
   readonly #counts = new Map<string, number>();
@@ -79,6 +81,8 @@ export class Counters {
   /** Ended by us: without a request for too long, or after so many. */
   connectionsIdle = 0;
   connectionsOverRequests = 0;
+  /** From the first packet that was let in to the end of the handshake. */
+  readonly handshakeMs = new Histogram();
 
   // Requests.
   requestsStarted = 0;
@@ -104,9 +108,13 @@ export class Counters {
   /** Of those: more waited for the client than a stream may hold. */
   streamBuffersOverfull = 0;
   informationalDropped = 0;
+  /** From a request's head to the last byte that the client took, or to whatever else ended it. */
+  readonly requestMs = new Histogram();
 
   // Upstream and health.
   upstreamAttempts = 0;
+  /** From the start of an attempt to the head of the backend's response. */
+  readonly upstreamHeadMs = new Histogram();
   upstreamConnections = 0;
   upstreamWrites = 0;
   upstreamOverflows = 0;
@@ -162,7 +170,10 @@ export class Counters {
   logWriteErrors = 0;
 }
 
-/** What has happened at all, for people: names in snake case, those of a family with their word behind a point. */
+/**
+ * What has happened at all: names in snake case, those of a family with their word behind a point, those of a histogram with the border of
+ * each bucket behind a colon (`readHistograms` tells them apart).
+ */
 export function countersSeen(counters: Counters): Record<string, number> {
   const seen: Record<string, number> = {};
   for (const [name, value] of Object.entries(counters)) {
@@ -170,6 +181,7 @@ export function countersSeen(counters: Counters): Record<string, number> {
     if (typeof value === "number" && value !== 0) seen[words] = value;
     else if (value instanceof CounterFamily)
       for (const [word, count] of value.entries()) seen[`${words}.${word}`] = count;
+    else if (value instanceof Histogram) value.writeTo(seen, words);
   }
   return seen;
 }

@@ -47,6 +47,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   #backendIndex: number = NO_BACKEND;
   #call: UpstreamCall | null = null;
   #attempts = 0;
+  #attemptMs: number;
   /** The transport of the latest attempt has said its last word. */
   #attemptOver = true;
   #status = 0;
@@ -66,6 +67,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     this.#head = head;
     this.#places = new Places(services);
     this.startedMs = services.clock.nowMs();
+    this.#attemptMs = this.startedMs;
     this.#requestId = requestIdOf(head) ?? services.requestIds.next(services.clock.epochMs());
     this.#trace = new Trace(services.random);
   }
@@ -142,24 +144,20 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   /** Judge: what a failed attempt means. */
   onFailure(error: UpstreamFailure): void {
     this.#onAttemptOver();
-    if (this.#over) return;
-    // The head was the whole answer: what becomes of the attempt changes nothing for the client.
-    if (this.#bodyless) return;
+    // When the head was the whole answer, what becomes of the attempt changes nothing for the client.
+    if (this.#over || this.#bodyless) return;
     if (error.code === "CLIENT_GONE") {
       this.#error = error;
       this.onAborted("reset");
-      this.#stream.reset(H3_CODE.requestCancelled);
-      return;
+      return this.#stream.reset(H3_CODE.requestCancelled);
     }
     const { counters } = this.#services;
     counters.upstreamFailures += 1;
     this.#generation.onFailure(this.#poolIndex, this.#backendIndex, error);
     const mayRetry = mayTryAgain(error, this.#head.method, this.#stream, this.#attempts);
-    if (!mayRetry || !this.#balance(this.#backendIndex)) {
-      this.#fail(error);
-      return;
-    }
+    if (!mayRetry || !this.#balance(this.#backendIndex)) return this.#fail(error);
     counters.retries += 1;
+    this.#attemptMs = this.#services.clock.nowMs();
     this.#attempt();
   }
 
@@ -179,7 +177,8 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   /** Respond: the head. */
   onHead(status: number, fields: FieldSection, protocol: ReceivedProtocol): void {
     if (this.#over) return;
-    const { writer } = this.#services;
+    const { writer, counters, clock } = this.#services;
+    counters.upstreamHeadMs.record(clock.nowMs() - this.#attemptMs);
     const refused = writeResponseFields(status, fields, writer, this.#requestId, protocol);
     const fault = refused ?? (writer.sectionBytes > LIMITS.responseHeadBytesMax ? "too large" : null);
     if (fault !== null) {
@@ -298,8 +297,9 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     this.#places.leave();
     this.#generation.deadlines?.end(this);
     const { counters, recorder, clock } = this.#services;
-    if (error === null) counters.requestsCompleted += 1;
-    else counters.requestsFailed += 1;
+    const durationMs = clock.nowMs() - this.startedMs;
+    counters.requestMs.record(durationMs);
+    counters[error === null ? "requestsCompleted" : "requestsFailed"] += 1;
     recorder.record({
       requestId: this.#requestId,
       method: this.#head.method,
@@ -308,7 +308,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
       status: this.#status,
       pool: this.#pool?.settings.name ?? "",
       backend: this.#backend?.id ?? "",
-      durationMs: clock.nowMs() - this.startedMs,
+      durationMs,
       bytesIn: this.#stream.receivedBytes,
       bytesOut: this.#stream.sentBytes,
       clientIp: this.#client.ip,

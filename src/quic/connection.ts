@@ -76,6 +76,7 @@ export class Connection extends TimerEntry {
   #closing = false;
   /** It is freed as soon as its last words are sent, without waiting for what the client may still send. */
   #freedWhenSent = false;
+  readonly #acceptedMs: number;
   /** When an unfinished handshake is given up, whatever the client sends until then. */
   readonly #handshakeDeadlineMs: number;
   /** Something was queued for sending that should not wait. */
@@ -95,12 +96,13 @@ export class Connection extends TimerEntry {
 
   readonly #idHex: string;
 
-  /** `id` is the one that the handshake uses. */
-  constructor(engine: EngineConnection, host: ConnectionHost, id: Uint8Array, handshakeDeadlineMs: number) {
+  /** `id` is the one that the handshake uses, which may take so long. */
+  constructor(engine: EngineConnection, host: ConnectionHost, id: Uint8Array, handshakeMs: number) {
     super();
     this.engine = engine;
     this.#host = host;
-    this.#handshakeDeadlineMs = handshakeDeadlineMs;
+    this.#acceptedMs = host.nowMs;
+    this.#handshakeDeadlineMs = host.nowMs + handshakeMs;
     this.ids.push(id);
     this.#idHex = Array.from(id, (byte) => byte.toString(16).padStart(2, "0")).join("");
   }
@@ -222,7 +224,9 @@ export class Connection extends TimerEntry {
       this.close(true, H3_INTERNAL_ERROR, "");
       return;
     }
-    this.#host.counters.connectionsEstablished += 1;
+    const { counters, nowMs } = this.#host;
+    counters.connectionsEstablished += 1;
+    counters.handshakeMs.record(nowMs - this.#acceptedMs);
     this.#driver = this.#host.onEstablished(this, session);
     this.#urgent = true;
     this.#idsShort = offerIds(this, this.#host);

@@ -304,7 +304,7 @@ export class Endpoint implements ConnectionHost {
   #makeConnection(slot: number, id: Uint8Array, retry: RetryIds | null): Connection | null {
     const engine = this.#engine.accept(slot, id, this.#resetTokenOf(id), retry);
     if (engine === null) return null;
-    const connection = new Connection(engine, this, id, this.nowMs + this.#options.handshakeMs);
+    const connection = new Connection(engine, this, id, this.#options.handshakeMs);
     if (retry !== null) connection.validateAddress();
     return connection;
   }

@@ -26,6 +26,7 @@ describe("messages", () => {
     { type: "retire" },
     { type: "drain" },
     { type: "end" },
+    { type: "reopen" },
   ];
   test.each(orders.map((order) => [order.type, order] as const))(
     "an order to %s is read as it was written",
