@@ -41,6 +41,11 @@ export const OWN_SYMBOLS = {
     args: ["pointer", "buffer", "usize", "bool", "pointer", "usize"],
     returns: "i32",
   },
+  spooky_tls_ticket_keys: {
+    c: "int spooky_tls_ticket_keys(spooky_tls *tls, const uint8_t *keys, size_t keys_len)",
+    args: ["pointer", "buffer", "usize"],
+    returns: "i32",
+  },
   spooky_tls_finish: {
     c: "quiche_config *spooky_tls_finish(spooky_tls *tls, uint32_t version, uint8_t *why, size_t why_len)",
     args: ["pointer", "u32", "pointer", "usize"],

@@ -52,6 +52,11 @@ const CONNECTION = {
     args: ["pointer"],
     returns: "bool",
   },
+  quiche_conn_is_resumed: {
+    c: "bool quiche_conn_is_resumed(const quiche_conn *conn)",
+    args: ["pointer"],
+    returns: "bool",
+  },
   quiche_conn_is_draining: {
     c: "bool quiche_conn_is_draining(const quiche_conn *conn)",
     args: ["pointer"],

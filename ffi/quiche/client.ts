@@ -14,7 +14,7 @@ import { Arena } from "../memory.ts";
 import { SOCKADDR_BYTES, type SocketAddress, writeSockaddr } from "../sockaddr.ts";
 import type { BoundSocket } from "../udp-open.ts";
 import { UdpSocket } from "../udp-socket.ts";
-import { applyTransport, type EngineSettings, makeH3Config } from "./config.ts";
+import { applyTransport, makeH3Config, type TransportSettings } from "./config.ts";
 import { QuicheConnection } from "./connection.ts";
 import { makeParts } from "./engine.ts";
 
@@ -30,7 +30,7 @@ export interface ClientOptions {
   readonly server: SocketAddress;
   /** Local IP literal of the same family. */
   readonly ip: string;
-  readonly settings: Omit<EngineSettings, "identities">;
+  readonly settings: TransportSettings;
   /** 16 bytes, the client's own id. */
   readonly id: Uint8Array;
 }

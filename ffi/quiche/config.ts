@@ -19,6 +19,8 @@ export interface Identity {
 /** Transport and HTTP/3 settings of a server. */
 export interface EngineSettings {
   readonly identities: readonly Identity[];
+  /** Keys of session tickets, 48 bytes each: name, HMAC key, AES key. The first makes them, all are tried. None: ones of this engine alone. */
+  readonly ticketKeys: readonly Uint8Array[];
   readonly idleTimeoutMs: number;
   readonly connectionWindowBytes: number;
   readonly streamWindowBytes: number;
@@ -28,6 +30,9 @@ export interface EngineSettings {
   /** Hard limit of a request's field section; over it quiche closes the connection (0x107). */
   readonly fieldSectionBytesMax: number;
 }
+
+/** What both ends have. */
+export type TransportSettings = Omit<EngineSettings, "identities" | "ticketKeys">;
 
 /** As quiche names them, NUL-terminated. */
 const CONGESTION_CONTROL = {
@@ -50,6 +55,7 @@ export function makeServerConfig(library: Library, settings: EngineSettings): Ha
   const builder = new Handle("tls", native.spooky_tls_new(), ledger, (at) => native.spooky_tls_free(at));
   try {
     for (const identity of settings.identities) addIdentity(library, builder, arena, identity);
+    addTicketKeys(library, builder, settings.ticketKeys);
   } catch (thrown) {
     builder.free();
     throw thrown;
@@ -70,7 +76,7 @@ export function makeServerConfig(library: Library, settings: EngineSettings): Ha
 }
 
 /** The transport parameters both a server and the test client set. */
-export function applyTransport(library: Library, config: number, settings: Omit<EngineSettings, "identities">): void {
+export function applyTransport(library: Library, config: number, settings: TransportSettings): void {
   const { native } = library;
   native.quiche_config_set_application_protos(config, ALPN_H3, ALPN_H3.length);
   native.quiche_config_set_max_idle_timeout(config, settings.idleTimeoutMs);
@@ -115,3 +121,17 @@ function addIdentity(library: Library, builder: Handle, arena: Arena, identity: 
   );
   if (result !== 0) throw new ProxyError("CERTIFICATE", `${identity.label}: ${arena.text(0)}`);
 }
+
+function addTicketKeys({ native }: Library, builder: Handle, keys: readonly Uint8Array[]): void {
+  if (keys.length === 0) return;
+  assert(
+    keys.every(({ length }) => length === TICKET_KEY_BYTES),
+    "a ticket key has 48 bytes",
+  );
+  const bytes = new Uint8Array(TICKET_KEY_BYTES * keys.length);
+  for (const [i, key] of keys.entries()) bytes.set(key, TICKET_KEY_BYTES * i);
+  const result = native.spooky_tls_ticket_keys(builder.address, bytes, bytes.length);
+  assert(result === 0, "whole ticket keys are taken");
+}
+
+const TICKET_KEY_BYTES = 48;

@@ -80,6 +80,10 @@ export class QuicheConnection implements EngineConnection {
     return this.#parts.library.native.quiche_conn_is_established(this.#handle.address);
   }
 
+  isResumed(): boolean {
+    return this.#parts.library.native.quiche_conn_is_resumed(this.#handle.address);
+  }
+
   isDraining(): boolean {
     return this.#parts.library.native.quiche_conn_is_draining(this.#handle.address);
   }

@@ -218,9 +218,10 @@ function tokenSealer(secrets: readonly NodeSecrets[], fillRandom: FillRandom): T
   });
 }
 
-function engineSettings({ connections, timeouts, identities }: ListenerOptions): EngineSettings {
+function engineSettings({ seat, connections, timeouts, identities }: ListenerOptions): EngineSettings {
   return {
     identities,
+    ticketKeys: seat.keys.shared.map(({ ticket }) => ticket),
     idleTimeoutMs: timeouts.quicIdleMs,
     connectionWindowBytes: connections.connectionWindowBytes,
     streamWindowBytes: connections.streamWindowBytes,

@@ -47,6 +47,8 @@ export class Counters {
   // Connections.
   connectionsAccepted = 0;
   connectionsEstablished = 0;
+  /** Of these, the ones that began with a session ticket. */
+  connectionsResumed = 0;
   connectionsClosed = 0;
   connectionsRefused = 0;
   connectionsOverTotal = 0;

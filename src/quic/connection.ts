@@ -227,6 +227,7 @@ export class Connection extends TimerEntry {
     const { counters, nowMs } = this.#host;
     counters.connectionsEstablished += 1;
     counters.handshakeMs.record(nowMs - this.#acceptedMs);
+    if (this.engine.isResumed()) counters.connectionsResumed += 1;
     this.#driver = this.#host.onEstablished(this, session);
     this.#urgent = true;
     this.#idsShort = offerIds(this, this.#host);

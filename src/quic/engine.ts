@@ -98,6 +98,8 @@ export interface EngineConnection {
   timeoutMs(): number;
   onTimeout(): void;
   isEstablished(): boolean;
+  /** Once established: the handshake went by a session ticket, without a certificate. */
+  isResumed(): boolean;
   isDraining(): boolean;
   isClosed(): boolean;
   closeReason(): CloseReason | null;

@@ -113,7 +113,7 @@ describe("native handles", () => {
           library,
           server.socket,
           {
-            ...TEST_SETTINGS,
+            ...{ ...TEST_SETTINGS, ticketKeys: [] },
             identities: [{ ...identity, chainPem: encoder.encode(certPem), keyPem: encoder.encode(keyPem) }],
           },
           server.counters,

@@ -62,7 +62,7 @@ export type AioquicStep =
   | { readonly do: "wait"; readonly id?: string }
   | { readonly do: "wait_head" | "wait_informational" | "wait_stop"; readonly id: string }
   | { readonly do: "wait_bytes" | "wait_sent"; readonly id: string; readonly bytes: number }
-  | { readonly do: "wait_goaway"; readonly count?: number }
+  | { readonly do: "wait_goaway" | "wait_tickets"; readonly count?: number }
   /** A cue: a line that the test writes (`AioquicRun.cue`). */
   | { readonly do: "wait_closed" | "cue" }
   | { readonly do: "say"; readonly text: string }
@@ -97,6 +97,9 @@ export interface AioquicPlan {
   readonly alpn?: readonly string[];
   /** A QUIC version that the server cannot know: it must answer with a Version Negotiation packet, and version 1 follows. */
   readonly offer_version?: number;
+  /** File with the session ticket to begin with, and file that the latest ticket goes to (`wait_tickets`). */
+  readonly ticket_from?: string;
+  readonly ticket_to?: string;
   readonly idle_timeout_ms?: number;
   readonly max_data?: number;
   readonly max_stream_data?: number;
@@ -150,6 +153,14 @@ export interface AioquicBulk {
 /** One connection's end result. */
 export interface AioquicConnection {
   readonly connected: boolean;
+  /** The handshake went by a ticket. */
+  readonly resumed: boolean;
+  /** The server has asked for another try with a token (Retry). */
+  readonly retried: boolean;
+  /** Connection ids that the server has given out, hexadecimal, the Retry's too. */
+  readonly server_ids: readonly string[];
+  /** Session tickets that came. */
+  readonly tickets: number;
   readonly alpn: string | null;
   readonly version: number;
   /** From the server's Version Negotiation packet; null when there was none. */
@@ -158,9 +169,9 @@ export interface AioquicConnection {
   readonly settings: Readonly<Record<string, number>> | null;
   /** Stream ids of the GOAWAY frames, in order. */
   readonly goaways: readonly number[];
-  /** Null: open until the plan was over. `client`: aioquic found a protocol error, or a `close` step. */
+  /** Null: open until the plan was over. `client`: aioquic found a protocol error, or a `close` step. `reset`: a stateless one. */
   readonly closed: {
-    readonly by: "peer" | "client" | "timeout" | "vanished";
+    readonly by: "peer" | "client" | "timeout" | "vanished" | "reset";
     /** Null: there was no frame that said one. */
     readonly code: number | null;
     readonly application: boolean;

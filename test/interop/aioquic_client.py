@@ -145,6 +145,9 @@ class Runner:
     async def do_wait_goaway(self, step):
         await self.session.until(lambda: len(self.session.control.goaways) >= step.get("count", 1) or self.session.closed)
 
+    async def do_wait_tickets(self, step):
+        await self.session.until(lambda: self.session.tickets >= step.get("count", 1) or self.session.closed)
+
     async def do_wait_closed(self, step):
         await self.session.until(lambda: self.session.closed)
 

@@ -5,6 +5,8 @@ the client with the reason. Requests are not checked at all: every list of field
 """
 
 import asyncio
+import os
+import pickle
 import socket
 import ssl
 
@@ -28,16 +30,30 @@ H3_NO_ERROR = 0x100
 QUIC_VERSION_1 = 1
 # Bytes handed to aioquic and not yet acknowledged, for one stream: it has no limit of its own.
 SEND_BUFFER_BYTES_MAX = 512 * 1024
+RESET_TOKEN_BYTES = 16
 
 
 class WatchedQuic(QuicConnection):
-    """Remembers who closed and what versions were offered, and can stop giving flow-control credit."""
+    """Remembers who closed and what versions were offered, can stop giving flow-control credit, and knows a stateless reset."""
 
     closed_by = None
     close_seen = None
     offered_versions = None
     hold_credit = False
+    server_ids = ()
     on_close = staticmethod(lambda: None)
+
+    def receive_datagram(self, data, addr, now):
+        # aioquic keeps the tokens and looks at none. Only that of the id in use counts (RFC 9000 10.3.1).
+        token = self._peer_cid.stateless_reset_token
+        if token and not data[0] & 0x80 and data[-RESET_TOKEN_BYTES:] == token:
+            self._note_close("reset")
+            return
+        super().receive_datagram(data, addr, now)
+        new = [cid.cid.hex() for cid in [self._peer_cid, *self._peer_cid_available]]
+        # The first one was the client's own idea.
+        if self._peer_cid.sequence_number is not None or self._retry_count:
+            self.server_ids = (*self.server_ids, *(text for text in new if text not in self.server_ids))
 
     def _receive_version_negotiation_packet(self, header, now):
         self.offered_versions = list(header.supported_versions)
@@ -109,6 +125,7 @@ class Session(QuicConnectionProtocol):
         self.exchanges = {}
         self.order = []
         self.handshake = None
+        self.tickets = 0
         self.loop_time = asyncio.get_running_loop().time
         self.change = asyncio.Event()
         quic.on_close = self._closed_now
@@ -197,6 +214,16 @@ class Session(QuicConnectionProtocol):
             self._quic.stop_stream(exchange.stream_id, exchange.stop_sent_code)
             exchange.finish("stopped by the client")
 
+    def keep_ticket(self, ticket, path):
+        """The latest one is kept. Written whole: others may read it meanwhile."""
+        self.tickets += 1
+        if path is not None:
+            with open(path + ".new", "wb") as file:
+                pickle.dump(ticket, file)
+            os.replace(path + ".new", path)
+        self.tell("ticket", count=self.tickets)
+        self.notify()
+
     # --- requests
 
     def open_exchange(self, name):
@@ -270,6 +297,10 @@ class Session(QuicConnectionProtocol):
         seen = self._quic.close_seen
         return {
             "connected": self.handshake is not None,
+            "resumed": self.handshake is not None and self.handshake.session_resumed,
+            "retried": self._quic._retry_count > 0,
+            "server_ids": list(self._quic.server_ids),
+            "tickets": self.tickets,
             "alpn": self.handshake.alpn_protocol if self.handshake else None,
             "version": self._quic._version,
             "offered_versions": self._quic.offered_versions,
@@ -311,7 +342,11 @@ async def connect(plan, tell):
         settings.load_verify_locations(cafile=plan["ca_file"])
     else:
         settings.verify_mode = ssl.CERT_NONE
-    quic = WatchedQuic(configuration=settings)
+    if plan.get("ticket_from"):
+        with open(plan["ticket_from"], "rb") as file:
+            settings.session_ticket = pickle.load(file)
+    keep = []
+    quic = WatchedQuic(configuration=settings, session_ticket_handler=lambda ticket: keep[0].keep_ticket(ticket, plan.get("ticket_to")))
     quic.hold_credit = plan.get("hold_flow_control", False)
     host = plan.get("host", "127.0.0.1")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -319,6 +354,7 @@ async def connect(plan, tell):
     transport, session = await loop.create_datagram_endpoint(
         lambda: Session(quic, tell), sock=open_socket(family, plan.get("local_host"))
     )
+    keep.append(session)
     session.connect((host, plan["port"]))
     await session.until(lambda: session.closed or session.handshake is not None)
     return session, transport, family

@@ -10,7 +10,8 @@ import { IdCodec, type OwnIds } from "../../src/quic/cid.ts";
 import { Endpoint } from "../../src/quic/endpoint.ts";
 import type { CloseReason, EngineSession } from "../../src/quic/engine.ts";
 import { TokenSealer } from "../../src/quic/token.ts";
-import { FakeConnection, FakeEngine, type FakeSocket } from "./fake-engine.ts";
+import { FakeConnection, FakeEngine } from "./fake-engine.ts";
+import type { FakeSocket } from "./fake-socket.ts";
 
 /** What may differ. */
 export interface FakeServerOptions {

@@ -76,7 +76,8 @@ export class TestServer {
     this.#library = options.library;
     const buffers = { receiveBufferBytes: 4 << 20, sendBufferBytes: 4 << 20 };
     this.socket = new UdpSocket(options.library, { ip: options.ip ?? "127.0.0.1", port: 0, ...buffers }, this.counters);
-    const settings = { ...TEST_SETTINGS, ...options.settings, identities: options.identities };
+    const { identities } = options;
+    const settings = { ...TEST_SETTINGS, ticketKeys: [], ...options.settings, identities };
     this.engine = new QuicheEngine(options.library, this.socket, settings, this.counters);
     this.endpoint = new Endpoint(
       {

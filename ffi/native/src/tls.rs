@@ -1,8 +1,10 @@
 //! A server's TLS context from PEM bytes: several certificates chosen by SNI (exact and one-label wildcard names), optional
-//! verification of client certificates. quiche's C API reads files and knows one certificate; this is the rest.
+//! verification of client certificates, session tickets under given keys. quiche's C API reads files and knows one certificate and one ticket
+//! key; this is the rest.
 //!
 //! A context is built once and never changed: a certificate is replaced by building a new one for new connections.
 
+use crate::tickets::{session_context, TicketKeys};
 use boring::pkey::PKey;
 use boring::ssl::{
     AlpnError, NameType, SniError, SslContext, SslContextBuilder, SslMethod, SslVerifyMode,
@@ -25,6 +27,7 @@ struct Identity {
 pub struct TlsBuilder {
     identities: Vec<Identity>,
     client_ca_pem: Option<(Vec<u8>, bool)>,
+    ticket_keys: Option<TicketKeys>,
 }
 
 /// `spooky_tls *spooky_tls_new(void)`
@@ -82,6 +85,26 @@ pub unsafe extern "C" fn spooky_tls_client_ca(
         },
         Ok(_) => refuse("the file holds no PEM certificate", why, why_len),
         Err(e) => refuse(&format!("the client CA file is not PEM: {e}"), why, why_len),
+    }
+}
+
+/// `int spooky_tls_ticket_keys(spooky_tls *tls, const uint8_t *keys, size_t keys_len)`
+///
+/// Session tickets are made with the first of these keys of 48 bytes (name, HMAC key, AES key) and taken of all of them. Without it every
+/// context makes up its own. Returns 0, or -1 where there is no key or a piece of one.
+///
+/// # Safety
+/// `keys` points at `keys_len` readable bytes; `tls` is live.
+#[no_mangle]
+pub unsafe extern "C" fn spooky_tls_ticket_keys(
+    tls: *mut TlsBuilder, keys: *const u8, keys_len: size_t,
+) -> c_int {
+    match (tls.as_mut(), TicketKeys::parse(bytes(keys, keys_len))) {
+        (Some(tls), Some(keys)) => {
+            tls.ticket_keys = Some(keys);
+            0
+        },
+        _ => -1,
     }
 }
 
@@ -153,18 +176,15 @@ fn identity(chain_pem: &[u8], key_pem: &[u8]) -> Result<SslContextBuilder, Strin
 }
 
 fn finish(tls: TlsBuilder, version: u32) -> Result<quiche::Config, String> {
-    let TlsBuilder { identities, client_ca_pem } = tls;
+    let TlsBuilder { identities, client_ca_pem, ticket_keys } = tls;
+    let sessions = Sessions { client_ca_pem, ticket_keys };
     let mut identities = identities.into_iter();
     let mut first = identities.next().ok_or_else(|| "no certificate was added".to_string())?;
 
-    if let Some(ca) = &client_ca_pem {
-        verify_clients(&mut first.context, ca)?;
-    }
+    sessions.apply(&mut first.context)?;
     let mut by_name: HashMap<String, SslContext> = HashMap::new();
     for mut other in identities {
-        if let Some(ca) = &client_ca_pem {
-            verify_clients(&mut other.context, ca)?;
-        }
+        sessions.apply(&mut other.context)?;
         let context = other.context.build();
         for name in other.names {
             by_name.entry(name).or_insert_with(|| context.clone());
@@ -190,6 +210,28 @@ fn finish(tls: TlsBuilder, version: u32) -> Result<quiche::Config, String> {
         .map_err(|e| format!("quiche refuses the TLS context: {e}"))
 }
 
+/// What all contexts have in common, whichever of them SNI chooses.
+struct Sessions {
+    client_ca_pem: Option<(Vec<u8>, bool)>,
+    ticket_keys: Option<TicketKeys>,
+}
+
+impl Sessions {
+    fn apply(&self, context: &mut SslContextBuilder) -> Result<(), String> {
+        let client_ca = self.client_ca_pem.as_ref().map(|(pem, required)| (&pem[..], *required));
+        context
+            .set_session_id_context(&session_context(client_ca))
+            .map_err(|e| e.to_string())?;
+        if let Some(keys) = &self.ticket_keys {
+            keys.install(context);
+        }
+        match client_ca {
+            Some((pem, required)) => verify_clients(context, pem, required),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The exact name, else the wildcard one label up (RFC 6125 6.4.3: `*` stands for one whole label).
 fn lookup<'a>(by_name: &'a HashMap<String, SslContext>, name: &str) -> Option<&'a SslContext> {
     by_name.get(name).or_else(|| {
@@ -199,7 +241,7 @@ fn lookup<'a>(by_name: &'a HashMap<String, SslContext>, name: &str) -> Option<&'
 }
 
 fn verify_clients(
-    context: &mut SslContextBuilder, (pem, required): &(Vec<u8>, bool),
+    context: &mut SslContextBuilder, pem: &[u8], required: bool,
 ) -> Result<(), String> {
     let mut store = X509StoreBuilder::new().map_err(|e| e.to_string())?;
     for authority in X509::stack_from_pem(pem).map_err(|e| e.to_string())? {
@@ -208,7 +250,7 @@ fn verify_clients(
     }
     context.set_cert_store_builder(store);
     let mut mode = SslVerifyMode::PEER;
-    if *required {
+    if required {
         mode |= SslVerifyMode::FAIL_IF_NO_PEER_CERT;
     }
     context.set_verify(mode);
