@@ -182,6 +182,17 @@ export const SOCKET = {
   PR_SET_NAME: 15,
 } as const;
 
+/** Numbers of processes, their signals and their descriptors */
+export const PROCESS = {
+  sigsetSize: 128,
+  SIG_BLOCK: 0,
+  SIG_UNBLOCK: 1,
+  F_GETFD: 1,
+  F_SETFD: 2,
+  FD_CLOEXEC: 1,
+  WNOHANG: 1,
+} as const;
+
 /** Error numbers that are told apart */
 export const ERRNO = {
   EINTR: 4,
@@ -199,6 +210,7 @@ export const ERRNO = {
   EADDRINUSE: 98,
   EADDRNOTAVAIL: 99,
   ECONNREFUSED: 111,
+  ECHILD: 10,
 } as const;
 
 /** `enum quiche_error`, the ones that are told apart */

@@ -75,5 +75,16 @@ export const LIBC_SYMBOLS = {
     args: ["pointer", "pointer", "pointer"],
     returns: "i32",
   },
+  fcntl: { c: "int fcntl(int fd, int command, int argument)", args: ["i32", "i32", "i32"], returns: "i32" },
+  pthread_sigmask: {
+    c: "int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)",
+    args: ["i32", "pointer", "pointer"],
+    returns: "i32",
+  },
+  waitpid: {
+    c: "int waitpid(int pid, int *status, int options)",
+    args: ["i32", "pointer", "i32"],
+    returns: "i32",
+  },
   __errno_location: { c: "int *__errno_location(void)", args: [], returns: "pointer" },
 } as const satisfies CTable;

@@ -1,49 +1,31 @@
-/** The program: arguments to a command to an exit code. The only place that ends the process. */
+/**
+ * The program's entry, and the only place that ends the process. It loads nothing until signals have somebody to hear them: the runtime
+ * lets signals in whenever it waits for something, which it does between loading two modules from source.
+ */
 import process from "node:process";
-import { HELP, parseArgs } from "./cli/args.ts";
-import { type CommandContext, EXIT, explain, runCheck, runVersion } from "./cli/commands.ts";
-import { runServe } from "./cli/supervise.ts";
-import { writeNow } from "./observe/sink.ts";
-import { selectRuntime } from "./runtime/select.ts";
+import type { EarlySignals } from "./cli/early-signals.ts";
+
+const early = hearSignals(process.env["SPOOKY_HANDOVER"] !== undefined);
 
 /** Runs the program. `embedded` is the path of the native library inside the executable; null when run from source. */
 export async function main(embedded: string | null): Promise<never> {
-  process.on("uncaughtException", (thrown) => {
-    writeNow(2, explain(thrown).text);
-    process.exit(EXIT.failure);
-  });
-  let code: number;
-  try {
-    code = await run({ runtime: await selectRuntime(), embedded });
-  } catch (thrown) {
-    const { text, code: exitCode } = explain(thrown);
-    writeNow(2, text);
-    code = exitCode;
-  }
-  process.exit(code);
+  const { run } = await import("./cli/run.ts");
+  process.exit(await run(embedded, early));
 }
 
-async function run(context: CommandContext): Promise<number> {
-  const command = parseArgs(process.argv.slice(2));
-  switch (command.kind) {
-    case "help":
-      writeNow(1, HELP);
-      return EXIT.ok;
-    case "usage-error":
-      writeNow(2, `spooky: ${command.message}\n`);
-      return EXIT.usage;
-    case "version":
-      return runVersion(context);
-    case "check":
-      return runCheck(command.configPath, context);
-    case "serve":
-      return runServe(command.configPath, context);
-    case "worker":
-      return (await import("./cli/worker.ts")).runWorker(context);
-    case "demo":
-      // Loaded only here: it brings the certificate writer and the demo's backends.
-      return (await import("./cli/demo.ts")).runDemo(command.port, context);
-  }
+/** Those that a supervisor acts on. `now`: they may have been sent already, to the program in whose place this one runs. */
+function hearSignals(now: boolean): EarlySignals {
+  const heard: string[] = [];
+  const hear = (name: string): void => void heard.push(name);
+  const names = ["SIGHUP", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGTERM"] as const;
+  if (now) for (const name of names) process.on(name, hear);
+  return {
+    names,
+    release() {
+      for (const name of names) process.off(name, hear);
+      for (const name of heard.splice(0)) process.kill(process.pid, name);
+    },
+  };
 }
 
 if (import.meta.main) await main(null);

@@ -8,12 +8,14 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "quiche.h"
@@ -210,6 +212,16 @@ int main(void) {
   NUMBER(PR_SET_NAME);
   end();
 
+  begin("Numbers of processes, their signals and their descriptors", "PROCESS");
+  number("sigsetSize", (long long)sizeof(sigset_t));
+  NUMBER(SIG_BLOCK);
+  NUMBER(SIG_UNBLOCK);
+  NUMBER(F_GETFD);
+  NUMBER(F_SETFD);
+  NUMBER(FD_CLOEXEC);
+  NUMBER(WNOHANG);
+  end();
+
   begin("Error numbers that are told apart", "ERRNO");
   NUMBER(EINTR);
   NUMBER(ENOMEM);
@@ -226,6 +238,7 @@ int main(void) {
   NUMBER(EADDRINUSE);
   NUMBER(EADDRNOTAVAIL);
   NUMBER(ECONNREFUSED);
+  NUMBER(ECHILD);
   end();
 
   begin("`enum quiche_error`, the ones that are told apart", "QUICHE_ERROR");

@@ -15,6 +15,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { openLibrary } from "../../ffi/library.ts";
 import { buildInfo } from "./build-info.ts";
 import { readConfiguration } from "./configuration.ts";
+import type { EarlySignals } from "./early-signals.ts";
 import { libraryPlaces } from "./places.ts";
 import { prepareProcess } from "./self.ts";
 import { makeTransports, Server } from "./server.ts";
@@ -28,6 +29,7 @@ export interface CommandContext {
   readonly runtime: Runtime;
   /** Path of the library that the executable carries; null when run from source. */
   readonly embedded: string | null;
+  readonly early: EarlySignals;
 }
 
 /** A log line that cannot get out must not keep the process. */

@@ -2,6 +2,7 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { replaceProcess, setProcessName } from "../../ffi/process.ts";
 import { openLibc } from "../../ffi/library.ts";
+import { blockedSignals, blockSignals, type SignalName, unblockSignals } from "../../ffi/signal-mask.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 /** Bun's cap on requests that `fetch` runs at once is 256; it is read once, when the process starts. */
@@ -15,20 +16,32 @@ const PROCESS_NAME = "spooky";
 /**
  * Names the process and lifts Bun's cap, by starting the same program once more in place (same pid, some 20 ms). Where the
  * kernel refuses that, the process goes on with the cap; returns whether it is lifted.
+ *
+ * `held` signals wait from then on while the program runs, and are let in when it waits (Bun does so: `epoll_pwait2` with an empty mask).
+ * All threads have to have them in their masks for that, so they must be there before the program starts.
  */
-export function prepareProcess(runtime: Runtime, env: Readonly<Record<string, string | undefined>>): boolean {
-  const libc = openLibc(runtime.foreign);
-  setProcessName(runtime.foreign, libc, PROCESS_NAME);
-  if (runtime.name !== "bun" || env[REQUESTS_KEY] !== undefined) return true;
+export function prepareProcess(
+  runtime: Runtime,
+  env: Readonly<Record<string, string | undefined>>,
+  held: readonly SignalName[] = [],
+): boolean {
+  const { foreign } = runtime;
+  const libc = openLibc(foreign);
+  setProcessName(foreign, libc, PROCESS_NAME);
+  if (runtime.name !== "bun") return true;
+  const blocked = blockedSignals(foreign, libc);
+  if (env[REQUESTS_KEY] !== undefined && held.every((name) => blocked.includes(name))) return true;
   const self = readSelf();
-  if (self === null) return false;
+  if (self === null) return env[REQUESTS_KEY] !== undefined;
+  blockSignals(foreign, libc, held);
   const given = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
   replaceProcess(runtime.foreign, libc, {
     path: self.path,
     args: self.args,
     env: { ...Object.fromEntries(given), ...requestsEnvironment },
   });
-  return false;
+  unblockSignals(foreign, libc, held);
+  return env[REQUESTS_KEY] !== undefined;
 }
 
 /** The program and its arguments as the kernel has them; null without /proc. */

@@ -31,7 +31,7 @@ export async function runServe(configPath: string, context: CommandContext): Pro
   const { snapshot } = configuration;
   const wanted = snapshot.workers.count === "auto" ? workersForCores() : snapshot.workers.count;
   if (wanted === 1) return serve(snapshot, context, () => Promise.resolve());
-  prepareProcess(context.runtime, process.env);
+  prepareProcess(context.runtime, process.env, context.early.names);
   const library = openLibrary(context.runtime.foreign, libraryPlaces(context.embedded, process.env));
   const { processes, name } = context.runtime;
   if (processes === null) return serveAlone(snapshot, context, `${name} cannot hand a socket to another process`);

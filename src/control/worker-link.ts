@@ -2,6 +2,7 @@
  * What supervisor and worker say to each other: one JSON object a line, each with the version of this form. Pure; the channel is the
  * runtime's. What does not read is null, and whoever gets it takes the other side for broken.
  */
+import { asciiJson } from "../core/ascii-json.ts";
 import { LIMITS } from "../core/limits.ts";
 import { type ClusterSecret, SECRET_BYTES } from "../quic/secrets.ts";
 import type { ClusterSecrets } from "./cluster-keys.ts";
@@ -41,15 +42,25 @@ export interface Beat {
 export type Report =
   Beat | { readonly type: "ready" } | { readonly type: "failed"; readonly text: string; readonly isConfig: boolean };
 
-/** A message as its line. */
+/** A message as its line, in ASCII: wherever its stream is cut when a supervisor hands over to another, no character is. */
 export function writeMessage(message: Order | Report): string {
   const secrets = message.type === "start" ? { secrets: writeSecrets(message.secrets) } : {};
-  return `${JSON.stringify({ v: LINK_VERSION, ...message, ...secrets })}\n`;
+  return `${asciiJson({ v: LINK_VERSION, ...message, ...secrets })}\n`;
 }
 
 /** Cuts a stream of text into lines. */
 export class LineCutter {
-  #rest = "";
+  #rest: string;
+
+  /** `rest`: what another cutter of this stream had left. */
+  constructor(rest = "") {
+    this.#rest = rest;
+  }
+
+  /** What came behind the last line. */
+  get rest(): string {
+    return this.#rest;
+  }
 
   /** The lines that are whole now; null when one is longer than any message may be. */
   push(text: string): readonly string[] | null {

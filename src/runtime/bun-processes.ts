@@ -1,6 +1,9 @@
 /** Processes and channels on Bun. */
 import process from "node:process";
 import { LIMITS } from "../core/limits.ts";
+import { openLibc } from "../../ffi/library.ts";
+import { bunForeign } from "../../ffi/open.bun.ts";
+import { blockedSignals, blockSignals, unblockSignals } from "../../ffi/signal-mask.ts";
 import type { Channel, ChannelHost, ChildOptions, ChildProcess, Processes } from "./processes.ts";
 
 /** Bun's. */
@@ -14,16 +17,30 @@ const EMBEDDED = "/$bunfs/";
 function spawnSelf({ args, name, env, descriptors }: ChildOptions): ChildProcess {
   const [, script = EMBEDDED] = process.argv;
   const program = script.startsWith(EMBEDDED) ? [SELF] : [SELF, script];
-  const child = Bun.spawn([...program, ...args], {
-    argv0: name,
-    env,
-    stdio: ["ignore", "inherit", "inherit", ...descriptors],
-  });
+  const child = withoutHeldSignals(() =>
+    Bun.spawn([...program, ...args], {
+      argv0: name,
+      env,
+      stdio: ["ignore", "inherit", "inherit", ...descriptors],
+    }),
+  );
   const ended = child.exited.then(() => {
     const signal = child.signalCode;
     return { code: child.exitCode, signal: signal === null ? null : String(signal) };
   });
   return { pid: child.pid, ended, kill: () => child.kill("SIGKILL") };
+}
+
+/** A child gets the mask of whoever starts it, and Bun leaves it so. What has waited is delivered now, which is as good as later. */
+function withoutHeldSignals<T>(start: () => T): T {
+  const libc = openLibc(bunForeign);
+  const held = blockedSignals(bunForeign, libc);
+  unblockSignals(bunForeign, libc, held);
+  try {
+    return start();
+  } finally {
+    blockSignals(bunForeign, libc, held);
+  }
 }
 
 interface BunSocket {
@@ -84,6 +101,16 @@ class BunChannel implements Channel {
     this.#waitingBytes += bytes.length;
     this.onRoom();
     return true;
+  }
+
+  get unsent(): Uint8Array {
+    const bytes = new Uint8Array(this.#waitingBytes);
+    let at = 0;
+    for (const piece of this.#waiting) {
+      bytes.set(piece, at);
+      at += piece.length;
+    }
+    return bytes;
   }
 
   onRoom(): void {

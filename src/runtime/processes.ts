@@ -35,6 +35,8 @@ export interface ChannelHost {
 export interface Channel {
   /** False when the other side reads so little that nothing more is kept for it. */
   send(text: string): boolean;
+  /** What was sent and is not out yet. */
+  readonly unsent: Uint8Array;
   close(): void;
 }
 

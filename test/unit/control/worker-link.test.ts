@@ -105,6 +105,17 @@ describe("lines", () => {
     }
   });
 
+  test("go on where another cutter had to stop, even within a character", () => {
+    const bytes = new TextEncoder().encode(writeMessage(START));
+    for (const size of [1, 20, 60, bytes.length - 2]) {
+      const before = new LineCutter();
+      expect(before.push(new TextDecoder().decode(bytes.subarray(0, size)))).toEqual([]);
+      const after = new LineCutter(before.rest);
+      const lines = after.push(new TextDecoder().decode(bytes.subarray(size))) ?? [];
+      expect(lines.map(readOrder)).toEqual([START]);
+    }
+  });
+
   test("are given up when they do not end", () => {
     const cutter = new LineCutter();
     expect(cutter.push("x".repeat(LIMITS.linkMessageBytesMax))).toEqual([]);

@@ -1,0 +1,46 @@
+/** The program: arguments to a command to an exit code. */
+import process from "node:process";
+import { writeNow } from "../observe/sink.ts";
+import { selectRuntime } from "../runtime/select.ts";
+import { HELP, parseArgs } from "./args.ts";
+import { type CommandContext, EXIT, explain, runCheck, runVersion } from "./commands.ts";
+import type { EarlySignals } from "./early-signals.ts";
+import { runServe } from "./supervise.ts";
+
+/** Runs the program to its exit code. `embedded` is the path of the native library inside the executable; null when run from source. */
+export async function run(embedded: string | null, early: EarlySignals): Promise<number> {
+  process.on("uncaughtException", (thrown) => {
+    writeNow(2, explain(thrown).text);
+    process.exit(EXIT.failure);
+  });
+  try {
+    return await runCommand({ runtime: await selectRuntime(), embedded, early });
+  } catch (thrown) {
+    const { text, code } = explain(thrown);
+    writeNow(2, text);
+    return code;
+  }
+}
+
+async function runCommand(context: CommandContext): Promise<number> {
+  const command = parseArgs(process.argv.slice(2));
+  switch (command.kind) {
+    case "help":
+      writeNow(1, HELP);
+      return EXIT.ok;
+    case "usage-error":
+      writeNow(2, `spooky: ${command.message}\n`);
+      return EXIT.usage;
+    case "version":
+      return runVersion(context);
+    case "check":
+      return runCheck(command.configPath, context);
+    case "serve":
+      return runServe(command.configPath, context);
+    case "worker":
+      return (await import("./worker.ts")).runWorker(context);
+    case "demo":
+      // Loaded only here: it brings the certificate writer and the demo's backends.
+      return (await import("./demo.ts")).runDemo(command.port, context);
+  }
+}
