@@ -59,12 +59,6 @@ function configure(library: Library, fd: number, family: number, options: UdpOpt
     arena.view.setInt32(option, value, true);
     return library.libc.setsockopt(fd, level, which, arena.address + option, 4) === 0;
   };
-  const grow = (force: number, plain: number, wantedBytes: number): number => {
-    if (!set(SOCKET.SOL_SOCKET, force, wantedBytes)) set(SOCKET.SOL_SOCKET, plain, wantedBytes);
-    arena.view.setUint32(length, 4, true);
-    library.libc.getsockopt(fd, SOCKET.SOL_SOCKET, plain, arena.address + option, arena.address + length);
-    return arena.view.getInt32(option, true) / 2;
-  };
 
   const wildcard = isWildcard(options.ip);
   if (family === SOCKET.AF_INET6) set(SOCKET.IPPROTO_IPV6, SOCKET.IPV6_V6ONLY, options.ip === "::" ? 0 : 1);
@@ -83,14 +77,37 @@ function configure(library: Library, fd: number, family: number, options: UdpOpt
   set(SOCKET.SOL_SOCKET, SOCKET.SO_RXQ_OVFL, 1);
   if (wildcard && family === SOCKET.AF_INET) set(SOCKET.IPPROTO_IP, SOCKET.IP_PKTINFO, 1);
   if (wildcard && family === SOCKET.AF_INET6) set(SOCKET.IPPROTO_IPV6, SOCKET.IPV6_RECVPKTINFO, 1);
-  const receiveBufferBytes = grow(SOCKET.SO_RCVBUFFORCE, SOCKET.SO_RCVBUF, options.receiveBufferBytes);
-  const sendBufferBytes = grow(SOCKET.SO_SNDBUFFORCE, SOCKET.SO_SNDBUF, options.sendBufferBytes);
+  const granted = sizeUdpSocket(library, fd, options);
 
   arena.view.setUint32(length, SOCKADDR_BYTES, true);
   library.libc.getsockname(fd, arena.address + name, arena.address + length);
   // A wildcard reads as it was written: `::ffff:0.0.0.0` would not help anybody.
   const local = { ip: options.ip, port: readSockaddr(arena, name).port };
-  return { fd, local, wildcard, receiveBufferBytes, sendBufferBytes };
+  return { fd, local, wildcard, ...granted };
+}
+
+/** Asks for buffers of these sizes; gives what the kernel granted, as in `BoundSocket`. */
+export function sizeUdpSocket(
+  library: Library,
+  fd: number,
+  wanted: Pick<UdpOptions, "receiveBufferBytes" | "sendBufferBytes">,
+): Pick<BoundSocket, "receiveBufferBytes" | "sendBufferBytes"> {
+  const arena = new Arena(library.foreign, 32);
+  const option = arena.take(8);
+  const length = arena.take(8);
+  const { setsockopt, getsockopt } = library.libc;
+  const grow = (force: number, plain: number, wantedBytes: number): number => {
+    arena.view.setInt32(option, wantedBytes, true);
+    const set = (which: number): boolean => setsockopt(fd, SOCKET.SOL_SOCKET, which, arena.address + option, 4) === 0;
+    if (!set(force)) set(plain);
+    arena.view.setUint32(length, 4, true);
+    getsockopt(fd, SOCKET.SOL_SOCKET, plain, arena.address + option, arena.address + length);
+    return arena.view.getInt32(option, true) / 2;
+  };
+  return {
+    receiveBufferBytes: grow(SOCKET.SO_RCVBUFFORCE, SOCKET.SO_RCVBUF, wanted.receiveBufferBytes),
+    sendBufferBytes: grow(SOCKET.SO_SNDBUFFORCE, SOCKET.SO_SNDBUF, wanted.sendBufferBytes),
+  };
 }
 
 function bindError(errno: number, options: UdpOptions): ProxyError {

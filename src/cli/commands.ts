@@ -97,7 +97,9 @@ export async function serve(
     const server = new Server(snapshot, { runtime, library, log, counters });
     if (!lifted)
       log.warn("requests to backends by fetch are capped at 256 at once: the program could not start itself anew");
-    const stop = stopSignals(log);
+    const stop = stopSignals();
+    ignoreRenewals(log);
+    process.on("SIGUSR1", () => log.reopen());
     await server.start();
     await onListening(server, log);
     await stop.first;
@@ -127,12 +129,14 @@ export function explain(thrown: unknown): { readonly text: string; readonly code
 }
 
 /** Promises for the first and the second stop signal. */
-export function stopSignals(log: Log): { readonly first: Promise<unknown>; readonly second: Promise<unknown> } {
+export function stopSignals(): { readonly first: Promise<unknown>; readonly second: Promise<unknown> } {
   const next = (): Promise<unknown> => Promise.race(["SIGTERM", "SIGINT"].map((signal) => once(process, signal)));
-  // Without a listener the terminal's hang-up would end the process; reload comes with a later version.
-  process.on("SIGHUP", () =>
-    log.warn("SIGHUP is ignored: reload is not there yet, restart to use a changed configuration"),
-  );
   const first = next();
   return { first, second: first.then(next) };
+}
+
+/** Without a listener such a signal, be it a terminal that hangs up, would end the process. */
+function ignoreRenewals(log: Log): void {
+  for (const signal of ["SIGHUP", "SIGUSR2"] as const)
+    process.on(signal, () => log.warn(`${signal} is ignored: one process without a supervisor can only be restarted`));
 }

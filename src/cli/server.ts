@@ -190,7 +190,7 @@ export class Server {
 
 /** What people want to know of a proxy that serves from now on. */
 export function tellListening(log: Log, snapshot: Snapshot, bound: BoundSocket, fields: LogFields = {}): void {
-  for (const { upstream, key, text } of warningsOf(snapshot)) log.warn(text, { upstream, key });
+  tellWarnings(log, snapshot);
   log.info("listening", {
     address: formatAddress(bound.local),
     protocol: "http3",
@@ -200,6 +200,11 @@ export function tellListening(log: Log, snapshot: Snapshot, bound: BoundSocket, 
     udp_send_buffer_bytes: bound.sendBufferBytes,
     ...fields,
   });
+}
+
+/** What is allowed and yet worth knowing. */
+export function tellWarnings(log: Log, snapshot: Snapshot): void {
+  for (const { upstream, key, text } of warningsOf(snapshot)) log.warn(text, { upstream, key });
 }
 
 /** The transports of a snapshot. Throws `CONFIG_INVALID` or `CERTIFICATE` for backends that they cannot reach as configured. */

@@ -3,7 +3,7 @@ import { LIMITS } from "../core/limits.ts";
 import { choice, flag, integer, integerOr, list, map, optionalText, standardText, text } from "./words.ts";
 
 /** `workers`. */
-export const WORKERS = integerOr("auto", [1, LIMITS.workersMax], 1, {
+export const WORKERS = integerOr("auto", [1, LIMITS.workersMax], "auto", {
   aliases: ["performance.worker_threads"],
   description:
     "Processes that serve; a supervisor watches them and replaces them without loss. `auto`: one for each core that this program may use.",

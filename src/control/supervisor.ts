@@ -1,287 +1,301 @@
 /**
- * Keeps one worker alive in every slot: starts them, notices those that end or fall silent, starts them again, and ends them all.
- * Policy only: how a worker is started and spoken to is a port, time is given, sockets are nobody's business here.
+ * Crews of workers over time: one takes new connections, and when another one takes over from it, it finishes what it has. At most two
+ * are there at any time. Policy only: sockets, programs and the kernel are behind ports.
  */
-import { ProxyError } from "../core/error.ts";
+import { assert, must } from "../core/assert.ts";
+import { messageOf, ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Logger } from "../observe/log.ts";
-import type { StandIn } from "../quic/steer.ts";
-import type { ProcessEnd } from "../runtime/processes.ts";
+import { slotsOfBank, type SlotRange, type SteeringPlan } from "../quic/steer.ts";
 import type { TimerHandle, Timers } from "../runtime/timers.ts";
-import { RestartBackoff } from "./backoff.ts";
 import { CounterSums } from "./counter-sums.ts";
-import type { SeatPhase } from "./renewal.ts";
-import type { Order, Report } from "./worker-link.ts";
+import { Crew } from "./crew.ts";
+import type { CrewRole, CrewStatus, RenewalOutcome } from "./renewal.ts";
+import type { LaunchWorker } from "./seat.ts";
 
-/** A worker's process with its channel. */
-export interface WorkerPort {
-  readonly pid: number;
-  send(order: Order): void;
-  /** SIGKILL. */
-  kill(): void;
-}
-
-/** What a worker's port tells. */
-export interface WorkerEvents {
-  onReport(report: Report): void;
-  /** It said something that does not read. */
-  onGibberish(): void;
-  /** It has ended, and everything it said has been told. */
-  onEnded(end: ProcessEnd): void;
-}
+/** Which workers get which datagrams. */
+export type Ways = Pick<SteeringPlan, "active" | "draining" | "standIns">;
 
 /** What a supervisor is made of. */
 export interface SupervisorParts {
-  readonly slots: number;
+  /** Slots of each of the two banks: no crew has more workers. */
+  readonly bankSlots: number;
   readonly timers: Timers;
   readonly log: Logger;
+  /** From one datagram to the next, all go these ways. Throws `ProxyError` when the kernel refuses; the ways are as before then. */
+  readonly steer: (ways: Ways) => void;
+}
+
+/** A crew to be. */
+export interface CrewPlan {
+  readonly workers: number;
   readonly drainMs: number;
-  /** Starts the worker of a slot. Throws when the system has no process for it. */
-  readonly launch: (slot: number, events: WorkerEvents) => WorkerPort;
-  /** These slots have nobody to read their sockets for a while; others shall get their datagrams. */
-  readonly onStandIns: (standIns: readonly StandIn[]) => void;
+  readonly launch: LaunchWorker;
+  /** The crew gets these slots. No datagram has gone their way for a while: what lies in their sockets is for workers that are gone. */
+  readonly onSlots: (slots: SlotRange) => void;
+  /** The crew takes the new connections from now on. */
+  readonly onTakenOver: () => void;
+  /** Nobody of this crew is left, and none comes any more. */
+  readonly onGone: () => void;
 }
 
-/** A slot without a worker for longer than this gets a stand-in, milliseconds: until then its socket keeps what comes. */
-const UNREAD_MS_MAX = 500;
-
-interface Seat {
-  readonly slot: number;
-  readonly backoff: RestartBackoff;
-  phase: SeatPhase;
-  worker: WorkerPort | null;
-  startedMs: number;
-  readyMs: number;
-  /** Heartbeats left out, by our own count of time: when the whole machine stood still, ours did too. */
-  missed: number;
-  restart: TimerHandle | null;
-  /** Its socket is not read, and is not meant to be soon. */
-  unread: boolean;
-  nativeHandles: number;
-}
-
-/** Watches the workers. */
+/** Watches all crews. */
 export class Supervisor {
   readonly #parts: SupervisorParts;
-  readonly #seats: readonly Seat[];
   readonly #sums = new CounterSums();
   readonly #ticking: TimerHandle;
-  #restarts = 0;
-  /** Of the first start of all. */
-  #started: { resolve: () => void; reject: (error: ProxyError) => void } | null = null;
-  #stopped: (() => void) | null = null;
+  #generation = 0;
+  #active: Crew | null = null;
+  #starting: Crew | null = null;
+  #draining: Crew | null = null;
+  /** The kernel has refused the ways as they should be. */
+  #unsteered = false;
   #stopping = false;
-  /** A worker had to be killed, or ended badly, while all were told to end. */
-  #clean = true;
+  #stopped: (() => void)[] = [];
+  /** Of workers that have ended after their crew was retired. */
+  #nativeHandlesGone = 0;
+  readonly #counts = { worker_restarts: 0, renewals: 0, renewals_failed: 0 };
 
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
-    this.#seats = Array.from({ length: parts.slots }, (_, slot) => makeSeat(slot));
     this.#ticking = parts.timers.every(LIMITS.heartbeatMs, () => this.#tick());
   }
 
-  /** Counters of all workers together, dead ones included; and how often one was started again. */
+  /** Counters of all workers together, those that are gone included; and what became of workers and renewals. */
   get counts(): Record<string, number> {
-    return this.#restarts === 0 ? this.#sums.sums() : { ...this.#sums.sums(), worker_restarts: this.#restarts };
+    const own = Object.entries(this.#counts).filter(([, count]) => count > 0);
+    return { ...this.#sums.sums(), ...Object.fromEntries(own) };
   }
 
   /** Native objects that workers held when they last said so. */
   get nativeHandles(): number {
-    return this.#seats.reduce((sum, seat) => sum + seat.nativeHandles, 0);
+    return this.#crews.reduce((sum, crew) => sum + crew.nativeHandles, this.#nativeHandlesGone);
   }
 
-  /** Did all workers end by themselves, and well? */
+  /** Did all workers end by themselves, and well, when all were told to? */
   get endedWell(): boolean {
-    return this.#clean;
+    return this.#crews.every((crew) => crew.endedWell);
   }
 
-  /** Starts all. Resolves when every one serves; rejects when one ends or fails before, and all others are ended then. */
-  async start(): Promise<void> {
+  /** Of the crew that takes new connections. */
+  get generation(): number {
+    return this.#active?.generation ?? 0;
+  }
+
+  get crews(): readonly CrewStatus[] {
+    return this.#crews.map((crew) => ({
+      generation: crew.generation,
+      role: this.#roleOf(crew),
+      workers: crew.workers,
+    }));
+  }
+
+  /** Starts the first crew. Resolves when every worker serves; rejects when one ends or fails before, and nobody is left then. */
+  async start(plan: CrewPlan): Promise<void> {
+    assert(this.#generation === 0, "a supervisor starts once");
+    const crew = this.#makeCrew(plan, 0);
+    this.#active = crew;
     try {
-      await new Promise<void>((resolve, reject) => {
-        this.#started = { resolve, reject };
-        for (const seat of this.#seats) this.#launch(seat);
-      });
+      this.#steerOrThrow();
+      await crew.start();
     } catch (thrown) {
-      await this.end();
+      this.#ticking.stop();
       throw thrown;
-    } finally {
-      this.#started = null;
     }
+  }
+
+  /**
+   * Starts another crew, lets it take the new connections once all its workers serve, and retires the one before. `prepare` is asked
+   * only when nothing stands against it, and may throw a `ProxyError` as its answer. Never rejects for one.
+   */
+  async renew(prepare: () => CrewPlan): Promise<RenewalOutcome> {
+    const outcome = this.#refusal() ?? (await this.#tryRenew(prepare));
+    const { log } = this.#parts;
+    if (outcome.ok) this.#counts.renewals += 1;
+    else {
+      this.#counts.renewals_failed += 1;
+      log.error("renewal failed: all stays as it is", { reason: outcome.reason, generation: this.generation });
+    }
+    return outcome;
   }
 
   /** Tells all to finish what runs; resolves when all have ended, by force after the drain time. */
   drain(): Promise<void> {
-    return this.#stop("drain", this.#parts.drainMs + LIMITS.workerEndMsMax);
+    return this.#stop((crew) => crew.drain());
   }
 
   /** Tells all to end now; resolves when they have. */
   end(): Promise<void> {
-    return this.#stop("end", LIMITS.workerEndMsMax);
+    return this.#stop((crew) => crew.end());
   }
 
-  #stop(type: "drain" | "end", killAfterMs: number): Promise<void> {
-    this.#stopping = true;
-    for (const seat of this.#seats) {
-      seat.restart?.stop();
-      if (seat.worker === null) seat.phase = "ended";
-      // One that does not serve yet has nothing to finish.
-      else if (seat.phase === "starting") seat.worker.send({ type: "end" });
-      else seat.worker.send({ type });
+  /** Each worker opens its log files anew. */
+  reopenLogs(): void {
+    for (const crew of this.#crews) crew.reopenLogs();
+  }
+
+  get #crews(): readonly Crew[] {
+    return [this.#draining, this.#active, this.#starting].filter((crew) => crew !== null);
+  }
+
+  #roleOf(crew: Crew): CrewRole {
+    if (crew === this.#draining) return "draining";
+    return crew === this.#active && crew.started ? "active" : "starting";
+  }
+
+  /** Why there can be no renewal now; null when there can. */
+  #refusal(): RenewalOutcome | null {
+    if (this.#stopping) return { ok: false, reason: "the program stops", remedy: null };
+    const busy = this.#starting ?? (this.#active?.started === true ? null : this.#active);
+    if (busy !== null || this.#active === null) {
+      const reason = `generation ${busy?.generation ?? 1} is being started`;
+      return { ok: false, reason, remedy: "ask again when it serves" };
     }
-    const killing = this.#parts.timers.after(killAfterMs, () => this.#killAll());
-    const before = this.#stopped;
+    if (this.#draining === null) return null;
+    const seconds = Math.ceil(this.#draining.leftMs / 1000);
+    const reason = `generation ${this.#draining.generation} still finishes what it has, for ${seconds} s at most`;
+    const remedy = "ask again then; performance.shutdown_drain_timeout_ms is the time that it gets";
+    return { ok: false, reason, remedy };
+  }
+
+  async #tryRenew(prepare: () => CrewPlan): Promise<RenewalOutcome> {
+    const before = must(this.#active, "a program that is renewed has a crew");
+    try {
+      const plan = prepare();
+      const crew = this.#makeCrew(plan, before.slots.first === 0 ? 1 : 0);
+      plan.onSlots(crew.slots);
+      this.#starting = crew;
+      this.#parts.log.info("crew starts", { generation: crew.generation, workers: crew.slots.count });
+      await crew.start();
+      const refused = this.#takeOver(crew, before);
+      if (refused !== null) {
+        crew.end();
+        await crew.gone;
+        throw refused;
+      }
+      plan.onTakenOver();
+      before.retire();
+      return { ok: true, generation: crew.generation };
+    } catch (thrown) {
+      if (!(thrown instanceof ProxyError)) throw thrown;
+      return { ok: false, reason: thrown.message, remedy: thrown.remedy };
+    }
+  }
+
+  /** Every worker of a new crew serves: from one datagram to the next all go their new ways. Null, or why not. */
+  #takeOver(crew: Crew, before: Crew): ProxyError | null {
+    // Between its last worker's word and here everything may have been told to end.
+    if (this.#stopping) return stops();
+    this.#starting = null;
+    this.#active = crew;
+    this.#draining = before;
+    try {
+      this.#steerOrThrow();
+    } catch (thrown) {
+      if (!(thrown instanceof ProxyError)) throw thrown;
+      this.#starting = crew;
+      this.#active = before;
+      this.#draining = null;
+      return thrown;
+    }
+    this.#parts.log.info("crew has taken over", { generation: crew.generation, workers: crew.slots.count });
+    return null;
+  }
+
+  #makeCrew(plan: CrewPlan, bank: number): Crew {
+    const { bankSlots, timers, log } = this.#parts;
+    this.#generation += 1;
+    const crew: Crew = new Crew({
+      generation: this.#generation,
+      slots: slotsOfBank(bank, bankSlots, plan.workers),
+      timers,
+      log,
+      sums: this.#sums,
+      drainMs: plan.drainMs,
+      launch: plan.launch,
+      onRestart: () => void (this.#counts.worker_restarts += 1),
+      onReadersChanged: () => this.#onReadersChanged(crew),
+      onGone: () => {
+        plan.onGone();
+        this.#onGone(crew);
+      },
+    });
+    return crew;
+  }
+
+  #onGone(crew: Crew): void {
+    if (this.#stopping) return this.#settleStop();
+    // A first crew that fails stays for its counts.
+    if (crew === this.#active) return;
+    this.#nativeHandlesGone += crew.nativeHandles;
+    if (crew === this.#starting) this.#starting = null;
+    if (crew !== this.#draining) return;
+    this.#draining = null;
+    this.#parts.log.info("crew is gone", { generation: crew.generation });
+    this.#steer();
+  }
+
+  #onReadersChanged(crew: Crew): void {
+    if (this.#stopping || crew === this.#starting) return;
+    const slots = crew.unreadSlots;
+    if (crew === this.#active && slots.length > 0)
+      this.#parts.log.warn("datagrams of slots without a worker go to others", { slots: slots.join() });
+    this.#steer();
+  }
+
+  /** The ways as they should be. What the kernel refuses is tried again each heartbeat. */
+  #steer(): void {
+    try {
+      this.#steerOrThrow();
+    } catch (thrown) {
+      if (!(thrown instanceof ProxyError)) throw thrown;
+      if (!this.#unsteered) this.#parts.log.error("datagrams go as before", { reason: messageOf(thrown) });
+      this.#unsteered = true;
+    }
+  }
+
+  #steerOrThrow(): void {
+    const active = must(this.#active, "there are workers to steer to");
+    this.#parts.steer({
+      active: active.slots,
+      draining: this.#draining?.slots ?? null,
+      standIns: this.#standIns(active),
+    });
+    this.#unsteered = false;
+  }
+
+  /** Slots that nobody reads get one of those that take new connections, or else one of the retired. With none, nothing helps. */
+  #standIns(active: Crew): Ways["standIns"] {
+    const draining = this.#draining;
+    const readers = active.readSlots.length > 0 ? active.readSlots : (draining?.readSlots ?? []);
+    return [...active.unreadSlots, ...(draining?.unreadSlots ?? [])].flatMap((slot) => {
+      const by = readers[slot % readers.length];
+      return by === undefined ? [] : [{ slot, by }];
+    });
+  }
+
+  #stop(tell: (crew: Crew) => void): Promise<void> {
+    this.#stopping = true;
     return new Promise((resolve) => {
-      this.#stopped = () => {
-        killing.stop();
-        before?.();
-        resolve();
-      };
+      this.#stopped.push(resolve);
+      for (const crew of this.#crews) tell(crew);
       this.#settleStop();
     });
   }
 
   #settleStop(): void {
-    if (!this.#seats.every(({ phase }) => phase === "ended")) return;
+    if (!this.#crews.every((crew) => crew.isGone)) return;
     this.#ticking.stop();
-    this.#stopped?.();
+    for (const resolve of this.#stopped) resolve();
+    this.#stopped = [];
   }
 
-  #killAll(): void {
-    for (const { slot, worker } of this.#seats) {
-      if (worker === null) continue;
-      this.#parts.log.error("worker does not end: killed", { slot, pid: worker.pid });
-      worker.kill();
-    }
-  }
-
-  #launch(seat: Seat): void {
-    const { timers, log } = this.#parts;
-    seat.phase = "starting";
-    seat.startedMs = timers.nowMs();
-    seat.readyMs = Infinity;
-    try {
-      seat.worker = this.#parts.launch(seat.slot, {
-        onReport: (report) => this.#onReport(seat, report),
-        onGibberish: () => {
-          log.error("worker says what nobody understands: killed", { slot: seat.slot });
-          seat.worker?.kill();
-        },
-        onEnded: (end) => this.#onEnded(seat, end),
-      });
-    } catch (thrown) {
-      log.error("worker cannot be started", { slot: seat.slot, reason: String(thrown) });
-      this.#onEnded(seat, { code: null, signal: null });
-    }
-  }
-
-  #onReport(seat: Seat, report: Report): void {
-    seat.missed = 0;
-    switch (report.type) {
-      case "beat":
-        seat.nativeHandles = report.nativeHandles;
-        return this.#sums.report(seat.slot, report.counts);
-      case "ready":
-        return this.#onReady(seat);
-      case "failed":
-        this.#started?.reject(new ProxyError(report.isConfig ? "CONFIG_INVALID" : "WORKER_FAILED", report.text));
-        return this.#parts.log.error("worker cannot serve", { slot: seat.slot, reason: report.text });
-    }
-  }
-
-  #onReady(seat: Seat): void {
-    const { timers, log } = this.#parts;
-    seat.phase = "serving";
-    seat.readyMs = timers.nowMs();
-    log.info("worker serves", {
-      slot: seat.slot,
-      pid: seat.worker?.pid ?? 0,
-      started_in_ms: Math.round(seat.readyMs - seat.startedMs),
-    });
-    if (seat.unread) {
-      seat.unread = false;
-      this.#steer();
-    }
-    if (this.#seats.every(({ phase }) => phase === "serving")) this.#started?.resolve();
-  }
-
-  #onEnded(seat: Seat, { code, signal }: ProcessEnd): void {
-    const { slot, worker, readyMs } = seat;
-    this.#sums.settle(slot);
-    seat.worker = null;
-    const fields = { slot, pid: worker?.pid ?? 0, code, signal };
-    if (this.#stopping) {
-      seat.phase = "ended";
-      if (code !== 0) {
-        this.#clean = false;
-        this.#parts.log.warn("worker ended badly", fields);
-      }
-      return this.#settleStop();
-    }
-    if (this.#started !== null) {
-      const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
-      return this.#started.reject(new ProxyError("WORKER_FAILED", `worker ${slot} ended ${how} before it served`));
-    }
-    const servedMs = readyMs === Infinity ? 0 : this.#parts.timers.nowMs() - readyMs;
-    const delayMs = seat.backoff.delayAfter(servedMs);
-    this.#parts.log.error("worker ended: started again", { ...fields, after_ms: delayMs });
-    this.#relaunch(seat, delayMs);
-  }
-
-  #relaunch(seat: Seat, delayMs: number): void {
-    this.#restarts += 1;
-    seat.nativeHandles = 0;
-    seat.missed = 0;
-    seat.phase = "waiting";
-    if (delayMs === 0) return this.#launch(seat);
-    if (delayMs > UNREAD_MS_MAX && !seat.unread) {
-      seat.unread = true;
-      this.#steer();
-    }
-    seat.restart = this.#parts.timers.after(delayMs, () => this.#launch(seat));
-  }
-
-  /** Slots that are not read get the nearest one after them that is. With none, nothing helps. */
-  #steer(): void {
-    const count = this.#seats.length;
-    const standIns = this.#seats.flatMap(({ slot, unread }) => {
-      if (!unread) return [];
-      const others = Array.from({ length: count - 1 }, (_, i) => (slot + 1 + i) % count);
-      const by = others.find((other) => this.#seats[other]?.unread === false);
-      return by === undefined ? [] : [{ slot, by }];
-    });
-    this.#parts.onStandIns(standIns);
-  }
-
-  /** Once each heartbeat's time. */
   #tick(): void {
-    for (const seat of this.#seats) {
-      if (seat.worker === null) continue;
-      seat.missed += 1;
-      const allowed =
-        seat.phase === "starting" ? LIMITS.workerStartMsMax / LIMITS.heartbeatMs : LIMITS.heartbeatsMissedMax;
-      if (seat.missed <= allowed) continue;
-      // The end of a process follows its SIGKILL; not to be asked for each second until it does.
-      seat.missed = 0;
-      this.#parts.log.error("worker says nothing: killed", {
-        slot: seat.slot,
-        pid: seat.worker.pid,
-        phase: seat.phase,
-      });
-      seat.worker.kill();
-    }
+    for (const crew of this.#crews) crew.tick();
+    if (this.#unsteered && !this.#stopping) this.#steer();
   }
 }
 
-function makeSeat(slot: number): Seat {
-  const times = { startedMs: 0, readyMs: Infinity, missed: 0, nativeHandles: 0 };
-  return {
-    slot,
-    backoff: new RestartBackoff(),
-    phase: "waiting",
-    worker: null,
-    restart: null,
-    unread: false,
-    ...times,
-  };
+function stops(): ProxyError {
+  return new ProxyError("DRAINING", "the program stops");
 }

@@ -2,7 +2,7 @@
 import type { ChannelHost, ChildProcess, Processes } from "../runtime/processes.ts";
 import type { Library } from "../../ffi/library.ts";
 import { openSocketPair } from "../../ffi/socket-pair.ts";
-import type { WorkerEvents, WorkerPort } from "./supervisor.ts";
+import type { WorkerEvents, WorkerPort } from "./seat.ts";
 import { LineCutter, readReport, type StartOrder, writeMessage } from "./worker-link.ts";
 
 /** Where a worker finds what it was handed. */
@@ -13,6 +13,8 @@ export interface LaunchParts {
   readonly processes: Processes;
   readonly library: Library;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** As in `ChildOptions`. */
+  readonly program: string | null;
   /** Argument that makes this program a worker. */
   readonly argument: string;
   /** The bound socket of its slot; the supervisor keeps it, so that what comes while nobody reads waits there. */
@@ -26,7 +28,8 @@ export function launchWorker(parts: LaunchParts, events: WorkerEvents): WorkerPo
   const [near, far] = openSocketPair(library);
   let child: ChildProcess;
   try {
-    child = processes.spawnSelf({
+    child = processes.spawn({
+      program: parts.program,
       args: [parts.argument],
       name: workerName(order.slot),
       env: parts.env,

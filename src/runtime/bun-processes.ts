@@ -7,23 +7,19 @@ import { blockedSignals, blockSignals, unblockSignals } from "../../ffi/signal-m
 import type { Channel, ChannelHost, ChildOptions, ChildProcess, Processes } from "./processes.ts";
 
 /** Bun's. */
-export const bunProcesses: Processes = { spawnSelf, openChannel };
+export const bunProcesses: Processes = { spawn, openChannel };
 
 /** The file that runs, be it replaced on disk by now; and the kernel names the process `exe` after it until it names itself. */
 const SELF = "/proc/self/exe";
 /** Where a compiled executable has its sources. */
 const EMBEDDED = "/$bunfs/";
 
-function spawnSelf({ args, name, env, descriptors }: ChildOptions): ChildProcess {
+function spawn({ program, args, name, env, descriptors }: ChildOptions): ChildProcess {
   const [, script = EMBEDDED] = process.argv;
-  const program = script.startsWith(EMBEDDED) ? [SELF] : [SELF, script];
-  const child = withoutHeldSignals(() =>
-    Bun.spawn([...program, ...args], {
-      argv0: name,
-      env,
-      stdio: ["ignore", "inherit", "inherit", ...descriptors],
-    }),
-  );
+  const self = script.startsWith(EMBEDDED) ? [SELF] : [SELF, script];
+  const command = [...(program === null ? self : [program]), ...args];
+  const stdio = ["ignore", "inherit", "inherit", ...descriptors] as const;
+  const child = withoutHeldSignals(() => Bun.spawn(command, { argv0: name, env, stdio: [...stdio] }));
   const ended = child.exited.then(() => {
     const signal = child.signalCode;
     return { code: child.exitCode, signal: signal === null ? null : String(signal) };

@@ -14,8 +14,10 @@ export interface ChildProcess {
   kill(): void;
 }
 
-/** How to start this program once more. */
+/** How to start this program, or another build of it, once more. */
 export interface ChildOptions {
+  /** Path of another build of this program; null for the file that runs, be it replaced on disk by now. */
+  readonly program: string | null;
   readonly args: readonly string[];
   /** What `ps` shows in place of the program's path. */
   readonly name: string;
@@ -42,7 +44,7 @@ export interface Channel {
 
 /** What a runtime can do with processes. */
 export interface Processes {
-  spawnSelf(options: ChildOptions): ChildProcess;
+  spawn(options: ChildOptions): ChildProcess;
   /** Takes over a connected stream socket. */
   openChannel(fd: number, host: ChannelHost): Promise<Channel>;
 }

@@ -154,7 +154,7 @@ describe("workers that are asked for otherwise", () => {
 
   test.skipIf(!hasRunner("deno"))("are one process where sockets cannot be handed on, which says so", async () => {
     const proxy = await startWorkers(2, NOBODY, { runner: "deno" });
-    const line = await logLine(proxy, { msg: "one process serves instead of several workers" });
+    const line = await logLine(proxy, { msg: "one process serves, without a supervisor" });
     expect(line["reason"]).toBe("deno cannot hand a socket to another process");
     expect((await stoppedLine(proxy.process)).code).toBe(0);
   });

@@ -41,6 +41,11 @@ export interface ProxyOptions {
   readonly port?: number;
   /** Default: the run's leaf. */
   readonly certificate?: CertificateFiles;
+  /**
+   * Default: off, unless `extra` has `workers`, since most tests are of what one process does and a second one takes its time to start.
+   * SPOOKY_TEST_SUPERVISOR=auto in the environment makes it `auto` for all.
+   */
+  readonly supervisor?: "auto" | "off";
   /** Merged into the top level of the file: `log`, `performance`, timeouts and so on. */
   readonly extra?: Readonly<Record<string, unknown>>;
   readonly env?: ProcessOptions["env"];
@@ -101,6 +106,7 @@ export function proxyConfig(options: ProxyOptions, certificate: CertificateFiles
       upstream_tls: { ca_file: certificate.caFile },
       upstream,
       log: { level: "info", format: "json" },
+      supervisor: options.supervisor ?? defaultSupervisor(options.extra),
       ...options.extra,
     },
     null,
@@ -123,6 +129,10 @@ function poolConfig(pool: ProxyPool): object {
     })),
     ...pool.extra,
   };
+}
+
+function defaultSupervisor(extra: ProxyOptions["extra"] = {}): "auto" | "off" {
+  return "workers" in extra || process.env["SPOOKY_TEST_SUPERVISOR"] === "auto" ? "auto" : "off";
 }
 
 /** With SPOOKY_TEST_TRANSPORT=native every pool that can is spoken to by the clients of our own. */

@@ -61,7 +61,7 @@ describe("the least file", () => {
         drainMs: 30_000,
         goawaySpreadMs: 5000,
       },
-      workers: { count: 1, pinned: false, supervised: true },
+      workers: { count: "auto", pinned: false, supervised: true },
       control: { socket: "auto" },
       cluster: { keyFile: null, nodeId: null, quicLb: null },
       earlyData: { allowed: false, methods: ["GET", "HEAD"] },

@@ -1,96 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { must } from "../../../src/core/assert.ts";
-import { ProxyError } from "../../../src/core/error.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
-import { Supervisor, type WorkerEvents } from "../../../src/control/supervisor.ts";
-import type { Report } from "../../../src/control/worker-link.ts";
-import type { StandIn } from "../../../src/quic/steer.ts";
-import { ManualTimers } from "../../support/manual-timers.ts";
-import { RememberingLog } from "../../support/remembering-log.ts";
-
-const DRAIN_MS = 30_000;
-const KILLED = { code: null, signal: "SIGKILL" };
-
-/** A worker that does what the test says. */
-class FakeWorker {
-  readonly orders: string[] = [];
-  killed = 0;
-  readonly slot: number;
-  readonly pid: number;
-  readonly events: WorkerEvents;
-
-  constructor(slot: number, pid: number, events: WorkerEvents) {
-    this.slot = slot;
-    this.pid = pid;
-    this.events = events;
-  }
-
-  say(report: Report): void {
-    this.events.onReport(report);
-  }
-
-  ready(): void {
-    this.say({ type: "ready" });
-  }
-
-  count(requests: number): void {
-    this.say({ type: "beat", counts: { requests }, nativeHandles: 1 });
-  }
-}
-
-class Bed {
-  readonly timers = new ManualTimers();
-  readonly log = new RememberingLog();
-  readonly workers: FakeWorker[] = [];
-  readonly standIns: (readonly StandIn[])[] = [];
-  refusals = 0;
-  readonly supervisor: Supervisor;
-  readonly started: Promise<"started" | ProxyError>;
-
-  constructor(slots: number) {
-    this.supervisor = new Supervisor({
-      slots,
-      timers: this.timers,
-      log: this.log,
-      drainMs: DRAIN_MS,
-      onStandIns: (standIns) => this.standIns.push(standIns),
-      launch: (slot, events) => {
-        if (this.refusals > 0) {
-          this.refusals -= 1;
-          throw new Error("no process");
-        }
-        const worker = new FakeWorker(slot, 100 + this.workers.length, events);
-        this.workers.push(worker);
-        const send = ({ type }: { type: string }): void => void worker.orders.push(type);
-        return { pid: worker.pid, send, kill: () => void (worker.killed += 1) };
-      },
-    });
-    const outcome = this.supervisor.start().then(() => "started" as const);
-    this.started = outcome.catch((thrown: unknown) => {
-      if (thrown instanceof ProxyError) return thrown;
-      throw thrown;
-    });
-  }
-
-  worker(index: number): FakeWorker {
-    return must(this.workers[index], `worker ${index} was launched`);
-  }
-
-  /** Time passes, heartbeats are said. */
-  live(seconds: number, silent: readonly FakeWorker[] = []): void {
-    for (let i = 0; i < seconds; i++) {
-      this.timers.advance(LIMITS.heartbeatMs);
-      for (const worker of this.workers) if (!silent.includes(worker)) worker.count(0);
-    }
-  }
-}
-
-async function serving(slots: number): Promise<Bed> {
-  const bed = new Bed(slots);
-  for (const worker of [...bed.workers]) worker.ready();
-  expect(await bed.started).toBe("started");
-  return bed;
-}
+import {
+  DRAIN_MS,
+  type FakeWorker,
+  KILLED,
+  servingBed as serving,
+  SupervisorBed as Bed,
+} from "../../support/supervisor-bed.ts";
 
 describe("the start", () => {
   test("is over when all serve", async () => {
@@ -150,9 +67,9 @@ describe("a worker that ends", () => {
     bed.worker(2).count(1);
     expect(bed.supervisor.counts).toEqual({ requests: 13, worker_restarts: 1 });
     expect(bed.log.find("worker ended: started again")).toEqual({
-      ...{ slot: 0, pid: 100, code: null, signal: "SIGKILL", after_ms: 0 },
+      ...{ slot: 0, pid: 100, generation: 1, code: null, signal: "SIGKILL", after_ms: 0 },
     });
-    expect(bed.standIns).toEqual([]);
+    expect(bed.ways).toHaveLength(1);
   });
 
   test("again and again waits longer each time, and has a stand-in meanwhile", async () => {
@@ -167,9 +84,14 @@ describe("a worker that ends", () => {
       bed.timers.advance(1);
       expect(bed.workers).toHaveLength(before + 1);
     }
-    expect(bed.standIns).toEqual([[{ slot: 2, by: 0 }]]);
+    const ways = { active: { first: 0, count: 3 }, draining: null };
+    const withStandIn = [
+      { ...ways, standIns: [] },
+      { ...ways, standIns: [{ slot: 2, by: 0 }] },
+    ];
+    expect(bed.ways).toEqual(withStandIn);
     last().ready();
-    expect(bed.standIns).toEqual([[{ slot: 2, by: 0 }], []]);
+    expect(bed.ways).toEqual([...withStandIn, { ...ways, standIns: [] }]);
   });
 
   test("is tried again when the system had no process for it", async () => {

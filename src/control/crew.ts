@@ -1,0 +1,316 @@
+/**
+ * The workers of one generation: keeps one alive in each of its slots for as long as the crew takes new connections, lets them finish
+ * once others do, and ends them all. Policy only: how a worker is started and spoken to is a port, time is given.
+ */
+import { assert } from "../core/assert.ts";
+import { ProxyError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Logger } from "../observe/log.ts";
+import type { SlotRange } from "../quic/steer.ts";
+import type { ProcessEnd } from "../runtime/processes.ts";
+import type { TimerHandle, Timers } from "../runtime/timers.ts";
+import type { CounterSums } from "./counter-sums.ts";
+import type { WorkerStatus } from "./renewal.ts";
+import { endedEarly, type LaunchWorker, makeSeat, type Seat, UNREAD_MS_MAX } from "./seat.ts";
+import type { Report } from "./worker-link.ts";
+
+/** What a crew is made of. */
+export interface CrewParts {
+  readonly generation: number;
+  readonly slots: SlotRange;
+  readonly timers: Timers;
+  readonly log: Logger;
+  /** Shared by all crews; their slots are apart. */
+  readonly sums: CounterSums;
+  /** Of the crew's own configuration. */
+  readonly drainMs: number;
+  readonly launch: LaunchWorker;
+  /** A worker is started in place of one that has ended. */
+  readonly onRestart: () => void;
+  /** Other slots than before have nobody who reads them. */
+  readonly onReadersChanged: () => void;
+  /** The last worker has ended, and none comes any more. Once. */
+  readonly onGone: () => void;
+}
+
+/** Workers of one generation. */
+export class Crew {
+  readonly generation: number;
+  readonly slots: SlotRange;
+  readonly #parts: CrewParts;
+  readonly #seats: readonly Seat[];
+  /**
+   * `starting`: one failure ends all. `serving`: who ends is started again. `retired`: others take the new connections, who ends is gone.
+   * `stopping`: all shall end.
+   */
+  #state: "starting" | "serving" | "retired" | "stopping" = "starting";
+  #onStarted: (() => void) | null = null;
+  #failure: ProxyError | null = null;
+  #killing: TimerHandle[] = [];
+  /** When all are killed that still live; Infinity before there is such a time. */
+  #killsAtMs = Infinity;
+  readonly #gone = Promise.withResolvers<void>();
+  #isGone = false;
+  #clean = true;
+
+  constructor(parts: CrewParts) {
+    this.#parts = parts;
+    this.generation = parts.generation;
+    this.slots = parts.slots;
+    const { first, count } = parts.slots;
+    this.#seats = Array.from({ length: count }, (_, i) => makeSeat(first + i));
+  }
+
+  /** Have all been ready at one time? */
+  get started(): boolean {
+    return this.#state !== "starting" && this.#failure === null;
+  }
+
+  /** Has the last worker ended, and comes none any more? */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  /** Resolves then. */
+  get gone(): Promise<void> {
+    return this.#gone.promise;
+  }
+
+  /** Did all end by themselves, and well, when they were told to? */
+  get endedWell(): boolean {
+    return this.#clean;
+  }
+
+  /** After so long nobody of a retired or stopping crew is left, milliseconds; Infinity for others. */
+  get leftMs(): number {
+    return Math.max(0, this.#killsAtMs - this.#parts.timers.nowMs());
+  }
+
+  /** Native objects that workers held when they last said so. */
+  get nativeHandles(): number {
+    return this.#seats.reduce((sum, seat) => sum + seat.nativeHandles, 0);
+  }
+
+  get workers(): readonly WorkerStatus[] {
+    return this.#seats.map(({ slot, worker, phase }) => ({ slot, pid: worker?.pid ?? null, phase }));
+  }
+
+  /** Slots that have a reader, or soon have one again. */
+  get readSlots(): readonly number[] {
+    return this.#seats.flatMap(({ slot, unread }) => (unread ? [] : [slot]));
+  }
+
+  /** Slots that have none. */
+  get unreadSlots(): readonly number[] {
+    return this.#seats.flatMap(({ slot, unread }) => (unread ? [slot] : []));
+  }
+
+  /**
+   * Starts all. Resolves when every one serves. Rejects, with the reason of the first, when one fails or ends before that, or the crew is
+   * told to end; by then nobody of it is left.
+   */
+  async start(): Promise<void> {
+    assert(this.#onStarted === null && this.#state === "starting", "a crew starts once");
+    const started = new Promise<void>((resolve) => (this.#onStarted = resolve));
+    for (const seat of this.#seats) if (this.#state === "starting") this.#launch(seat);
+    await Promise.race([started, this.gone]);
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Others take the new connections from now on: whoever has none left ends, the rest is killed some time after the drain time. */
+  retire(): void {
+    assert(this.#state === "serving", "a crew that serves is retired, once");
+    this.#state = "retired";
+    this.#killAfter(this.#parts.drainMs + LIMITS.workerEndMsMax);
+    const unreadBefore = this.unreadSlots.length;
+    for (const seat of this.#seats) {
+      seat.restart?.stop();
+      if (seat.worker === null) this.#vacate(seat);
+      // One that is being started has datagrams in its socket to answer; it is retired once it serves.
+      else if (seat.phase === "serving") seat.worker.send({ type: "retire" });
+    }
+    if (this.unreadSlots.length > unreadBefore) this.#parts.onReadersChanged();
+    this.#settle();
+  }
+
+  /** Tells all to finish what runs; those that outlive the drain time are killed. */
+  drain(): void {
+    this.#stop("drain", this.#parts.drainMs + LIMITS.workerEndMsMax);
+  }
+
+  /** Tells all to end now. */
+  end(): void {
+    this.#stop("end", LIMITS.workerEndMsMax);
+  }
+
+  /** Each worker opens its log files anew. */
+  reopenLogs(): void {
+    for (const { worker } of this.#seats) worker?.send({ type: "reopen" });
+  }
+
+  /** Once each heartbeat's time. */
+  tick(): void {
+    for (const seat of this.#seats) {
+      if (seat.worker === null) continue;
+      seat.missed += 1;
+      const allowed =
+        seat.phase === "starting" ? LIMITS.workerStartMsMax / LIMITS.heartbeatMs : LIMITS.heartbeatsMissedMax;
+      if (seat.missed <= allowed) continue;
+      // The end of a process follows its SIGKILL; not to be asked for each second until it does.
+      seat.missed = 0;
+      const { slot, phase } = seat;
+      this.#parts.log.error("worker says nothing: killed", { slot, pid: seat.worker.pid, phase });
+      this.#fail(new ProxyError("WORKER_FAILED", `worker ${slot} says nothing: killed`));
+      seat.worker.kill();
+    }
+  }
+
+  #stop(type: "drain" | "end", killAfterMs: number): void {
+    if (this.#isGone) return;
+    this.#failure ??=
+      this.#state === "starting" ? new ProxyError("DRAINING", "the program stops before the worker serves") : null;
+    this.#state = "stopping";
+    this.#killAfter(killAfterMs);
+    for (const seat of this.#seats) {
+      seat.restart?.stop();
+      if (seat.worker === null) seat.phase = "ended";
+      // One that does not serve yet has nothing to finish.
+      else seat.worker.send({ type: seat.phase === "starting" ? "end" : type });
+    }
+    this.#settle();
+  }
+
+  #killAfter(delayMs: number): void {
+    const { timers } = this.#parts;
+    this.#killsAtMs = Math.min(this.#killsAtMs, timers.nowMs() + delayMs);
+    this.#killing.push(timers.after(delayMs, () => this.#killAll()));
+  }
+
+  #killAll(): void {
+    for (const { slot, worker } of this.#seats) {
+      if (worker === null) continue;
+      this.#parts.log.error("worker does not end: killed", { slot, pid: worker.pid });
+      worker.kill();
+    }
+  }
+
+  /** In a start the first failure is everybody's: a start that does not work is an error, not a loop. */
+  #fail(error: ProxyError): void {
+    if (this.#state !== "starting") return;
+    this.#failure ??= error;
+    this.end();
+  }
+
+  #settle(): void {
+    if (this.#isGone || !this.#seats.every(({ phase }) => phase === "ended")) return;
+    this.#isGone = true;
+    for (const timer of this.#killing) timer.stop();
+    this.#parts.onGone();
+    this.#gone.resolve();
+  }
+
+  #launch(seat: Seat): void {
+    const { timers, log } = this.#parts;
+    seat.phase = "starting";
+    seat.startedMs = timers.nowMs();
+    seat.readyMs = Infinity;
+    try {
+      seat.worker = this.#parts.launch(seat.slot, {
+        onReport: (report) => this.#onReport(seat, report),
+        onGibberish: () => {
+          log.error("worker says what nobody understands: killed", { slot: seat.slot });
+          this.#fail(new ProxyError("WORKER_FAILED", `worker ${seat.slot} says what nobody understands`));
+          seat.worker?.kill();
+        },
+        onEnded: (end) => this.#onEnded(seat, end),
+      });
+    } catch (thrown) {
+      log.error("worker cannot be started", { slot: seat.slot, reason: String(thrown) });
+      this.#fail(new ProxyError("WORKER_FAILED", `worker ${seat.slot} cannot be started: ${String(thrown)}`));
+      this.#onEnded(seat, { code: null, signal: null });
+    }
+  }
+
+  #onReport(seat: Seat, report: Report): void {
+    seat.missed = 0;
+    switch (report.type) {
+      case "beat":
+        seat.nativeHandles = report.nativeHandles;
+        return this.#parts.sums.report(seat.slot, report.counts);
+      case "ready":
+        return this.#onReady(seat);
+      case "failed":
+        this.#parts.log.error("worker cannot serve", { slot: seat.slot, reason: report.text });
+        return this.#fail(new ProxyError(report.isConfig ? "CONFIG_INVALID" : "WORKER_FAILED", report.text));
+    }
+  }
+
+  #onReady(seat: Seat): void {
+    const { timers, log } = this.#parts;
+    seat.phase = "serving";
+    seat.readyMs = timers.nowMs();
+    log.info("worker serves", {
+      slot: seat.slot,
+      pid: seat.worker?.pid ?? 0,
+      generation: this.generation,
+      started_in_ms: Math.round(seat.readyMs - seat.startedMs),
+    });
+    if (seat.unread) {
+      seat.unread = false;
+      this.#parts.onReadersChanged();
+    }
+    if (this.#state === "retired") seat.worker?.send({ type: "retire" });
+    if (this.#state !== "starting" || !this.#seats.every(({ phase }) => phase === "serving")) return;
+    this.#state = "serving";
+    this.#onStarted?.();
+  }
+
+  #onEnded(seat: Seat, end: ProcessEnd): void {
+    const { slot, worker } = seat;
+    const { code, signal } = end;
+    this.#parts.sums.settle(slot);
+    seat.worker = null;
+    const fields = { slot, pid: worker?.pid ?? 0, generation: this.generation, code, signal };
+    switch (this.#state) {
+      case "starting":
+        seat.phase = "ended";
+        return this.#fail(endedEarly(slot, end));
+      case "serving":
+        return this.#onDied(seat, fields);
+      case "retired":
+        if (code !== 0) this.#parts.log.warn("worker ended badly", fields);
+        // What a killed process held, the kernel has taken back.
+        if (signal !== null) seat.nativeHandles = 0;
+        this.#vacate(seat);
+        this.#parts.onReadersChanged();
+        return this.#settle();
+      case "stopping":
+        seat.phase = "ended";
+        if (code !== 0) {
+          this.#clean = false;
+          this.#parts.log.warn("worker ended badly", fields);
+        }
+        return this.#settle();
+    }
+  }
+
+  #onDied(seat: Seat, fields: Readonly<Record<string, string | number | null>>): void {
+    const servedMs = seat.readyMs === Infinity ? 0 : this.#parts.timers.nowMs() - seat.readyMs;
+    const delayMs = seat.backoff.delayAfter(servedMs);
+    this.#parts.log.error("worker ended: started again", { ...fields, after_ms: delayMs });
+    this.#parts.onRestart();
+    seat.nativeHandles = 0;
+    seat.missed = 0;
+    seat.phase = "waiting";
+    if (delayMs === 0) return this.#launch(seat);
+    seat.restart = this.#parts.timers.after(delayMs, () => this.#launch(seat));
+    if (delayMs <= UNREAD_MS_MAX || seat.unread) return;
+    seat.unread = true;
+    this.#parts.onReadersChanged();
+  }
+
+  #vacate(seat: Seat): void {
+    seat.phase = "ended";
+    seat.unread = true;
+  }
+}
