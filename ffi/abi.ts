@@ -20,8 +20,14 @@ export interface CFunction {
 /** Functions by their C names. */
 export type CTable = Readonly<Record<string, CFunction>>;
 
-/** What a caller passes for a C type. A buffer may be null where C accepts NULL. */
-type Argument<T extends CType> = T extends "bool" ? boolean : T extends "buffer" ? Uint8Array | null : number;
+/** What a caller passes for a C type. A buffer may be null where C accepts NULL; what no number is exactly is a BigInt. */
+type Argument<T extends CType> = T extends "bool"
+  ? boolean
+  : T extends "buffer"
+    ? Uint8Array | null
+    : T extends "u64"
+      ? number | bigint
+      : number;
 
 type Arguments<A extends readonly CType[]> = { -readonly [K in keyof A]: Argument<A[K]> };
 

@@ -112,6 +112,11 @@ const CONNECTION = {
     args: ["pointer", "u64"],
     returns: "i32",
   },
+  quiche_conn_path_stats: {
+    c: "int quiche_conn_path_stats(const quiche_conn *conn, size_t idx, quiche_path_stats *out)",
+    args: ["pointer", "usize", "pointer"],
+    returns: "i32",
+  },
   quiche_conn_path_event_next: {
     c: "quiche_path_event *quiche_conn_path_event_next(quiche_conn *conn)",
     args: ["pointer"],

@@ -3,7 +3,7 @@ import type { Counters } from "../../src/core/counters.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import type { EngineConnection, HeaderIds, QuicEngine, RetryIds } from "../../src/quic/engine.ts";
 import { Handle } from "../handle.ts";
-import { QUICHE, SEND_INFO } from "../layout.ts";
+import { PATH_STATS, QUICHE, SEND_INFO } from "../layout.ts";
 import type { Library } from "../library.ts";
 import { Arena } from "../memory.ts";
 import { readSockaddr, SOCKADDR_BYTES, sockaddrLength } from "../sockaddr.ts";
@@ -37,6 +37,8 @@ export interface ScratchPlaces {
   /** Four words. */
   readonly facts: number;
   readonly counts: number;
+  /** Of `PATH_STATS.size` bytes. */
+  readonly path: number;
   readonly streams: number;
 }
 
@@ -62,6 +64,7 @@ export function makeParts(library: Library, socket: UdpSocket, h3Config: Handle)
       text: arena.take(4 * SCRATCH.textBytes),
       facts: arena.take(16),
       counts: arena.take(8 * COUNTS),
+      path: arena.take(PATH_STATS.size),
       streams: arena.take(8 * LIMITS.openStreamsListedMax),
     },
     fields: new Arena(library.foreign, LIMITS.fieldSectionBytesMax),

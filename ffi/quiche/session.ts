@@ -3,7 +3,7 @@ import { assert } from "../../src/core/assert.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import { EVENT, type EngineSession, type EventKind, type SectionKind, STREAM } from "../../src/quic/engine.ts";
 import { Handle } from "../handle.ts";
-import { H3_ERROR, H3_EVENT, QUICHE, QUICHE_ERROR } from "../layout.ts";
+import { H3_ERROR, H3_EVENT, PATH_STATS, QUICHE, QUICHE_ERROR } from "../layout.ts";
 import type { Library } from "../library.ts";
 import type { EngineParts } from "./engine.ts";
 
@@ -184,8 +184,20 @@ export class QuicheSession implements EngineSession {
     this.#shutdown(streamId, QUICHE.QUICHE_SHUTDOWN_READ, code);
   }
 
-  sendGoaway(streamId: number): void {
-    this.#library.native.quiche_h3_send_goaway(this.#handle.address, this.#connection.address, streamId);
+  sendGoaway(streamId: number | null): boolean {
+    const id = streamId ?? HIGHEST_REQUEST_ID;
+    return this.#library.native.quiche_h3_send_goaway(this.#handle.address, this.#connection.address, id) === 0;
+  }
+
+  roundTripMs(): number {
+    const { arena, path } = this.#parts.scratch;
+    let longestNs = 0;
+    for (let index = 0; index < LIMITS.pathsPerConnectionMax; index++) {
+      const at = arena.address + path;
+      if (this.#library.native.quiche_conn_path_stats(this.#connection.address, index, at) < 0) break;
+      longestNs = Math.max(longestNs, arena.getWide(path + PATH_STATS.rtt));
+    }
+    return longestNs / NS_PER_MS;
   }
 
   #poll(): EventKind {
@@ -236,6 +248,9 @@ const EVENT_OF: Readonly<Record<number, EventKind>> = {
   [H3_EVENT.QUICHE_H3_EVENT_RESET]: EVENT.reset,
   [H3_EVENT.QUICHE_H3_EVENT_GOAWAY]: EVENT.goaway,
 };
+/** RFC 9114 5.2: 2^62 - 4. */
+const HIGHEST_REQUEST_ID = 2n ** 62n - 4n;
+const NS_PER_MS = 1_000_000;
 /** In place of a section's size. */
 const TOO_LARGE = 0xffff_ffff;
 

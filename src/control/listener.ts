@@ -55,6 +55,8 @@ const RESET_TOKEN_BYTES = 16;
 /** quiche closes the whole connection over its limit; ours answers 431 first, so quiche's must be above it. */
 const HARD_LIMIT_FACTOR = 4;
 const TIMER_MS_MAX = 60_000;
+/** Of the time that what runs has to end: clients are told in the first part of it. */
+const GOAWAY_SHARE_MAX = 0.25;
 /** RFC 9000 20.1. */
 const CONNECTION_REFUSED = 0x02;
 
@@ -104,7 +106,7 @@ export class Listener {
 
   /** GOAWAY to all, no new connections. Handshakes are refused: one whose client is gone would hold the drain for its idle time. */
   drain(): void {
-    this.endpoint.drain();
+    this.endpoint.drain(performance.now());
     const unfinished = [...this.endpoint.connections].filter(({ driver }) => driver === null);
     for (const connection of unfinished) connection.dismiss(CONNECTION_REFUSED);
     this.#loop.requestTurn();
@@ -112,7 +114,7 @@ export class Listener {
 
   /** GOAWAY to all; whoever still comes is served. */
   retire(): void {
-    this.endpoint.retire();
+    this.endpoint.retire(performance.now());
     this.#loop.requestTurn();
   }
 
@@ -169,6 +171,7 @@ export class Listener {
         epochMs: () => Date.now(),
         admission: connections,
         handshakeMs: timeouts.handshakeMs,
+        goawaySpreadMs: Math.min(timeouts.goawaySpreadMs, timeouts.drainMs * GOAWAY_SHARE_MAX),
         onEstablished: (connection, session) => {
           const buffers = new BufferAccount(options.requests.connectionBufferBytesMax, this.buffers);
           const { endpoint } = this;

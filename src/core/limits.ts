@@ -81,8 +81,14 @@ export const LIMITS = {
   headSweepMsMin: 25,
   /** How late a client that takes nothing may be noticed, milliseconds; less where `client_send_timeout_ms` is short. */
   stallSweepMsMax: 5000,
-  /** How long a connection that was idle stays after its GOAWAY, milliseconds: what its client sent before it came is then refused, not lost. */
-  goawayLingerMsMax: 1000,
+  /** Least time between the two GOAWAYs of a connection, and from the second to its end, milliseconds: clients look up now and then only. */
+  goawayStepMsMin: 100,
+  /** Most such time, whatever the round trip, milliseconds; and how long a GOAWAY waits for room before it is tried again. */
+  goawayStepMsMax: 1000,
+  /** Time over which clients are told to go elsewhere for each that there is, milliseconds: 500 a second come back, a fraction of a core. */
+  goawayPerConnectionMs: 2,
+  /** How long a connection that is made while all others are told to go is left alone, milliseconds: the request it was made for begins. */
+  goawayLateMsMin: 500,
   /** Bytes of a response head, names and values and 32 for each field: what HAProxy takes by default. A larger one is answered 502. */
   responseHeadBytesMax: 16 * 1024,
   /** Log bytes waiting for a slow reader; further lines are dropped and counted. */

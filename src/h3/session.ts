@@ -5,6 +5,7 @@ import type { SessionDriver } from "../quic/connection.ts";
 import { type EngineSession, EVENT, type EventKind } from "../quic/engine.ts";
 import { Batch } from "./batch.ts";
 import { H3_CODE } from "./codes.ts";
+import { Departure } from "./departure.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Malformed } from "./head.ts";
 import { HeadWatch } from "./head-watch.ts";
@@ -14,7 +15,7 @@ import { takeHead, takeTrailers } from "./sections.ts";
 import type { RequestHandler, SessionHost, SessionRules } from "./session-host.ts";
 import { RequestStream } from "./stream.ts";
 import { type AbortReason, isClientsDoing, type StreamHost } from "./stream-host.ts";
-import { STREAM_ID_STEP, StreamIds } from "./stream-ids.ts";
+import { StreamIds } from "./stream-ids.ts";
 
 /** The streams of one connection. */
 export class Http3Session implements SessionDriver, StreamHost {
@@ -38,10 +39,7 @@ export class Http3Session implements SessionDriver, StreamHost {
   /** Requests so far. */
   #requests = 0;
   readonly #idle: IdleClock;
-  #draining = false;
-  #goawayId = Infinity;
-  /** An idle connection is not closed before, so that its client hears the GOAWAY first; else `Infinity`. */
-  #lingerUntilMs = Infinity;
+  readonly #departure: Departure;
   #gone = false;
 
   constructor(engine: EngineSession, host: SessionHost, handler: RequestHandler, rules: SessionRules) {
@@ -54,6 +52,7 @@ export class Http3Session implements SessionDriver, StreamHost {
     this.#deliveries = new Deliveries(engine, counters, rules.clientSendMs, nowMs);
     this.#budget = new PeerBudget(rules, counters, nowMs);
     this.#batch = new Batch(engine);
+    this.#departure = new Departure(engine);
     this.#idle = new IdleClock(rules.connectionIdleMs, nowMs);
   }
 
@@ -71,17 +70,17 @@ export class Http3Session implements SessionDriver, StreamHost {
 
   get deadlineMs(): number {
     if (this.#gone) return Infinity;
-    const deadlineMs = Math.min(this.#heads.deadlineMs, this.#deliveries.deadlineMs);
-    return this.#streams.size > 0 ? deadlineMs : Math.min(deadlineMs, this.#endMs);
+    const deadlineMs = Math.min(this.#heads.deadlineMs, this.#deliveries.deadlineMs, this.#departure.deadlineMs);
+    return this.#mayIdle ? Math.min(deadlineMs, this.#idle.deadlineMs) : deadlineMs;
   }
 
   onTime(nowMs: number): void {
     this.#endLateHeads(nowMs);
     if (this.#gone) return;
     if (this.#deliveries.sweep(nowMs)) this.#host.wake();
-    if (nowMs >= this.#lingerUntilMs) this.#lingerUntilMs = Infinity;
-    if (this.#streams.size === 0 && nowMs >= this.#endMs) this.#endIdle(nowMs);
-    this.#closeIfDrained();
+    if (this.#mayIdle && nowMs >= this.#idle.deadlineMs) this.#endIdle(nowMs);
+    this.#advance(nowMs);
+    this.#closeIfOver();
   }
 
   process(): void {
@@ -89,20 +88,16 @@ export class Http3Session implements SessionDriver, StreamHost {
     this.#batch.begin();
     this.#idle.onBatch(this.#host.nowMs, this.#streams.size > 0);
     this.#takeEvents();
+    // Before the answers that wait for room, or a long one would leave it none.
+    this.#advance(this.#host.nowMs);
     this.#deliveries.retry();
     this.#checkAborts();
     this.#judgeBatch();
-    this.#closeIfDrained();
+    this.#closeIfOver();
   }
 
-  /** RFC 9114 5.2: says which requests are still taken; every later one is rejected and may be sent elsewhere. */
-  drain(): void {
-    if (this.#draining || this.#gone) return;
-    this.#draining = true;
-    this.#goawayId = this.#ids.highest + STREAM_ID_STEP;
-    this.engine.sendGoaway(this.#goawayId);
-    this.#host.wake();
-    this.#closeIfDrained();
+  leave(atMs: number): void {
+    if (!this.#gone) this.#departure.plan(atMs);
   }
 
   abandon(): void {
@@ -138,7 +133,7 @@ export class Http3Session implements SessionDriver, StreamHost {
     if (!stream.headSent) this.#unanswered -= 1;
     this.#idle.onEnd();
     if (stream.sent) this.#deliveries.leave(stream.id, this.#host.nowMs);
-    if (this.#draining) this.#closeIfDrained();
+    this.#closeIfOver();
   }
 
   received(): void {
@@ -202,7 +197,7 @@ export class Http3Session implements SessionDriver, StreamHost {
     // A stream that is over has nothing more to say.
     if (this.#ids.has(streamId)) return;
     this.#heads.settle(streamId);
-    if (streamId >= this.#goawayId) {
+    if (this.#departure.refuses(streamId)) {
       this.#host.counters.requestsRejectedDraining += 1;
       this.engine.resetStream(streamId, H3_CODE.requestRejected);
       this.#host.wake();
@@ -233,9 +228,9 @@ export class Http3Session implements SessionDriver, StreamHost {
     } else {
       this.#handler.onRequest(stream, head);
     }
-    if (this.#requests < this.#rules.requestsPerConnectionMax || this.#draining) return;
+    if (this.#requests < this.#rules.requestsPerConnectionMax || this.#departure.isPlanned) return;
     this.#host.counters.connectionsOverRequests += 1;
-    this.drain();
+    this.#departure.plan(this.#host.nowMs);
   }
 
   /** A stream that ends before its head is whole (RFC 9114 4.1): there is nobody to be answered. */
@@ -298,9 +293,9 @@ export class Http3Session implements SessionDriver, StreamHost {
     return false;
   }
 
-  /** When a connection without a request is ended, or, if that has begun, closed. */
-  get #endMs(): number {
-    return this.#draining ? this.#lingerUntilMs : this.#idle.deadlineMs;
+  /** Nothing runs, and nothing is planned for its end: it may be idle for too long. */
+  get #mayIdle(): boolean {
+    return this.#streams.size === 0 && !this.#departure.isPlanned;
   }
 
   #endIdle(nowMs: number): void {
@@ -308,13 +303,16 @@ export class Http3Session implements SessionDriver, StreamHost {
     // A response on its way is a request under way.
     if (!this.#deliveries.allArrived) return;
     this.#host.counters.connectionsIdle += 1;
-    this.#lingerUntilMs = nowMs + LIMITS.goawayLingerMsMax;
-    this.drain();
+    this.#departure.plan(nowMs);
+  }
+
+  #advance(nowMs: number): void {
+    if (!this.#gone && this.#departure.advance(nowMs, this.#ids.highest)) this.#host.wake();
   }
 
   /** A close cuts off whatever the engine has not sent or the network has lost: it comes when every response has arrived. */
-  #closeIfDrained(): void {
-    if (!this.#draining || this.#gone || this.#streams.size > 0 || this.#lingerUntilMs !== Infinity) return;
+  #closeIfOver(): void {
+    if (!this.#departure.isOver || this.#gone || this.#streams.size > 0) return;
     if (this.#deliveries.allArrived) this.#host.close(H3_CODE.noError, "");
   }
 }

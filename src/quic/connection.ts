@@ -25,8 +25,8 @@ export interface SessionDriver {
   readonly deadlineMs: number;
   /** `deadlineMs` has come. Afterwards it lies ahead of `nowMs`, or the connection is closing. */
   onTime(nowMs: number): void;
-  /** Takes no further requests; those under way go on. */
-  drain(): void;
+  /** Its client is told, from `atMs` on, to go elsewhere; what is under way goes on, and then the connection ends. Shows in `deadlineMs`. */
+  leave(atMs: number): void;
   /** The connection is gone; nothing may be called on its engine any more. */
   abandon(): void;
 }
@@ -193,6 +193,13 @@ export class Connection extends TimerEntry {
     return true;
   }
 
+  /** The session tells its client, from `atMs` on, to go elsewhere. Costs no flush: it is looked at again when that time has come. */
+  leave(atMs: number): void {
+    if (this.#closing || this.#driver === null) return;
+    this.#driver.leave(atMs);
+    this.#host.setDeadline(this, Math.min(this.deadlineMs, this.#driver.deadlineMs));
+  }
+
   /** Begins an orderly end: `code` is an HTTP/3 code when `app`. */
   close(app: boolean, code: number, reason: string): void {
     if (this.#closed) return;
@@ -239,7 +246,7 @@ export class Connection extends TimerEntry {
     if (!this.#pathsUsedUp && this.engine.pathCount > LIMITS.pathsBeforeDrainMax) {
       this.#pathsUsedUp = true;
       this.#host.counters.connectionsOverPaths += 1;
-      driver.drain();
+      driver.leave(this.#host.nowMs);
     }
   }
 

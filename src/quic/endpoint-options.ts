@@ -16,6 +16,8 @@ export interface EndpointOptions {
   readonly admission: AdmissionBounds;
   /** How long a handshake may take, from the client's first packet on. */
   readonly handshakeMs: number;
+  /** Over what time clients are told to go elsewhere, when they are many. */
+  readonly goawaySpreadMs: number;
   /** Makes and judges the tokens of Retries. */
   readonly tokens: TokenSealer;
   /** Milliseconds since 1970, for tokens. */

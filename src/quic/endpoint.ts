@@ -10,6 +10,7 @@ import { IdTable } from "./cid-table.ts";
 import { Connection, type ConnectionHost, type SessionDriver } from "./connection.ts";
 import type { EndpointOptions } from "./endpoint-options.ts";
 import { type CloseReason, type EngineSession, FEED, type QuicEngine, type RetryIds } from "./engine.ts";
+import { Farewell } from "./farewell.ts";
 import { PACKET, PacketReader } from "./packet.ts";
 import { Strays } from "./strays.ts";
 
@@ -37,10 +38,9 @@ export class Endpoint implements ConnectionHost {
   readonly #admission: Admission;
   readonly #validation: AddressValidation;
   readonly #strays: Strays;
+  readonly #farewell: Farewell;
   #touched: Connection[] = [];
   #dirty: Connection[] = [];
-  /** Its connections shall end; those that still come are told at once. */
-  #leaving = false;
   nowMs: number;
 
   constructor(options: EndpointOptions, nowMs: number) {
@@ -57,6 +57,7 @@ export class Endpoint implements ConnectionHost {
     this.#resetTokenOf = resetTokenOf;
     this.#validation = new AddressValidation({ engine, counters, scheme, sealer, epochMs });
     this.#strays = new Strays({ engine, counters, fillRandom, ids, entriesMax }, nowMs);
+    this.#farewell = new Farewell(fillRandom);
     this.#admission = new Admission(options.admission, options.counters, nowMs);
   }
 
@@ -139,8 +140,7 @@ export class Endpoint implements ConnectionHost {
   onEstablished(connection: Connection, session: EngineSession): SessionDriver {
     this.#admission.establish();
     const driver = this.#options.onEstablished(connection, session);
-    // It came when all others were told already.
-    if (this.#leaving) driver.drain();
+    this.#farewell.onEstablished(driver, this.nowMs);
     return driver;
   }
 
@@ -157,20 +157,15 @@ export class Endpoint implements ConnectionHost {
     this.#options.onClosed(connection, reason);
   }
 
-  /** Takes no further connections; GOAWAY to those that exist. */
-  drain(): void {
+  /** Takes no further connections, and those that exist end. Needs a turn, as `retire` does. */
+  drain(nowMs: number): void {
     this.#admission.drain();
-    this.retire();
+    this.retire(nowMs);
   }
 
-  /** GOAWAY to all, and to those that still come: they are served, and none is refused. */
-  retire(): void {
-    this.#leaving = true;
-    for (const connection of this.#connections) {
-      if (connection.driver === null) continue;
-      connection.driver.drain();
-      connection.wake();
-    }
+  /** Tells all clients to go elsewhere, each in its turn, those that still come as well: they are served, and none is refused. */
+  retire(nowMs: number): void {
+    this.#farewell.begin(this.#connections, nowMs, this.#options.goawaySpreadMs);
   }
 
   /** Closes every connection that is left with an HTTP/3 code and sends the closing packets as far as the kernel takes them. */

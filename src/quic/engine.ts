@@ -207,6 +207,11 @@ export interface EngineSession {
   resetStream(streamId: number, code: number): void;
   /** Asks the peer to stop sending; our side goes on. */
   stopReading(streamId: number, code: number): void;
-  /** GOAWAY with the id from which on requests are not taken (RFC 9114 5.2). */
-  sendGoaway(streamId: number): void;
+  /**
+   * GOAWAY with the id from which on requests are not taken (RFC 9114 5.2); null for the highest there is, 2^62 - 4, which no number here
+   * is exactly. Ids must not grow. False: the connection has no room for it now.
+   */
+  sendGoaway(streamId: number | null): boolean;
+  /** The smoothed round trip, milliseconds; the longest of the connection's paths. */
+  roundTripMs(): number;
 }

@@ -123,7 +123,7 @@ describe("a client over a cap", () => {
 
   test("hears it during a drain, too", () => {
     withServer({}, (server) => {
-      server.endpoint.drain();
+      server.endpoint.drain(server.nowMs);
       const late = server.client();
       expect(refusedWith(server, late)).toBe(0x02);
       expect(server.counters.connectionsWhileDraining).toBe(server.counters.connectionsRefused);

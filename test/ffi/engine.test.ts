@@ -220,22 +220,26 @@ describe("exchanges over the wall", () => {
     });
   });
 
-  test("drain sends GOAWAY, rejects later requests with 0x10b and closes when the last answer is out", () => {
+  test("drain sends GOAWAY twice and closes when the last answer is out", () => {
     withServer((server, echo) => {
       echo.hold = true;
       const client = server.client();
       connect(server, client);
       client.request(get("/before"), true);
       drive(server, [client], () => echo.streams.length === 1);
-      server.endpoint.drain();
-      let goaway = false;
+      server.endpoint.drain(server.nowMs);
+      let goaways = 0;
       drive(server, [client], () => {
-        goaway ||= client.session.poll() === EVENT.goaway;
-        return goaway;
+        if (client.session.poll() === EVENT.goaway) goaways += 1;
+        server.skewMs += 10;
+        return goaways === 2;
       });
       const [stream] = echo.streams;
       if (stream !== undefined) echo.answer(stream, encoder.encode("late but whole"));
-      drive(server, [client], () => client.connection.isDraining() || client.connection.isClosed());
+      drive(server, [client], () => {
+        server.skewMs += 10;
+        return client.connection.isDraining() || client.connection.isClosed();
+      });
       expect(client.connection.closeReason()).toMatchObject({ by: "peer", app: true, code: 0x100 });
       expect(echo.events).toEqual(["sent"]);
       client.close();

@@ -226,8 +226,10 @@ test("a connection without a request gets GOAWAY and ends, however alive its cli
     }
     expect(world.heard).toEqual(["0 200", "0 end"]);
     world.pass(300);
-    expect(world.heard.slice(2)).toEqual(["goaway 4"]);
-    world.pass(1000);
+    expect(world.heard.slice(2)).toEqual([`goaway ${2 ** 62}`]);
+    world.pass(LIMITS.goawayStepMsMax);
+    expect(world.heard.slice(3)).toEqual(["goaway 4"]);
+    world.pass(LIMITS.goawayStepMsMax);
     expect(world.client.connection.closeReason()).toMatchObject({ by: "peer", app: true, code: 0x100 });
   }));
 

@@ -36,7 +36,7 @@ class Bed implements WakerHost {
 
   constructor() {
     const { foreign, libc, native } = openTestLibrary();
-    const poll = (address: number, count: number, maxMs: number): number => {
+    const poll = (address: number, count: number | bigint, maxMs: number): number => {
       this.sleeps += 1;
       const ready = libc.poll(address, count, maxMs);
       if (ready === 0) this.sleptOut += 1;

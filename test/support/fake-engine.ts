@@ -339,8 +339,11 @@ export class FakeSession implements EngineSession {
   readonly headless = new Set<number>();
   /** Set by a test: reading has come upon other events. */
   hasPending = false;
-  /** GOAWAYs sent, by their ids. */
-  readonly goaways: number[] = [];
+  /** GOAWAYs sent, by their ids; null for the highest. */
+  readonly goaways: (number | null)[] = [];
+  /** While true there is no room for one. */
+  goawayBlocked = false;
+  roundTrip = 10;
   readonly #onWrite: () => void;
   readonly #events: FakeEvent[] = [];
   readonly #streams = new Map<number, FakeStream>();
@@ -499,10 +502,19 @@ export class FakeSession implements EngineSession {
     this.#onWrite();
   }
 
-  sendGoaway(streamId: number): void {
+  sendGoaway(streamId: number | null): boolean {
     this.#assertAlive();
+    if (this.goawayBlocked) return false;
+    const last = this.goaways.at(-1) ?? Infinity;
+    assert((streamId ?? Infinity) <= last, "the ids of GOAWAYs do not grow");
     this.goaways.push(streamId);
     this.#onWrite();
+    return true;
+  }
+
+  roundTripMs(): number {
+    this.#assertAlive();
+    return this.roundTrip;
   }
 
   #writable(streamId: number): FakeStream {

@@ -18,6 +18,8 @@ export interface FakeServerOptions {
   readonly connectionsMax?: number;
   readonly admission?: Partial<AdmissionBounds>;
   readonly handshakeMs?: number;
+  /** By default all are told at once. */
+  readonly goawaySpreadMs?: number;
   /** Makes the sessions; by default one that does nothing. */
   readonly makeDriver?: (connection: Connection, session: EngineSession, endpoint: Endpoint) => SessionDriver;
   /** Ids that were made by keys before. */
@@ -39,7 +41,8 @@ export class FakeDriver implements SessionDriver {
   awaitsAnswer = false;
   openStreams = 0;
   processed = 0;
-  drains = 0;
+  /** Each `leave`, by its time. */
+  readonly leaves: number[] = [];
   abandoned = 0;
   deadlineMs = Infinity;
   /** Each `onTime`, by its time. */
@@ -58,8 +61,9 @@ export class FakeDriver implements SessionDriver {
     this.whenTime(nowMs);
   }
 
-  drain(): void {
-    this.drains += 1;
+  leave(atMs: number): void {
+    this.leaves.push(atMs);
+    this.deadlineMs = Math.min(this.deadlineMs, atMs);
   }
 
   abandon(): void {
@@ -103,6 +107,7 @@ export class FakeServer {
         fillRandom,
         admission: { ...ADMISSION, connectionsMax: options.connectionsMax ?? 10, ...options.admission },
         handshakeMs: options.handshakeMs ?? 10_000,
+        goawaySpreadMs: options.goawaySpreadMs ?? 0,
         tokens: this.tokens,
         epochMs: () => this.epochMs,
         onEstablished: (connection, session) => this.#makeDriver(options, connection, session),

@@ -87,6 +87,7 @@ export class TestServer {
         fillRandom,
         admission: { ...STANDARD.connections, connectionsMax: 2000, handshakesMax: 2000, ...options.admission },
         handshakeMs: options.handshakeMs ?? 10_000,
+        goawaySpreadMs: 0,
         tokens: makeTokens(),
         epochMs: () => Date.now() + this.skewMs,
         onEstablished: (connection: Connection, session) => {
@@ -111,8 +112,13 @@ export class TestServer {
     );
   }
 
+  /** Its clock. */
+  get nowMs(): number {
+    return performance.now() + this.skewMs;
+  }
+
   step(): void {
-    this.endpoint.receive(performance.now() + this.skewMs);
+    this.endpoint.receive(this.nowMs);
     this.endpoint.flush();
   }
 

@@ -1,11 +1,13 @@
 /** How long a session waits for its client: heads that do not become whole, answers that nobody takes, connections without a request. */
 import { describe, expect, test } from "bun:test";
+import { LIMITS } from "../../../src/core/limits.ts";
 import { SECTION } from "../../../src/quic/engine.ts";
 import { answer, SessionBed } from "../../support/session-bed.ts";
 
 const HEAD_MS = 10_000;
 const SEND_MS = 20_000;
 const IDLE_MS = 50_000;
+const STEP_MS = LIMITS.goawayStepMsMin;
 const TIMEOUTS = { requestHeadMs: HEAD_MS, clientSendMs: SEND_MS, connectionIdleMs: IDLE_MS };
 
 /** A stream has come into being of whose head a part was read. */
@@ -183,18 +185,23 @@ describe("a connection without a request", () => {
     }
     expect(bed.engine.goaways).toEqual([]);
     bed.pass(1000);
-    expect([bed.engine.goaways, bed.closes]).toEqual([[0], []]);
-    bed.pass(1000);
+    expect([bed.engine.goaways, bed.closes]).toEqual([[null], []]);
+    bed.pass(STEP_MS);
+    expect([bed.engine.goaways, bed.closes]).toEqual([[null, 0], []]);
+    bed.pass(STEP_MS);
     expect(bed.closes).toEqual([{ code: 0x100, reason: "" }]);
     expect(bed.counters.connectionsIdle).toBe(1);
   });
 
-  test("refuses what its client sent before it heard of that, so that nothing is lost", () => {
+  test("takes what its client sent before it heard of that, and refuses what comes later, so that nothing is lost", () => {
     const bed = new SessionBed(TIMEOUTS);
     bed.pass(IDLE_MS);
-    bed.engine.emitFields(0, [[":method", "GET"]], false);
+    answer(bed.request(0));
+    bed.pass(STEP_MS);
+    expect(bed.engine.goaways).toEqual([null, 4]);
+    bed.engine.emitFields(4, [[":method", "GET"]], false);
     bed.turn();
-    expect([bed.engine.stream(0).resets, bed.streams.size]).toEqual([[0x10b], 0]);
+    expect([bed.engine.stream(4).resets, bed.streams.size]).toEqual([[0x10b], 1]);
   });
 
   test("is one only when the last request has ended, and only so long after that", () => {
@@ -208,7 +215,7 @@ describe("a connection without a request", () => {
     bed.pass(IDLE_MS - 1);
     expect(bed.engine.goaways).toEqual([]);
     bed.pass(1);
-    expect(bed.engine.goaways).toEqual([4]);
+    expect(bed.engine.goaways).toEqual([null]);
   });
 
   test("is none while a response is on its way", () => {
@@ -220,17 +227,22 @@ describe("a connection without a request", () => {
 });
 
 describe("a connection with as many requests as it may have", () => {
-  test("gets GOAWAY, finishes them, refuses the rest with 0x10b, and ends", () => {
+  test("gets GOAWAY, finishes them, refuses what is begun afterwards with 0x10b, and ends", () => {
     const bed = new SessionBed({ requestsPerConnectionMax: 2 });
-    const [first, second] = [bed.request(0), bed.request(4)];
-    expect(bed.engine.goaways).toEqual([8]);
-    bed.engine.emitFields(8, [], false);
+    const streams = [bed.request(0), bed.request(4)];
+    expect(bed.engine.goaways).toEqual([null]);
+    // Its client had sent it already.
+    streams.push(bed.request(8));
+    bed.pass(STEP_MS);
+    expect(bed.engine.goaways).toEqual([null, 12]);
+    bed.engine.emitFields(12, [], false);
     bed.turn();
-    expect([bed.engine.stream(8).resets, bed.counters.requestsRejectedDraining]).toEqual([[0x10b], 1]);
-    for (const stream of [first, second]) answer(stream);
+    expect([bed.engine.stream(12).resets, bed.counters.requestsRejectedDraining]).toEqual([[0x10b], 1]);
+    for (const stream of streams) answer(stream);
     expect(bed.engine.stream(4).sections[0]?.kind).toBe(SECTION.head);
+    bed.pass(STEP_MS);
     expect(bed.closes).toEqual([]);
-    for (const id of [0, 4]) bed.engine.stream(id).gone = true;
+    for (const id of [0, 4, 8]) bed.engine.stream(id).gone = true;
     bed.turn();
     expect(bed.closes[0]).toEqual({ code: 0x100, reason: "" });
     expect([bed.counters.connectionsOverRequests, bed.counters.requestsRejectedDraining]).toEqual([1, 1]);

@@ -66,6 +66,23 @@ class World implements SessionHost, RequestHandler {
     this.closes.push(code);
   }
 
+  /** Time passes: the session is called whenever its deadline has come. */
+  pass(ms: number): void {
+    const untilMs = this.nowMs + ms;
+    while (this.closes.length === 0 && this.session.deadlineMs <= untilMs) {
+      this.nowMs = Math.max(this.nowMs, this.session.deadlineMs);
+      this.session.onTime(this.nowMs);
+    }
+    this.nowMs = untilMs;
+  }
+
+  /** Until its client has heard all that is said to one who shall leave. */
+  leave(): void {
+    this.session.leave(this.nowMs);
+    this.pass(STEP_MS);
+    expect(this.engine.goaways.length).toBe(2);
+  }
+
   /** A request, handled. */
   request(id: number, more: boolean = false, fields: readonly Field[] | null = more ? POST : GET): RequestStream {
     this.engine.emitFields(id, fields, more);
@@ -425,8 +442,11 @@ describe("a client that gives up without an event", () => {
   });
 });
 
-describe("drain", () => {
-  test("says which requests are still taken: one past the highest seen (RFC 9114 5.2)", () => {
+/** Round trip of the fake engine, times the steps' number of them, is less than the least step. */
+const STEP_MS = LIMITS.goawayStepMsMin;
+
+describe("a session that is left", () => {
+  test("says first that nothing shall begin, and then which requests are taken: one past the highest (RFC 9114 5.2)", () => {
     for (const [ids, goaway] of [
       [[], 0],
       [[0], 4],
@@ -435,17 +455,48 @@ describe("drain", () => {
     ] as const) {
       const world = new World();
       for (const id of ids) world.request(id);
-      world.session.drain();
-      world.session.drain();
-      expect(world.engine.goaways).toEqual([goaway]);
-      expect(world.wakes).toBeGreaterThan(0);
+      world.session.leave(50);
+      world.session.leave(70);
+      expect([world.session.deadlineMs, world.engine.goaways]).toEqual([50, []]);
+      world.pass(50);
+      expect([world.wakes, world.engine.goaways]).toEqual([1, [null]]);
+      world.pass(STEP_MS - 1);
+      expect(world.engine.goaways).toEqual([null]);
+      world.pass(1);
+      expect([world.wakes, world.engine.goaways]).toEqual([2, [null, goaway]]);
+    }
+  });
+
+  test("takes what was on its way when its client heard of it", () => {
+    const world = new World();
+    world.session.leave(0);
+    world.pass(0);
+    world.request(0);
+    world.request(8);
+    world.pass(STEP_MS);
+    expect(world.engine.goaways).toEqual([null, 12]);
+    expect(world.counters.requestsRejectedDraining).toBe(0);
+  });
+
+  test("gives a far client the time of three round trips, and a very far one a second", () => {
+    for (const [roundTrip, stepMs] of [
+      [200, 600],
+      [60_000, LIMITS.goawayStepMsMax],
+    ] as const) {
+      const world = new World();
+      world.engine.roundTrip = roundTrip;
+      world.session.leave(0);
+      world.pass(stepMs - 1);
+      expect(world.engine.goaways).toEqual([null]);
+      world.pass(1);
+      expect(world.engine.goaways).toEqual([null, 0]);
     }
   });
 
   test("rejects every later request with H3_REQUEST_REJECTED, and still takes one that is only late", () => {
     const world = new World();
     world.request(8);
-    world.session.drain();
+    world.leave();
     world.engine.emitFields(12, POST, true);
     world.engine.emitBody(12, "body of a rejected request");
     world.engine.emitEnd(12);
@@ -459,16 +510,20 @@ describe("drain", () => {
     expect(world.closes).toEqual([]);
   });
 
-  test("closes at once with H3_NO_ERROR when there is nothing to wait for", () => {
+  test("closes with H3_NO_ERROR a step after its last word when there is nothing else to wait for", () => {
     const world = new World();
-    world.session.drain();
-    expect(world.closes[0]).toBe(0x100);
+    world.leave();
+    world.pass(STEP_MS - 1);
+    expect(world.closes).toEqual([]);
+    world.pass(1);
+    expect(world.closes).toEqual([0x100]);
   });
 
   test("closes when the last response has reached the client, not when it was written", () => {
     const world = new World();
     const stream = world.request(0);
-    world.session.drain();
+    world.leave();
+    world.pass(STEP_MS);
     answer(stream);
     world.session.process();
     expect(world.heard).toEqual(["0 sent"]);
@@ -486,7 +541,8 @@ describe("drain", () => {
       // All but one have arrived since.
       world.engine.stream(4 * i).gone = i !== 7;
     }
-    world.session.drain();
+    world.leave();
+    world.pass(STEP_MS);
     expect(world.closes).toEqual([]);
     world.engine.stream(28).gone = true;
     world.session.process();
@@ -496,7 +552,8 @@ describe("drain", () => {
   test("does not wait for a response that the client stopped reading, nor for one that was reset", () => {
     const world = new World();
     const [sent, reset, aborted] = [world.request(0), world.request(4), world.request(8)];
-    world.session.drain();
+    world.leave();
+    world.pass(STEP_MS);
     answer(sent);
     reset.reset(0x102);
     aborted.onAborted("reset");
@@ -506,12 +563,54 @@ describe("drain", () => {
     expect(world.closes[0]).toBe(0x100);
   });
 
+  test("says it when there is room for it, and rejects nothing before it was said", () => {
+    const world = new World();
+    const stream = world.request(0);
+    world.engine.goawayBlocked = true;
+    world.session.leave(0);
+    world.pass(10 * STEP_MS);
+    world.request(4);
+    world.engine.goawayBlocked = false;
+    world.session.process();
+    expect(world.engine.goaways).toEqual([null]);
+    world.engine.goawayBlocked = true;
+    world.pass(STEP_MS);
+    const late = world.request(8);
+    expect([late.id, world.engine.goaways]).toEqual([8, [null]]);
+    world.engine.goawayBlocked = false;
+    // Nothing comes from the client: it is tried all the same.
+    world.pass(LIMITS.goawayStepMsMax);
+    expect(world.engine.goaways).toEqual([null, 12]);
+    expect([stream.headSent, world.closes]).toEqual([false, []]);
+  });
+
+  test("says it before an answer takes the room that a datagram has opened", () => {
+    const world = new World();
+    const stream = world.request(0);
+    world.engine.stream(0).room = 0;
+    stream.sendHead(flatOf([[":status", "200"]]), false);
+    stream.sendBody(new Uint8Array(100), true);
+    world.engine.goawayBlocked = true;
+    world.session.leave(0);
+    world.pass(0);
+    world.engine.goawayBlocked = false;
+    world.engine.stream(0).room = 1000;
+    let bodyBytes = -1;
+    const { sendGoaway } = world.engine;
+    world.engine.sendGoaway = (id) => {
+      bodyBytes = world.engine.stream(0).body.length;
+      return sendGoaway.call(world.engine, id);
+    };
+    world.session.process();
+    expect([bodyBytes, world.engine.stream(0).body.length]).toEqual([0, 100]);
+  });
+
   test("of a session whose connection has ended does nothing", () => {
     const world = new World();
     world.session.abandon();
     world.engine.freed = true;
-    world.session.drain();
-    expect(world.engine.goaways).toEqual([]);
+    world.session.leave(0);
+    expect([world.session.deadlineMs, world.engine.goaways]).toEqual([Infinity, []]);
   });
 });
 
@@ -519,7 +618,7 @@ describe("the end of the connection", () => {
   test("is told to every open request, without touching the engine", () => {
     const world = new World();
     for (const id of [0, 4, 8]) world.request(id, true);
-    world.session.drain();
+    world.session.leave(0);
     world.engine.freed = true;
     world.session.abandon();
     world.session.abandon();

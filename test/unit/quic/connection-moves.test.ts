@@ -39,13 +39,13 @@ test("a client that came from too many addresses is told once to go on elsewhere
   world.engine.pathCount = LIMITS.pathsBeforeDrainMax;
   arrive(world);
   world.server.turn();
-  expect([world.driver.drains, world.server.counters.connectionsOverPaths]).toEqual([0, 0]);
+  expect([world.driver.leaves.length, world.server.counters.connectionsOverPaths]).toEqual([0, 0]);
   world.engine.pathCount += 1;
   for (let i = 0; i < 2; i++) {
     arrive(world);
     world.server.turn();
   }
-  expect([world.driver.drains, world.server.counters.connectionsOverPaths]).toEqual([1, 1]);
+  expect([world.driver.leaves.length, world.server.counters.connectionsOverPaths]).toEqual([1, 1]);
 });
 
 test("moves of the peer are counted", () => {

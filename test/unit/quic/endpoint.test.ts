@@ -346,8 +346,8 @@ describe("drain", () => {
   test("takes no further connections; those that are there are told and go on", () => {
     const server = new FakeServer();
     const { engine } = server.connect();
-    server.endpoint.drain();
-    expect(server.driver.drains).toBe(1);
+    server.endpoint.drain(server.nowMs);
+    expect(server.driver.leaves).toEqual([server.nowMs]);
     server.socket.arrive(initial(2));
     server.socket.arrive(short(engine.scid));
     server.turn();
@@ -355,14 +355,69 @@ describe("drain", () => {
     expect(engine.fed.length).toBe(3);
   });
 
-  test("reaches a connection whose handshake ends only afterwards", () => {
+  test("reaches a connection whose handshake ends only afterwards, when what it was made for has begun", () => {
     const server = new FakeServer();
     const { engine } = server.accept();
-    server.endpoint.drain();
+    server.endpoint.drain(server.nowMs);
     engine.established = true;
     server.socket.arrive(short(engine.scid));
-    server.turn();
-    expect(server.driver.drains).toBe(1);
+    server.turn(70);
+    expect(server.driver.leaves).toEqual([server.nowMs + LIMITS.goawayLateMsMin]);
+  });
+});
+
+describe("an endpoint that is left", () => {
+  const MANY = 400;
+  const SPREAD_MS = 300;
+
+  function withMany(goawaySpreadMs: number): FakeServer {
+    const server = new FakeServer({ connectionsMax: MANY + 1, goawaySpreadMs });
+    for (let seed = 1; seed <= MANY; seed++) server.connect(seed);
+    return server;
+  }
+
+  test("tells each client at a moment of its own, over the time that is set", () => {
+    const server = withMany(SPREAD_MS);
+    // The endpoint's own time is that of its last turn, long ago.
+    server.nowMs += 60_000;
+    server.endpoint.retire(server.nowMs);
+    const moments = server.drivers.flatMap(({ leaves }) => leaves.map((atMs) => atMs - server.nowMs));
+    expect(moments.length).toBe(MANY);
+    for (let quarter = 0; quarter < 4; quarter++) {
+      const [from, to] = [(quarter * SPREAD_MS) / 4, ((quarter + 1) * SPREAD_MS) / 4];
+      // 100 on the average, 9 standard deviation.
+      expect(moments.filter((ms) => ms >= from && ms < to).length).toBeWithin(50, 150);
+    }
+    expect(server.endpoint.deadlineMs).toBeLessThan(server.nowMs + SPREAD_MS);
+    for (let ms = 0; ms <= SPREAD_MS; ms += 10) server.turn(10);
+    expect(server.drivers.map(({ times }) => times.length)).toEqual(new Array<number>(MANY).fill(1));
+  });
+
+  test("takes less time for fewer clients, and flushes none before its turn", () => {
+    const server = withMany(1_000_000);
+    server.socket.sent.length = 0;
+    server.endpoint.retire(server.nowMs);
+    const last = Math.max(...server.drivers.flatMap(({ leaves }) => leaves)) - server.nowMs;
+    expect(last).toBeWithin(0.9 * MANY * LIMITS.goawayPerConnectionMs, MANY * LIMITS.goawayPerConnectionMs);
+    expect(server.endpoint.hasDirty).toBe(false);
+  });
+
+  test("serves whoever still comes, and tells him among the others", () => {
+    const server = withMany(1_000_000);
+    server.endpoint.retire(server.nowMs);
+    server.connect(MANY + 1);
+    expect([server.counters.connectionsRefused, server.endpoint.connectionCount]).toEqual([0, MANY + 1]);
+    const [atMs = 0] = server.driver.leaves;
+    expect(atMs - server.nowMs).toBeWithin(LIMITS.goawayLateMsMin, MANY * LIMITS.goawayPerConnectionMs);
+  });
+
+  test("leaves those alone that end already", () => {
+    const server = new FakeServer();
+    server.connect();
+    const [connection] = server.endpoint.connections;
+    connection?.close(true, 0x100, "");
+    server.endpoint.retire(server.nowMs);
+    expect(server.driver.leaves).toEqual([]);
   });
 });
 

@@ -83,7 +83,7 @@ describe("a client without a token", () => {
 
   test("is refused and not asked while the server drains", () => {
     const server = new FakeServer(ALWAYS);
-    server.endpoint.drain();
+    server.endpoint.drain(server.nowMs);
     arrive(server, initial(1));
     expect(server.engine.refused).toMatchObject([{ code: 0x02 }]);
     expect(server.counters.retriesSent).toBe(0);

@@ -1,0 +1,81 @@
+/**
+ * How a connection is ended in order (RFC 9114 5.2). First its client hears GOAWAY with the highest id there is: it begins nothing new
+ * here, and whatever it had sent before is still taken. A round trip later all of that has come, and GOAWAY says which request was the
+ * last; later ones are refused and may be sent elsewhere. After as long again nothing is on its way that anybody waits for.
+ */
+import { LIMITS } from "../core/limits.ts";
+import type { EngineSession } from "../quic/engine.ts";
+import { STREAM_ID_STEP } from "./stream-ids.ts";
+
+const PHASE = { staying: 0, warned: 1, told: 2, over: 3 } as const;
+
+/** Round trips between two steps: a packet that is lost the first time still comes. */
+const STEP_ROUND_TRIPS = 3;
+
+/** One connection's. */
+export class Departure {
+  readonly #engine: EngineSession;
+  #phase: (typeof PHASE)[keyof typeof PHASE] = PHASE.staying;
+  #dueMs = Infinity;
+  /** A step was due and the connection had no room for its frame. */
+  #isBlocked = false;
+  #firstRefusedId = Infinity;
+
+  constructor(engine: EngineSession) {
+    this.#engine = engine;
+  }
+
+  /** When `advance` has something to do at the latest, monotonic milliseconds; `Infinity` for never. */
+  get deadlineMs(): number {
+    return this.#dueMs;
+  }
+
+  /** It shall end, some time: `plan` was called. */
+  get isPlanned(): boolean {
+    return this.#phase > PHASE.staying || this.#dueMs !== Infinity;
+  }
+
+  /** The client has had time to hear all that was to be said: the connection may be closed when nothing runs on it. */
+  get isOver(): boolean {
+    return this.#phase === PHASE.over;
+  }
+
+  /** Whether a request on that stream comes after the last one that is taken. */
+  refuses(streamId: number): boolean {
+    return streamId >= this.#firstRefusedId;
+  }
+
+  /** Begins at `atMs`, unless it began or begins before. */
+  plan(atMs: number): void {
+    if (this.#phase === PHASE.staying) this.#dueMs = Math.min(this.#dueMs, atMs);
+  }
+
+  /**
+   * Takes the step that is due; `highestId` is the highest stream that has begun. True: something is to be sent. A frame that has no room,
+   * since a long answer fills the connection's windows, is tried with each datagram that may open them, and now and then.
+   */
+  advance(nowMs: number, highestId: number): boolean {
+    if (nowMs < this.#dueMs && !this.#isBlocked) return false;
+    if (this.#phase === PHASE.told) {
+      this.#phase = PHASE.over;
+      this.#dueMs = Infinity;
+      return false;
+    }
+    const isFirst = this.#phase === PHASE.staying;
+    const firstRefusedId = highestId + STREAM_ID_STEP;
+    this.#isBlocked = !this.#engine.sendGoaway(isFirst ? null : firstRefusedId);
+    if (this.#isBlocked) {
+      this.#dueMs = nowMs + LIMITS.goawayStepMsMax;
+      return false;
+    }
+    if (!isFirst) this.#firstRefusedId = firstRefusedId;
+    this.#phase = isFirst ? PHASE.warned : PHASE.told;
+    this.#dueMs = nowMs + this.#stepMs();
+    return true;
+  }
+
+  #stepMs(): number {
+    const wantedMs = STEP_ROUND_TRIPS * this.#engine.roundTripMs();
+    return Math.min(Math.max(wantedMs, LIMITS.goawayStepMsMin), LIMITS.goawayStepMsMax);
+  }
+}
