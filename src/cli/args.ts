@@ -36,6 +36,7 @@ Exit codes:
   0   all went well (for \`check\`: the configuration is valid)
   1   a failure while running
   2   a usage error, an invalid configuration, or an address that cannot be served
+  3   it served and stopped, and requests outlived the drain time
 `;
 
 /** The demo's port: the one the original system listens on by default. */

@@ -18,11 +18,11 @@ import { readConfiguration } from "./configuration.ts";
 import type { EarlySignals } from "./early-signals.ts";
 import { libraryPlaces } from "./places.ts";
 import { prepareProcess } from "./self.ts";
-import { makeTransports, Server } from "./server.ts";
+import { makeTransports, Server, type Unfinished } from "./server.ts";
 import { warningsOf } from "./warnings.ts";
 
 /** Exit codes; documented in `--help` and `docs/cli.md`. */
-export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;
+export const EXIT = { ok: 0, failure: 1, usage: 2, cutOff: 3 } as const;
 
 /** What a command runs on. */
 export interface CommandContext {
@@ -103,14 +103,19 @@ export async function serve(
     await server.start();
     await onListening(server, log);
     await stop.first;
-    await Promise.race([server.drain(), stop.second]);
-    server.close();
+    const asked = await Promise.race([server.drain(), stop.second.then(() => true)]);
+    const end = endOf(server.close(), asked === true);
     log.info("counted", readHistograms(countersSeen(counters)).counters);
     log.info("stopped", { requests: counters.requestsStarted, native_handles: library.ledger.total });
-    return EXIT.ok;
+    return end;
   } finally {
     await flushLog(log);
   }
+}
+
+/** The exit code of a process that has served. `asked`: whoever told it to end at once knows that this breaks something off. */
+export function endOf({ requests }: Unfinished, asked: boolean): number {
+  return requests === 0 || asked ? EXIT.ok : EXIT.cutOff;
 }
 
 /** Waits for the lines that can get out. */

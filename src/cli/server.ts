@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { createBalancer } from "../balance/create.ts";
 import type { BackendSettings, RequestSettings, Snapshot } from "../config/snapshot.ts";
 import { loadIdentity } from "../control/certificates.ts";
+import { Departures } from "../control/departures.ts";
 import { HealthMonitor } from "../control/health.ts";
 import { Listener, type Seat } from "../control/listener.ts";
 import { makeNodeKeys, startSecrets } from "../control/node-keys.ts";
@@ -47,6 +48,12 @@ export interface ServerParts {
   readonly seat?: Seat | null;
 }
 
+/** What an end breaks off. */
+export interface Unfinished {
+  readonly connections: number;
+  readonly requests: number;
+}
+
 const ENTROPY_BYTES = 16;
 
 /** Listens, serves, drains, stops. */
@@ -59,7 +66,7 @@ export class Server {
   readonly #transports: Transports;
   readonly #deadlines: RequestDeadlines | null;
   readonly #sweeping: TimerHandle | null;
-  #onIdle: (() => void) | null = null;
+  readonly #departures: Departures;
 
   /** Binds the address. Throws `ProxyError` with nothing left open. */
   constructor(snapshot: Snapshot, parts: ServerParts) {
@@ -97,6 +104,7 @@ export class Server {
         new ConnectionHandler(services, clientOf(connection, buffers), () => generation),
       onClosed: (connection, reason) => this.#onClosed(connection, reason),
     });
+    this.#departures = new Departures(() => this.#listener.endpoint.connectionCount, systemTimers);
   }
 
   /** `ip:port` that it listens on, and the port alone. */
@@ -118,36 +126,36 @@ export class Server {
 
   /** GOAWAY, no new connections; resolves when the last one has ended or the drain time is over. */
   drain(): Promise<void> {
-    return this.#leave("draining", () => this.#listener.drain());
+    return this.#leave("draining", 0, () => this.#listener.drain());
   }
 
-  /** GOAWAY, since others take the new connections; whoever still comes is served. Resolves as `drain` does, which may follow. */
+  /**
+   * GOAWAY, since others take the new connections; whoever still comes is served. Resolves as `drain` does, which may follow, and not before
+   * whatever was sent here has had time to come.
+   */
   retire(): Promise<void> {
-    return this.#leave("retiring", () => this.#listener.retire());
+    return this.#leave("retiring", LIMITS.retireMsMin, () => this.#listener.retire());
   }
 
-  async #leave(what: string, begin: () => void): Promise<void> {
-    const { endpoint } = this.#listener;
-    this.#parts.log.info(what, { connections: endpoint.connectionCount });
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.#snapshot.timeouts.drainMs);
-      const before = this.#onIdle;
-      this.#onIdle = () => {
-        clearTimeout(timer);
-        resolve();
-        before?.();
-      };
-      begin();
-      if (endpoint.connectionCount === 0) this.#onIdle();
-    });
-  }
-
-  /** Ends everything now. Idempotent. */
-  close(): void {
+  /** Ends everything now and says what that has broken off. Idempotent. */
+  close(): Unfinished {
+    const unfinished = this.#listener.endpoint.unfinished();
+    if (unfinished.requests > 0) {
+      this.counters.connectionsCutOff += unfinished.connections;
+      this.counters.requestsCutOff += unfinished.requests;
+      this.#parts.log.warn("requests under way are broken off", { ...unfinished });
+    }
     this.#health.stop();
     this.#sweeping?.stop();
     this.#listener.close(H3_CODE.noError);
     this.#transports.close();
+    return unfinished;
+  }
+
+  async #leave(what: string, leastMs: number, begin: () => void): Promise<void> {
+    this.#parts.log.info(what, { connections: this.#listener.endpoint.connectionCount });
+    begin();
+    await this.#departures.wait(leastMs, this.#snapshot.timeouts.drainMs);
   }
 
   #makeGeneration(random: Random): Generation {
@@ -184,7 +192,7 @@ export class Server {
       });
     }
     // The endpoint has already let go of the connection.
-    if (this.#onIdle !== null && this.#listener.endpoint.connectionCount === 0) this.#onIdle();
+    this.#departures.check();
   }
 }
 

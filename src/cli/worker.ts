@@ -13,7 +13,7 @@ import { systemTimers } from "../runtime/timers.ts";
 import { type Library, openLibrary } from "../../ffi/library.ts";
 import { pinToCore, setProcessName } from "../../ffi/process.ts";
 import { adoptUdpSocket } from "../../ffi/udp-group.ts";
-import { type CommandContext, EXIT, explain, flushLog } from "./commands.ts";
+import { type CommandContext, endOf, EXIT, explain, flushLog } from "./commands.ts";
 import { parseConfiguration } from "./configuration.ts";
 import { libraryPlaces } from "./places.ts";
 import { Server } from "./server.ts";
@@ -65,11 +65,11 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
     const beat = (): void => sendBeat(link, counters, library);
     const beating = systemTimers.every(LIMITS.heartbeatMs, beat);
     link.send({ type: "ready" });
-    await Promise.race([leave(link, server, log), link.end]);
+    const asked = await Promise.race([leave(link, server, log), link.end.then(() => true)]);
     beating.stop();
-    server.close();
+    const end = endOf(server.close(), asked === true);
     beat();
-    return EXIT.ok;
+    return end;
   } finally {
     await flushLog(log);
   }
@@ -78,7 +78,7 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
 /** Resolves when the worker has nothing left to do, or its time is over. */
 async function leave(link: SupervisorLink, server: Server, log: Log): Promise<void> {
   const isRetired = await Promise.race([link.retire.then(() => true), link.drain.then(() => false)]);
-  const retired = isRetired ? server.retire() : new Promise<void>(() => undefined);
+  const retired = isRetired ? server.retire() : new Promise<never>(() => undefined);
   const drained = link.drain.then((why) => {
     if (why === "gone") log.warn("the supervisor is gone: no new connections, what runs is finished");
     return server.drain();

@@ -31,7 +31,7 @@ export const PerformanceSchema = map(
     shutdown_drain_timeout_ms: milliseconds(30_000, "From the stop signal to the forced end of what still runs."),
     goaway_spread_ms: milliseconds(
       5000,
-      "Clients that shall go elsewhere (upgrade, reload, stop) are told so over this time, so that they do not all come back at once.",
+      "Clients that shall go elsewhere (upgrade, reload, stop) are told so over this time, so that they do not all come back at once; over 2 ms for each when they are few, and over a quarter of the drain time at most.",
     ),
     pin_workers: flag(false, "Does each worker stay on one core? Only with more than one."),
     udp_recv_buffer_bytes: socketBuffer(

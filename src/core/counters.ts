@@ -83,6 +83,9 @@ export class Counters {
   /** Ended by us: without a request for too long, or after so many. */
   connectionsIdle = 0;
   connectionsOverRequests = 0;
+  /** Broken off with requests unfinished, and those requests: the time that they had to end was over. */
+  connectionsCutOff = 0;
+  requestsCutOff = 0;
   /** From the first packet that was let in to the end of the handshake. */
   readonly handshakeMs = new Histogram();
 

@@ -190,6 +190,8 @@ export const LIMITS = {
   heartbeatsMissedMax: 5,
   /** How long a worker may take from its start to its first service, milliseconds. */
   workerStartMsMax: 30_000,
+  /** How long a worker that others replace stays at least, milliseconds: what was sent to it before clients heard of the others still comes. */
+  retireMsMin: 1000,
   /** How long a worker may live on after the drain time is over, or after it was told to end at once, milliseconds. */
   workerEndMsMax: 2000,
   /** Longest wait before a worker that keeps ending is started again, milliseconds. */

@@ -72,8 +72,13 @@ export class Deliveries {
 
   /** True when every response that was left to the engine has arrived. */
   get allArrived(): boolean {
+    return this.leaving() === 0;
+  }
+
+  /** Responses that were left to the engine and have not arrived. */
+  leaving(): number {
     this.#sort();
-    return this.#leaving.length === 0;
+    return this.#leaving.length;
   }
 
   /** Looks for a client that takes nothing, when it is time. True: streams were reset. */

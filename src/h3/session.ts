@@ -68,6 +68,10 @@ export class Http3Session implements SessionDriver, StreamHost {
     return this.#streams.size;
   }
 
+  get unfinished(): number {
+    return this.#streams.size + this.#deliveries.leaving();
+  }
+
   get deadlineMs(): number {
     if (this.#gone) return Infinity;
     const deadlineMs = Math.min(this.#heads.deadlineMs, this.#deliveries.deadlineMs, this.#departure.deadlineMs);
@@ -173,10 +177,7 @@ export class Http3Session implements SessionDriver, StreamHost {
       this.#onFields(streamId);
       return;
     }
-    if (kind === EVENT.other || kind === EVENT.goaway) {
-      this.#batch.idleFrames += 1;
-      return;
-    }
+    if (kind === EVENT.other || kind === EVENT.goaway) return void (this.#batch.idleFrames += 1);
     const stream = this.#streams.get(streamId);
     if (stream === undefined) {
       if (kind !== EVENT.data && !this.#ids.has(streamId)) this.#onHeadless(streamId, kind);
@@ -312,7 +313,6 @@ export class Http3Session implements SessionDriver, StreamHost {
 
   /** A close cuts off whatever the engine has not sent or the network has lost: it comes when every response has arrived. */
   #closeIfOver(): void {
-    if (!this.#departure.isOver || this.#gone || this.#streams.size > 0) return;
-    if (this.#deliveries.allArrived) this.#host.close(H3_CODE.noError, "");
+    if (this.#departure.isOver && !this.#gone && this.unfinished === 0) this.#host.close(H3_CODE.noError, "");
   }
 }

@@ -16,8 +16,8 @@ export interface SessionDriver {
   process(): void;
   /** True while answers are awaited and none is being sent: a bare acknowledgement may then wait for one. */
   readonly awaitsAnswer: boolean;
-  /** Requests in progress. */
-  readonly openStreams: number;
+  /** Requests that are not over for the client: under way, or with an answer that has not arrived whole. */
+  readonly unfinished: number;
   /**
    * When `onTime` must be called at the latest, monotonic milliseconds; `Infinity` for never. It is read after each flush, so a session
    * that sets an earlier time outside `process` and `onTime` wakes its connection. Ignored once the connection is closing.
@@ -93,7 +93,6 @@ export class Connection extends TimerEntry {
   #idsShort = false;
   /** Its session was told to take no more because the client has come from so many addresses. */
   #pathsUsedUp = false;
-
   readonly #idHex: string;
 
   /** `id` is the one that the handshake uses, which may take so long. */
@@ -120,6 +119,11 @@ export class Connection extends TimerEntry {
   /** The id of the handshake, hex: names the connection for as long as it lives. */
   get idHex(): string {
     return this.#idHex;
+  }
+
+  /** Requests that its end would break off now. */
+  get unfinished(): number {
+    return this.#closing || this.#driver === null ? 0 : this.#driver.unfinished;
   }
 
   /** True once something was sent: until then the client has no keys but those that everybody can derive. */

@@ -235,6 +235,10 @@ test("a client that comes from more and more addresses is sent elsewhere before 
   world.client.ping();
   settle(world);
   expect(world.server.counters.connectionsOverPaths).toBe(1);
+  drive(world.server, [world.client], () => {
+    world.server.skewMs += 10;
+    return world.client.connection.closeReason() !== null;
+  });
   expect(world.client.connection.closeReason()).toMatchObject({ by: "peer", app: true, code: 0x100 });
 });
 

@@ -39,7 +39,7 @@ const ID_KEY = { slot: 5, checkByte: 0x3c, mask: 0x0bad_cafe };
 /** A session that does what the test says. */
 export class FakeDriver implements SessionDriver {
   awaitsAnswer = false;
-  openStreams = 0;
+  unfinished = 0;
   processed = 0;
   /** Each `leave`, by its time. */
   readonly leaves: number[] = [];

@@ -28,6 +28,7 @@ export class SessionBed implements SessionHost, RequestHandler {
   /** What owners and the handler of malformed requests heard, and what was asked of the connection. */
   readonly heard: string[] = [];
   readonly closes: { readonly code: number; readonly reason: string }[] = [];
+  wakes = 0;
   nowMs = 1000;
 
   /** `rules`: those that are not the configuration's own. */
@@ -52,7 +53,9 @@ export class SessionBed implements SessionHost, RequestHandler {
     stream.sendBody(new Uint8Array(10), true);
   }
 
-  wake(): void {}
+  wake(): void {
+    this.wakes += 1;
+  }
   again(): void {}
 
   close(code: number, reason: string): void {
