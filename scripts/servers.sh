@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Prints where the real servers of the tests are, one `NAME=PATH` line each for nginx, haproxy, go and grpc (the programs of
-# test/interop/go and test/interop/grpc, built), or a line `lacking NAME: REASON`. nginx and HAProxy are those of the search path, else
+# Prints where the real servers and clients of the tests are, one `NAME=PATH` line each for nginx, haproxy, go, grpc and quicgo (the
+# programs of test/interop/go, grpc and quicgo, built), or a line `lacking NAME: REASON`. nginx and HAProxy are those of the search path, else
 # Debian's packages, unpacked in the user's cache folder: nothing is installed on the system and nothing is started. Go is the one of
-# the search path, else Debian's, which is kept only as long as the program is built, and is too old for gRPC's libraries. Node needs no
+# the search path, else Debian's, which is kept only as long as the program is built, and is too old for the libraries of gRPC and quic-go. Node needs no
 # line: the set-up needs it anyway.
 # Exit codes: 0 printed, 1 a Go program does not compile.
 set -euo pipefail
@@ -11,8 +11,8 @@ set -euo pipefail
 
 STORE=$CACHE/servers
 GO_MINOR_MIN=19
-# What the gRPC libraries of test/interop/grpc ask for.
-GRPC_GO_MINOR_MIN=26
+# What the libraries of test/interop/grpc and quicgo ask for.
+NEW_GO_MINOR_MIN=26
 KEPT_MAX=2
 APT_OPTIONS=()
 
@@ -23,7 +23,8 @@ main() {
   find_server nginx -v
   find_server haproxy -v
   find_go_program go "$ROOT/test/interop/go" $GO_MINOR_MIN
-  find_go_program grpc "$ROOT/test/interop/grpc" $GRPC_GO_MINOR_MIN
+  find_go_program grpc "$ROOT/test/interop/grpc" $NEW_GO_MINOR_MIN
+  find_go_program quicgo "$ROOT/test/interop/quicgo" $NEW_GO_MINOR_MIN
   rm -rf -- "$STORE/apt"
 }
 

@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { AssertionFault, must } from "../../src/core/assert.ts";
 import { startProcess } from "../support/process.ts";
+import type { NetworkPlace } from "../support/netns.ts";
 import type { RunningProcess } from "../support/process.ts";
 
 /** A field; strings hold one byte per character (latin1). */
@@ -181,6 +182,8 @@ export interface AioquicConnection {
   readonly bulks: readonly AioquicBulk[];
   /** UDP ports it has sent from. */
   readonly local_ports: readonly number[];
+  /** PATH_CHALLENGE frames of the server. */
+  readonly path_challenges: number;
 }
 
 /** The interpreter that has aioquic, or null: `scripts/ok.ts` names it in SPOOKY_TEST_PYTHON. */
@@ -200,11 +203,11 @@ export interface AioquicRun {
   readonly connections: Promise<readonly AioquicConnection[]>;
 }
 
-/** Starts a plan. */
-export function startAioquic(plan: AioquicPlan): AioquicRun {
-  const python = must(aioquicPython, AIOQUIC_MISSING);
+/** Starts a plan; in another network if one is given. */
+export function startAioquic(plan: AioquicPlan, place?: NetworkPlace): AioquicRun {
+  const command = [must(aioquicPython, AIOQUIC_MISSING), CLIENT];
   const child = startProcess({
-    command: [python, CLIENT],
+    command: place?.command(command) ?? command,
     env: { PYTHONDONTWRITEBYTECODE: "1" },
     input: `${JSON.stringify(plan)}\n`,
   });
@@ -224,13 +227,13 @@ export function startAioquic(plan: AioquicPlan): AioquicRun {
 }
 
 /** Plays a plan to its end. */
-export function runAioquic(plan: AioquicPlan): Promise<readonly AioquicConnection[]> {
-  return startAioquic(plan).connections;
+export function runAioquic(plan: AioquicPlan, place?: NetworkPlace): Promise<readonly AioquicConnection[]> {
+  return startAioquic(plan, place).connections;
 }
 
 /** Plays a plan on one connection. */
-export async function runAioquicOnce(plan: AioquicPlan): Promise<AioquicConnection> {
-  const connections = await runAioquic({ ...plan, connections: 1 });
+export async function runAioquicOnce(plan: AioquicPlan, place?: NetworkPlace): Promise<AioquicConnection> {
+  const connections = await runAioquic({ ...plan, connections: 1 }, place);
   return must(connections[0], "a plan for one connection gives one result");
 }
 

@@ -41,6 +41,7 @@ class WatchedQuic(QuicConnection):
     offered_versions = None
     hold_credit = False
     server_ids = ()
+    path_challenges = 0
     on_close = staticmethod(lambda: None)
 
     def receive_datagram(self, data, addr, now):
@@ -54,6 +55,10 @@ class WatchedQuic(QuicConnection):
         # The first one was the client's own idea.
         if self._peer_cid.sequence_number is not None or self._retry_count:
             self.server_ids = (*self.server_ids, *(text for text in new if text not in self.server_ids))
+
+    def _handle_path_challenge_frame(self, context, frame_type, buf):
+        self.path_challenges += 1
+        super()._handle_path_challenge_frame(context, frame_type, buf)
 
     def _receive_version_negotiation_packet(self, header, now):
         self.offered_versions = list(header.supported_versions)
@@ -306,6 +311,7 @@ class Session(QuicConnectionProtocol):
             "offered_versions": self._quic.offered_versions,
             "settings": self.h3.received_settings if self.h3 else None,
             "goaways": self.control.goaways,
+            "path_challenges": self._quic.path_challenges,
             "closed": None
             if self._quic.closed_by is None
             else {

@@ -6,6 +6,7 @@ import { testCertificateFiles } from "./certs.ts";
 import { startProcess } from "./process.ts";
 import { tempFolder, writeTemp } from "./temp.ts";
 import type { CertificateFiles } from "./certs.ts";
+import type { NetworkPlace } from "./netns.ts";
 import type { ProcessOptions, RunningProcess } from "./process.ts";
 
 /** What runs the proxy: `source` is `bun src/main.ts`, `deno` is `deno run src/main.ts`, `binary` is `dist/spooky`. */
@@ -49,6 +50,8 @@ export interface ProxyOptions {
   /** Merged into the top level of the file: `log`, `performance`, timeouts and so on. */
   readonly extra?: Readonly<Record<string, unknown>>;
   readonly env?: ProcessOptions["env"];
+  /** Another network to run it in; default the test's own. */
+  readonly place?: NetworkPlace;
 }
 
 /** A proxy that listens. */
@@ -69,8 +72,9 @@ export interface RunningProxy {
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const certificate = options.certificate ?? (await testCertificateFiles());
   const configFile = writeTemp(tempFolder("proxy"), "config.yaml", proxyConfig(options, certificate));
+  const command = [...runnerCommand(options.runner ?? defaultRunner()), "--config", configFile];
   const child = startProcess({
-    command: [...runnerCommand(options.runner ?? defaultRunner()), "--config", configFile],
+    command: options.place?.command(command) ?? command,
     ...(options.env === undefined ? {} : { env: options.env }),
   });
   const { host, port } = await listeningAddress(child);

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Prints `ip=PATH`, the program that the tests in network namespaces need (iproute2), or a line `lacking ip: REASON`. It is installed
+# where that may be done. Whether namespaces may be made is seen by the tests themselves, which are skipped by name where not.
+# Exit codes: 0 printed.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname -- "$(readlink -f -- "$0")")/environment.sh"
+. "$ROOT/scripts/packages.sh"
+
+main() {
+  local path
+  if path=$(PATH=$PATH:/usr/sbin:/sbin command -v ip) ||
+    { install_packages "the tests in network namespaces" iproute2 && path=$(PATH=$PATH:/usr/sbin:/sbin command -v ip); }; then
+    printf 'ip=%s\n' "$path"
+  else
+    printf 'lacking ip: it is not in the search path, and it may not be installed\n'
+  fi
+}
+
+main
