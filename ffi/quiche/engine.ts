@@ -122,7 +122,7 @@ export class QuicheEngine implements QuicEngine {
             config,
           );
     if (address === 0) return null;
-    const handle = new Handle("connection", address, ledger, (at) => native.quiche_conn_free(at));
+    const handle = new Handle("connection", address, ledger, native.quiche_conn_free);
     return new QuicheConnection(this.#parts, handle, readSockaddr(meta, name));
   }
 

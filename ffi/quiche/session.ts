@@ -46,7 +46,7 @@ export class QuicheSession implements EngineSession {
     const { native, ledger } = parts.library;
     const address = native.quiche_h3_conn_new_with_transport(connection.address, parts.h3Config.address);
     if (address === 0) return null;
-    const handle = new Handle("session", address, ledger, (at) => native.quiche_h3_conn_free(at));
+    const handle = new Handle("session", address, ledger, native.quiche_h3_conn_free);
     return new QuicheSession(parts, connection, handle);
   }
 

@@ -89,6 +89,7 @@ export class Server {
     this.#deadlines = deadlines;
     this.#sweeping = deadlines === null ? null : systemTimers.every(LIMITS.requestSweepMsMax, sweep);
     const generation = this.#makeGeneration(random);
+    const generationNow = (): Generation => generation;
     const services = makeServices(parts, random, snapshot.requests);
     this.#listener = new Listener({
       seat: parts.seat ?? loneSeat(snapshot),
@@ -100,8 +101,7 @@ export class Server {
       requests: snapshot.requests,
       timeouts: snapshot.timeouts,
       identities,
-      handlerOf: (connection, buffers) =>
-        new ConnectionHandler(services, clientOf(connection, buffers), () => generation),
+      handlerOf: (connection, buffers) => new ConnectionHandler(services, clientOf(connection, buffers), generationNow),
       onClosed: (connection, reason) => this.#onClosed(connection, reason),
     });
     this.#departures = new Departures(() => this.#listener.endpoint.connectionCount, systemTimers);

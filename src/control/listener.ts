@@ -23,6 +23,7 @@ import { QuicheEngine } from "../../ffi/quiche/engine.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
 import { tokenCipher } from "./ciphers.ts";
+import { ConnectionSessionHost } from "./session-host.ts";
 import { makeIdScheme, type NodeKeys } from "./node-keys.ts";
 
 /** What a listener is among others of its node. */
@@ -174,17 +175,7 @@ export class Listener {
         goawaySpreadMs: Math.min(timeouts.goawaySpreadMs, timeouts.drainMs * GOAWAY_SHARE_MAX),
         onEstablished: (connection, session) => {
           const buffers = new BufferAccount(options.requests.connectionBufferBytesMax, this.buffers);
-          const { endpoint } = this;
-          const host = {
-            counters,
-            buffers,
-            get nowMs(): number {
-              return endpoint.nowMs;
-            },
-            wake: () => connection.wake(),
-            again: () => endpoint.again(connection),
-            close: (code: number, reason: string) => connection.close(true, code, reason),
-          };
+          const host = new ConnectionSessionHost(this.endpoint, connection, buffers);
           return new Http3Session(session, host, options.handlerOf(connection, buffers), rules);
         },
         onClosed: options.onClosed,
