@@ -175,6 +175,7 @@ async function runTests(
       SPOOKY_TEST_BINARY: settings.binary,
       SPOOKY_TEST_PYTHON: settings.python,
       SPOOKY_TEST_NGINX: settings.servers.get("nginx") ?? "",
+      SPOOKY_TEST_NGINX_STREAM: settings.servers.get("nginxstream") ?? "",
       SPOOKY_TEST_HAPROXY: settings.servers.get("haproxy") ?? "",
       SPOOKY_TEST_GO_SERVER: settings.servers.get("go") ?? "",
       SPOOKY_TEST_GRPC: settings.servers.get("grpc") ?? "",

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Prints where the real servers and clients of the tests are, one `NAME=PATH` line each for nginx, haproxy, go, grpc and quicgo (the
-# programs of test/interop/go, grpc and quicgo, built), or a line `lacking NAME: REASON`. nginx and HAProxy are those of the search path, else
+# Prints where the real servers and clients of the tests are, one `NAME=PATH` line each for nginx, nginxstream (a file that nginx includes to
+# balance UDP), haproxy, go, grpc and quicgo (the programs of test/interop/go, grpc and quicgo, built), or a line `lacking NAME: REASON`. nginx
+# and HAProxy are those of the search path, else
 # Debian's packages, unpacked in the user's cache folder: nothing is installed on the system and nothing is started. Go is the one of
 # the search path, else Debian's, which is kept only as long as the program is built, and is too old for the libraries of gRPC and quic-go. Node needs no
 # line: the set-up needs it anyway.
@@ -21,6 +22,7 @@ main() {
   exec 9>"$STORE/lock"
   flock 9
   find_server nginx -v
+  find_nginx_stream
   find_server haproxy -v
   find_go_program go "$ROOT/test/interop/go" $GO_MINOR_MIN
   find_go_program grpc "$ROOT/test/interop/grpc" $NEW_GO_MINOR_MIN
@@ -51,6 +53,39 @@ find_server() {
   fi
   used "$place" "$name"
   printf '%s=%s\n' "$name" "$place/run"
+}
+
+# nginx's module for streams: built in, beside it, or Debian's from the cache. What fits is what that nginx takes.
+find_nginx_stream() {
+  local name=nginxstream nginx place module
+  nginx=$(PATH=$PATH:/usr/local/sbin:/usr/sbin command -v nginx) || nginx=$STORE/nginx-$(package_key nginx)/run
+  place=$STORE/$name-$({ package_key libnginx-mod-stream; "$nginx" -V 2>&1 || true; } | sha256sum | cut -c 1-32)
+  if [ ! -f "$place/load.conf" ]; then
+    rm -rf -- "$place"
+    mkdir -p -- "$place"
+    if ! takes_stream "$nginx" "$place" "" && ! takes_stream "$nginx" "$place" /usr/lib/nginx/modules/ngx_stream_module.so; then
+      say "real servers: unpacking nginx's module for streams"
+      unpack libnginx-mod-stream "$place/root" || true
+      module=$(find "$place" -name ngx_stream_module.so 2>/dev/null | head -n 1)
+      if [ -z "$module" ] || ! takes_stream "$nginx" "$place" "$module"; then
+        rm -rf -- "$place"
+        lacking "$name" "Debian's libnginx-mod-stream could not be fetched, or does not fit $nginx"
+        return 0
+      fi
+    fi
+  fi
+  used "$place" "$name"
+  printf '%s=%s\n' "$name" "$place/load.conf"
+}
+
+# takes_stream NGINX FOLDER MODULE: writes FOLDER/load.conf when that nginx balances UDP with the module, or with none.
+takes_stream() {
+  local load=''
+  [ -z "$3" ] || load="load_module $3;"
+  printf '%s\nerror_log stderr;\npid %s;\nevents {}\nstream { server { listen 127.0.0.1:9 udp; proxy_pass 127.0.0.1:9; } }\n' \
+    "$load" "$2/pid" >"$2/try.conf"
+  "$1" -t -q -p "$2" -c "$2/try.conf" >/dev/null 2>&1 || return 1
+  printf '%s\n' "$load" >"$2/load.conf"
 }
 
 lacking() { printf 'lacking %s: %s\n' "$1" "$2"; }
