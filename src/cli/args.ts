@@ -4,8 +4,21 @@ import { nearest } from "../config/nearest.ts";
 /** Where the configuration is when nothing else is said. */
 export const DEFAULT_CONFIG_PATH = "/etc/spooky/config.yaml";
 
+/** Something to ask of a program that runs. */
+export interface ControlCommand {
+  readonly kind: "upgrade" | "reload" | "status";
+  /** Its control socket; null: where its configuration says. */
+  readonly controlPath: string | null;
+  readonly configPath: string;
+  /** For an upgrade: the program to start; null: the one that is installed where the running one came from. */
+  readonly binary: string | null;
+  /** For a status: the form for programs. */
+  readonly json: boolean;
+}
+
 /** What the program shall do. */
 export type Command =
+  | ControlCommand
   | { readonly kind: "serve"; readonly configPath: string }
   | { readonly kind: "check"; readonly configPath: string }
   | { readonly kind: "demo"; readonly port: number }
@@ -20,22 +33,31 @@ export const HELP = `spooky: an HTTP/3 to HTTP/2 edge proxy and load balancer
 Usage:
   spooky [--config PATH]          validate the configuration, then serve it
   spooky check [--config PATH]    validate the configuration and what it names, then exit
+  spooky upgrade [--binary PATH]  replace the running program by the installed one, without loss
+  spooky reload                   reload the configuration of the running program, without loss
+  spooky status [--json]          print how the running program is
   spooky demo [--port PORT]       serve a built-in demonstration on 127.0.0.1 (default port 9889)
   spooky --version                print versions and the build's target
   spooky --help                   print this text
 
 Options:
   -c, --config PATH   configuration file (default ${DEFAULT_CONFIG_PATH})
+  --control PATH      control socket of the running program (default: what its configuration says)
+  --binary PATH       program to upgrade to (default: the path that the running one came from)
+  --json              the status in full, for programs
   -V, --version
   -h, --help
 
 Signals:
   SIGTERM, SIGINT     finish the requests under way, then exit; a second one exits at once
+  SIGHUP              reload
+  SIGUSR1             open log files anew, after they were moved away
+  SIGUSR2             upgrade
 
 Exit codes:
   0   all went well (for \`check\`: the configuration is valid)
-  1   a failure while running
-  2   a usage error, an invalid configuration, or an address that cannot be served
+  1   a failure while running; for \`upgrade\` and \`reload\`: refused, and all is as before
+  2   a usage error, a wrong configuration, an address that cannot be served, no program to ask
   3   it served and stopped, and requests outlived the drain time
 `;
 
@@ -44,8 +66,49 @@ const DEMO_PORT = 9889;
 const PORT_MAX = 65_535;
 /** What a supervisor calls this program with, alone; no command for people. */
 export const WORKER_COMMAND = "worker";
-const COMMANDS = ["check", "demo"] as const;
-const OPTIONS = ["--config", "--version", "--help", "--port"] as const;
+const COMMANDS = ["check", "upgrade", "reload", "status", "demo"] as const;
+type Word = (typeof COMMANDS)[number];
+
+/** An option: whether it takes a value, what is wrong without one, and with which command it goes; null for none of these limits. */
+interface Option {
+  readonly value: string | null;
+  readonly only: readonly Word[] | null;
+  readonly elsewhere: string;
+}
+
+const OPTIONS: ReadonlyMap<string, Option> = new Map([
+  ["--config", { value: "needs the path of a configuration file", only: null, elsewhere: "" }],
+  ["--version", { value: null, only: null, elsewhere: "" }],
+  ["--help", { value: null, only: null, elsewhere: "" }],
+  [
+    "--port",
+    {
+      value: `needs a number from 0 to ${PORT_MAX} (0: the system chooses)`,
+      only: ["demo"],
+      elsewhere: "--port belongs to `spooky demo`; a configuration names its own listen.port",
+    },
+  ],
+  [
+    "--control",
+    {
+      value: "needs the path of a control socket",
+      only: ["upgrade", "reload", "status"],
+      elsewhere:
+        "--control belongs to `spooky upgrade`, `reload` and `status`; a configuration names its own control.socket",
+    },
+  ],
+  [
+    "--binary",
+    { value: "needs the path of a program", only: ["upgrade"], elsewhere: "--binary belongs to `spooky upgrade`" },
+  ],
+  ["--json", { value: null, only: ["status"], elsewhere: "--json belongs to `spooky status`" }],
+]);
+
+const SHORT: ReadonlyMap<string, string> = new Map([
+  ["-c", "--config"],
+  ["-V", "--version"],
+  ["-h", "--help"],
+]);
 
 /** Reads the arguments after the program's name. */
 export function parseArgs(args: readonly string[]): Command {
@@ -61,10 +124,9 @@ export function parseArgs(args: readonly string[]): Command {
 class ArgReader {
   readonly #args: readonly string[];
   #at = 0;
-  #word: (typeof COMMANDS)[number] | null = null;
-  #flag: "version" | "help" | null = null;
-  #configPath: string | null = null;
-  #port: number | null = null;
+  #word: Word | null = null;
+  /** Options so far, by their long names; "" for those without a value. */
+  readonly #given = new Map<string, string>();
 
   constructor(args: readonly string[]) {
     this.#args = args;
@@ -79,41 +141,48 @@ class ArgReader {
     const arg = this.#args[this.#at++] ?? "";
     if (!arg.startsWith("-")) return this.#takeWord(arg);
     const equals = arg.startsWith("--") ? arg.indexOf("=") : -1;
-    const name = equals < 0 ? arg : arg.slice(0, equals);
+    const written = equals < 0 ? arg : arg.slice(0, equals);
     const inline = equals < 0 ? null : arg.slice(equals + 1);
-    switch (name) {
-      case "--config":
-      case "-c":
-        return this.#takeConfig(name, inline);
-      case "--port":
-        return this.#takePort(inline);
-      case "--version":
-      case "-V":
-        return this.#takeFlag(name, inline, "version");
-      case "--help":
-      case "-h":
-        return this.#takeFlag(name, inline, "help");
-      default:
-        return `unknown option ${name}${suggestion(name, OPTIONS)}`;
-    }
+    const name = SHORT.get(written) ?? written;
+    const option = OPTIONS.get(name);
+    if (option === undefined) return `unknown option ${written}${suggestion(written, [...OPTIONS.keys()])}`;
+    return option.value === null
+      ? this.#takeFlag(written, name, inline)
+      : this.#takeValue(written, name, inline, option.value);
   }
 
   command(): Command {
-    if (this.#flag !== null) return { kind: this.#flag };
-    if (this.#port !== null && this.#word !== "demo") {
-      return {
-        kind: "usage-error",
-        message: "--port belongs to `spooky demo`; a configuration names its own listen.port",
-      };
+    const given = this.#given;
+    if (given.has("--version")) return { kind: "version" };
+    if (given.has("--help")) return { kind: "help" };
+    for (const [name, { only, elsewhere }] of OPTIONS) {
+      const fits = only === null || only.some((word) => word === this.#word);
+      if (given.has(name) && !fits) return { kind: "usage-error", message: elsewhere };
     }
-    if (this.#word === "demo") {
-      if (this.#configPath !== null) {
-        return { kind: "usage-error", message: "`spooky demo` has a configuration of its own: leave --config out" };
-      }
-      return { kind: "demo", port: this.#port ?? DEMO_PORT };
+    const configPath = given.get("--config") ?? DEFAULT_CONFIG_PATH;
+    switch (this.#word) {
+      case "demo":
+        return this.#demo();
+      case "check":
+        return { kind: "check", configPath };
+      case null:
+        return { kind: "serve", configPath };
+      default:
+        return this.#control(this.#word, configPath);
     }
-    const configPath = this.#configPath ?? DEFAULT_CONFIG_PATH;
-    return { kind: this.#word === "check" ? "check" : "serve", configPath };
+  }
+
+  #demo(): Command {
+    if (!this.#given.has("--config")) return { kind: "demo", port: Number(this.#given.get("--port") ?? DEMO_PORT) };
+    return { kind: "usage-error", message: "`spooky demo` has a configuration of its own: leave --config out" };
+  }
+
+  #control(kind: ControlCommand["kind"], configPath: string): Command {
+    const given = this.#given;
+    const controlPath = given.get("--control") ?? null;
+    if (controlPath !== null && given.has("--config"))
+      return { kind: "usage-error", message: "--control and --config name the same thing: leave one of them out" };
+    return { kind, controlPath, configPath, binary: given.get("--binary") ?? null, json: given.has("--json") };
   }
 
   #takeWord(word: string): string | null {
@@ -124,26 +193,18 @@ class ArgReader {
     return null;
   }
 
-  #takeConfig(name: string, inline: string | null): string | null {
-    if (this.#configPath !== null) return "--config is given twice";
-    const value = inline ?? this.#next();
-    if (value === null || value === "") return `${name} needs the path of a configuration file`;
-    this.#configPath = value;
+  #takeFlag(written: string, name: string, inline: string | null): string | null {
+    if (inline !== null) return `${written} takes no value`;
+    this.#given.set(name, "");
     return null;
   }
 
-  #takePort(inline: string | null): string | null {
-    if (this.#port !== null) return "--port is given twice";
+  #takeValue(written: string, name: string, inline: string | null, wanted: string): string | null {
+    if (this.#given.has(name)) return `${name} is given twice`;
     const value = inline ?? this.#next();
-    const port = value !== null && /^\d{1,5}$/.test(value) ? Number(value) : -1;
-    if (port < 0 || port > PORT_MAX) return `--port needs a number from 0 to ${PORT_MAX} (0: the system chooses)`;
-    this.#port = port;
-    return null;
-  }
-
-  #takeFlag(name: string, inline: string | null, flag: "version" | "help"): string | null {
-    if (inline !== null) return `${name} takes no value`;
-    this.#flag = flag;
+    if (value === null || value === "") return `${written} ${wanted}`;
+    if (name === "--port" && !(/^\d{1,5}$/.test(value) && Number(value) <= PORT_MAX)) return `${written} ${wanted}`;
+    this.#given.set(name, value);
     return null;
   }
 

@@ -6,18 +6,22 @@ import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
 import { loadIdentity } from "../control/certificates.ts";
 import { startSecrets } from "../control/node-keys.ts";
+import { ControlSocket } from "../control/control-socket.ts";
 import { Counters, countersSeen } from "../core/counters.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { readHistograms } from "../core/histogram.ts";
 import { Log } from "../observe/log.ts";
 import { writeNow } from "../observe/sink.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { systemTimers } from "../runtime/timers.ts";
 import { openLibrary } from "../../ffi/library.ts";
 import { buildInfo } from "./build-info.ts";
 import { readConfiguration } from "./configuration.ts";
+import { obeySignals } from "./control-signals.ts";
 import type { EarlySignals } from "./early-signals.ts";
 import { libraryPlaces } from "./places.ts";
 import { prepareProcess } from "./self.ts";
+import { SoloControl } from "./solo-control.ts";
 import { makeTransports, Server, type Unfinished } from "./server.ts";
 import { warningsOf } from "./warnings.ts";
 
@@ -81,9 +85,13 @@ function checkWritable(file: string): void {
   }
 }
 
-/** Serves a snapshot in this process until a signal. `onListening` runs once it does. */
+/**
+ * Serves a snapshot in this process until a signal. `configPath` is where it is from; null for one that is built in, which nobody can ask
+ * anything. `onListening` runs once it does.
+ */
 export async function serve(
   snapshot: Snapshot,
+  configPath: string | null,
   context: CommandContext,
   onListening: (server: Server, log: Log) => Promise<void>,
 ): Promise<number> {
@@ -98,13 +106,17 @@ export async function serve(
     if (!lifted)
       log.warn("requests to backends by fetch are capped at 256 at once: the program could not start itself anew");
     const stop = stopSignals();
-    ignoreRenewals(log);
-    process.on("SIGUSR1", () => log.reopen());
+    const control = new SoloControl({ configPath: configPath ?? "", counters, log });
+    obeySignals(control, log);
+    const { socket: setting } = snapshot.control;
+    const parts = { control, timers: systemTimers, log, counters, env: process.env };
+    const socket = await ControlSocket.open(configPath === null ? null : setting, parts);
     await server.start();
     await onListening(server, log);
     await stop.first;
     const asked = await Promise.race([server.drain(), stop.second.then(() => true)]);
     const end = endOf(server.close(), asked === true);
+    socket.close();
     log.info("counted", readHistograms(countersSeen(counters)).counters);
     log.info("stopped", { requests: counters.requestsStarted, native_handles: library.ledger.total });
     return end;
@@ -138,10 +150,4 @@ export function stopSignals(): { readonly first: Promise<unknown>; readonly seco
   const next = (): Promise<unknown> => Promise.race(["SIGTERM", "SIGINT"].map((signal) => once(process, signal)));
   const first = next();
   return { first, second: first.then(next) };
-}
-
-/** Without a listener such a signal, be it a terminal that hangs up, would end the process. */
-function ignoreRenewals(log: Log): void {
-  for (const signal of ["SIGHUP", "SIGUSR2"] as const)
-    process.on(signal, () => log.warn(`${signal} is ignored: one process without a supervisor can only be restarted`));
 }

@@ -21,7 +21,7 @@ export async function runDemo(port: number, context: CommandContext): Promise<nu
   const backends = await startDemoBackends(certificate);
   try {
     const snapshot = demoSnapshot({ address: ADDRESS, port, files, backends });
-    return await serve(snapshot, context, (server) => introduce(server, context.runtime, files.caFile));
+    return await serve(snapshot, null, context, (server) => introduce(server, context.runtime, files.caFile));
   } finally {
     await backends.stop();
     files.remove();

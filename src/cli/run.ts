@@ -37,6 +37,10 @@ async function runCommand(context: CommandContext): Promise<number> {
       return runCheck(command.configPath, context);
     case "serve":
       return runServe(command.configPath, context);
+    case "upgrade":
+    case "reload":
+    case "status":
+      return (await import("./control-commands.ts")).runControl(command);
     case "worker":
       return (await import("./worker.ts")).runWorker(context);
     case "demo":

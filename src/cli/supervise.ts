@@ -1,14 +1,15 @@
 /** `spooky --config P`: a supervisor with its workers, or one process that serves. */
 import process from "node:process";
-import type { Snapshot } from "../config/snapshot.ts";
-import type { RenewalRequest } from "../control/renewal.ts";
+import { ControlSocket } from "../control/control-socket.ts";
 import { Counters } from "../core/counters.ts";
 import { readHistograms } from "../core/histogram.ts";
 import { Log } from "../observe/log.ts";
+import { systemTimers } from "../runtime/timers.ts";
 import { openLibrary } from "../../ffi/library.ts";
 import { steeringSupport } from "../../ffi/steering.ts";
 import { checkReferences, type CommandContext, EXIT, flushLog, serve, stopSignals } from "./commands.ts";
 import { type Configuration, readConfiguration } from "./configuration.ts";
+import { obeySignals } from "./control-signals.ts";
 import { Node, type NodeContext } from "./node.ts";
 import { libraryPlaces } from "./places.ts";
 import { prepareProcess } from "./self.ts";
@@ -18,22 +19,20 @@ import { tellListening } from "./server.ts";
 export async function runServe(configPath: string, context: CommandContext): Promise<number> {
   const configuration = readConfiguration(configPath);
   const { snapshot } = configuration;
-  if (!snapshot.workers.supervised) return serve(snapshot, context, () => Promise.resolve());
+  if (!snapshot.workers.supervised) return serve(snapshot, configPath, context, () => Promise.resolve());
   prepareProcess(context.runtime, process.env, context.early.names);
   const library = openLibrary(context.runtime.foreign, libraryPlaces(context.embedded, process.env));
   const { processes, name } = context.runtime;
-  if (processes === null) return serveAlone(snapshot, context, `${name} cannot hand a socket to another process`);
+  if (processes === null) return serveAlone(configuration, context, `${name} cannot hand a socket to another process`);
   const support = steeringSupport(library);
-  if (!support.supported) return serveAlone(snapshot, context, support.reason);
+  if (!support.supported) return serveAlone(configuration, context, support.reason);
   return supervise(configuration, { ...context, library, processes });
 }
 
 /** Where packets cannot be brought to the worker that knows their connection, one process is all that is sound. */
-function serveAlone(snapshot: Snapshot, context: CommandContext, reason: string): Promise<number> {
-  return serve(snapshot, context, (_, log) => {
-    log.warn("one process serves, without a supervisor", {
-      reason,
-    });
+function serveAlone({ snapshot, path }: Configuration, context: CommandContext, reason: string): Promise<number> {
+  return serve(snapshot, path, context, (_, log) => {
+    log.warn("one process serves, without a supervisor", { reason });
     return Promise.resolve();
   });
 }
@@ -42,12 +41,15 @@ async function supervise(configuration: Configuration, parts: Omit<NodeContext, 
   const { snapshot } = configuration;
   checkReferences(snapshot, parts.runtime);
   const terminal = process.stdout.isTTY === true;
-  const log = new Log(snapshot.log, { counters: new Counters(), epochMs: () => Date.now(), terminal, shared: true });
+  const counters = new Counters();
+  const log = new Log(snapshot.log, { counters, epochMs: () => Date.now(), terminal, shared: true });
   try {
     const node = new Node(configuration, { ...parts, log });
     const stop = stopSignals();
-    renewBySignals(node);
+    obeySignals(node, log);
     parts.early.release();
+    const control = { control: node, timers: systemTimers, log, counters, env: process.env };
+    const socket = await ControlSocket.open(snapshot.control.socket, control);
     const { supervisor } = node;
     const serving = await Promise.race([node.start().then(() => true), stop.first.then(() => false)]);
     const workers = supervisor.crews.reduce((sum, crew) => sum + crew.workers.length, 0);
@@ -58,6 +60,7 @@ async function supervise(configuration: Configuration, parts: Omit<NodeContext, 
     log.info("draining");
     await Promise.race([supervisor.drain(), stop.second.then(() => supervisor.end())]);
     node.close();
+    socket.close();
     log.info("counted", readHistograms(supervisor.counts).counters);
     log.info("stopped", {
       requests: supervisor.counts["requests_started"] ?? 0,
@@ -67,13 +70,4 @@ async function supervise(configuration: Configuration, parts: Omit<NodeContext, 
   } finally {
     await flushLog(log);
   }
-}
-
-/** HUP: the configuration anew. USR2: the program as well. USR1: log files anew. What comes of it is in the log. */
-function renewBySignals(node: Node): void {
-  const on = (signal: NodeJS.Signals, kind: RenewalRequest["kind"]): void =>
-    void process.on(signal, () => void node.renew({ kind, binary: null }));
-  on("SIGHUP", "reload");
-  on("SIGUSR2", "upgrade");
-  process.on("SIGUSR1", () => node.reopenLogs());
 }

@@ -55,8 +55,8 @@ export interface NodeStatus {
 
 /** How a running program is told what to do, by its control socket or by signals. */
 export interface NodeControl {
-  /** Never rejects. */
-  renew(request: RenewalRequest): Promise<RenewalOutcome>;
+  /** Never rejects. `tell` hears, in words for people, how far it has come. */
+  renew(request: RenewalRequest, tell?: (progress: string) => void): Promise<RenewalOutcome>;
   /** All processes open their log files anew, after something has moved them away. */
   reopenLogs(): void;
   status(): NodeStatus;

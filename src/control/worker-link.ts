@@ -50,11 +50,13 @@ export function writeMessage(message: Order | Report): string {
 
 /** Cuts a stream of text into lines. */
 export class LineCutter {
+  readonly #charactersMax: number;
   #rest: string;
 
   /** `rest`: what another cutter of this stream had left. */
-  constructor(rest = "") {
+  constructor(rest = "", charactersMax: number = LIMITS.linkMessageBytesMax) {
     this.#rest = rest;
+    this.#charactersMax = charactersMax;
   }
 
   /** What came behind the last line. */
@@ -66,7 +68,8 @@ export class LineCutter {
   push(text: string): readonly string[] | null {
     const parts = (this.#rest + text).split("\n");
     this.#rest = parts.pop() ?? "";
-    return this.#rest.length > LIMITS.linkMessageBytesMax ? null : parts;
+    const isTooLong = (line: string): boolean => line.length > this.#charactersMax;
+    return isTooLong(this.#rest) || parts.some(isTooLong) ? null : parts;
   }
 }
 

@@ -170,6 +170,9 @@ export class Counters {
   h2OutputOverfull = 0;
   h2ConnectionFaults = 0;
 
+  /** Requests on the control socket that were refused for their form, and connections over the most that it takes. */
+  controlRefusals = 0;
+
   // Logging.
   logLinesDropped = 0;
   logWriteErrors = 0;

@@ -41,6 +41,7 @@ const ERROR_CODES = {
   CERTIFICATE: { source: "config", status: 0 },
   ADDRESS_IN_USE: { source: "config", status: 0 },
   ADDRESS_UNAVAILABLE: { source: "config", status: 0 },
+  CONTROL_SOCKET: { source: "config", status: 0 },
   WORKER_FAILED: { source: "internal", status: 0 },
   LIBRARY: { source: "internal", status: 0 },
   SYSTEM_CALL: { source: "internal", status: 0 },

@@ -200,6 +200,22 @@ export const LIMITS = {
   workerSteadyMs: 10_000,
   /** Bytes of one message between supervisor and worker: the largest configuration, every character of it escaped. */
   linkMessageBytesMax: 8 * 1024 * 1024,
+  /** Programs that speak to the control socket at once: each is a person or a script, and further ones are refused. */
+  controlConnectionsMax: 16,
+  /** Characters of one request on the control socket: the longest path, every character of it escaped. */
+  controlRequestCharactersMax: 32 * 1024,
+  /** Bytes of answers that wait for somebody who does not read them before the connection is cut. */
+  controlOutputBytesMax: 1024 * 1024,
+  /** How long a connection to the control socket may say nothing while nothing is done for it, milliseconds. */
+  controlIdleMsMax: 10_000,
+  /** How long the socket's own maker waits for an answer there, milliseconds, to learn whether another program still serves it. */
+  controlProbeMsMax: 1000,
+  /** How long a command waits for a program that replaces itself to be there again, milliseconds. */
+  controlReturnMsMax: 15_000,
+  /** How long a command waits for a word on what it asked for, milliseconds: workers that start (30 s) and a program that is tried before it. */
+  controlAnswerMsMax: 90_000,
+  /** Bytes of the control socket's path: the kernel takes 107, and a name that is used while it is made takes some of them. */
+  controlPathBytesMax: 96,
   /** Bytes of one log write to a pipe that several processes write to: what the kernel keeps in one piece (PIPE_BUF). */
   sharedWriteBytesMax: 4096,
   /** Bytes of one log write: what collected while the write before it ran. */

@@ -110,6 +110,8 @@ export function proxyConfig(options: ProxyOptions, certificate: CertificateFiles
       upstream_tls: { ca_file: certificate.caFile },
       upstream,
       log: { level: "info", format: "json" },
+      // Many run beside each other; those that are asked something have a path of their own.
+      control: { socket: "off" },
       supervisor: options.supervisor ?? defaultSupervisor(options.extra),
       ...options.extra,
     },

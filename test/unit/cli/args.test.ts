@@ -1,9 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { type Command, DEFAULT_CONFIG_PATH, HELP, parseArgs } from "../../../src/cli/args.ts";
+import { type Command, type ControlCommand, DEFAULT_CONFIG_PATH, HELP, parseArgs } from "../../../src/cli/args.ts";
 
 const serve = (configPath: string): Command => ({ kind: "serve", configPath });
 const check = (configPath: string): Command => ({ kind: "check", configPath });
 const demo = (port: number): Command => ({ kind: "demo", port });
+const control = (kind: ControlCommand["kind"], given: Partial<ControlCommand> = {}): Command => ({
+  ...{ kind, controlPath: null, configPath: DEFAULT_CONFIG_PATH, binary: null, json: false },
+  ...given,
+});
 const DEMO_PORT = 9889;
 
 /** Arguments as one would type them; none of these has blanks in it. */
@@ -30,6 +34,13 @@ describe("arguments that are right", () => {
     ["demo --port 0", demo(0)],
     ["demo --port 65535", demo(65_535)],
     ["demo --port 00443", demo(443)],
+    ["upgrade", control("upgrade")],
+    ["upgrade --binary ./next", control("upgrade", { binary: "./next" })],
+    ["--binary=-odd upgrade -c my.yaml", control("upgrade", { binary: "-odd", configPath: "my.yaml" })],
+    ["reload", control("reload")],
+    ["reload --control /run/s", control("reload", { controlPath: "/run/s" })],
+    ["status", control("status")],
+    ["status --json --config my.yaml", control("status", { json: true, configPath: "my.yaml" })],
     ["--version", { kind: "version" }],
     ["-V", { kind: "version" }],
     ["--help", { kind: "help" }],
@@ -82,6 +93,17 @@ describe("arguments that are wrong are a usage error that says which", () => {
     ["--port 443", "--port belongs to `spooky demo`; a configuration names its own listen.port"],
     ["check --port 443", "--port belongs to `spooky demo`; a configuration names its own listen.port"],
     ["demo --config x", "`spooky demo` has a configuration of its own: leave --config out"],
+    ["--json", "--json belongs to `spooky status`"],
+    ["reload --json", "--json belongs to `spooky status`"],
+    ["status --json=1", "--json takes no value"],
+    ["reload --binary x", "--binary belongs to `spooky upgrade`"],
+    ["upgrade --binary", "--binary needs the path of a program"],
+    [
+      "--control x",
+      "--control belongs to `spooky upgrade`, `reload` and `status`; a configuration names its own control.socket",
+    ],
+    ["status --control x --config y", "--control and --config name the same thing: leave one of them out"],
+    ["statu", "unknown command statu; did you mean status?"],
     ["--version=1", "--version takes no value"],
     ["--help=me", "--help takes no value"],
     ["--help --nonsense", "unknown option --nonsense; see spooky --help"],
@@ -97,7 +119,9 @@ describe("arguments that are wrong are a usage error that says which", () => {
 
 test("every option of the help text is known, with its value", () => {
   const options = [...HELP.matchAll(/(?<=\s|\[)--?[a-zA-Z]+/g)].map(([option]) => option);
-  expect(new Set(options)).toEqual(new Set(["-c", "--config", "-V", "--version", "-h", "--help", "--port"]));
+  expect(new Set(options)).toEqual(
+    new Set(["-c", "--config", "-V", "--version", "-h", "--help", "--port", "--control", "--binary", "--json"]),
+  );
   for (const option of options) {
     const command = parseArgs([option, "1", "demo"]);
     if (command.kind === "usage-error") expect(command.message).not.toStartWith("unknown option");

@@ -51,8 +51,8 @@ describe("the help text and docs/cli.md", () => {
     expect(PAGE).toContain(DEFAULT_CONFIG_PATH);
   });
 
-  test("name the signals that stop the program", () => {
-    for (const signal of ["SIGTERM", "SIGINT"]) {
+  test("name the signals that the program heeds", () => {
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2"]) {
       expect(HELP).toContain(signal);
       expect(section("Signals")).toContain(`\`${signal}\``);
     }
@@ -65,10 +65,11 @@ describe("the help text and docs/cli.md", () => {
 });
 
 test("the environment variables of the page are those that the program reads", () => {
-  const sources = ["src/cli/places.ts", "src/cli/self.ts"].map((path) => readFileSync(join(PROJECT, path), "utf8"));
-  const read = sources.flatMap((text) =>
-    [...text.matchAll(/"([A-Z]+(?:_[A-Z]+){2,})"/g)].map(([, name]) => `\`${name}\``),
-  );
+  const textOf = (path: string): string => readFileSync(join(PROJECT, path), "utf8");
+  const sources = ["src/cli/places.ts", "src/cli/self.ts"].map(textOf);
+  const named = sources.flatMap((text) => [...text.matchAll(/"([A-Z]+(?:_[A-Z]+){2,})"/g)]);
+  const looked = [...textOf("src/control/control-place.ts").matchAll(/env\["([A-Z_]+)"\]/g)];
+  const read = [...named, ...looked].map(([, name]) => `\`${name}\``);
   expect(new Set(firstColumn("Environment"))).toEqual(new Set(read));
 });
 

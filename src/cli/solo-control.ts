@@ -1,0 +1,49 @@
+/** A program of one process, as it is told what to do: it can say how it is and open its log anew, but nobody could take over from it. */
+import process from "node:process";
+import type { NodeControl, NodeStatus, RenewalOutcome } from "../control/renewal.ts";
+import { type Counters, countersSeen } from "../core/counters.ts";
+import type { Log } from "../observe/log.ts";
+import { buildInfo } from "./build-info.ts";
+
+const REASON = "one process without a supervisor can only be restarted";
+const REMEDY =
+  "restart it; with `supervisor: auto` upgrades and reloads lose nothing, where the system can steer packets to workers";
+
+/** What it speaks for. */
+export interface SoloParts {
+  readonly configPath: string;
+  readonly counters: Counters;
+  readonly log: Log;
+}
+
+/** Speaks for this process. */
+export class SoloControl implements NodeControl {
+  readonly #parts: SoloParts;
+  readonly #startedEpochMs = Date.now();
+
+  constructor(parts: SoloParts) {
+    this.#parts = parts;
+  }
+
+  renew(): Promise<RenewalOutcome> {
+    this.#parts.log.warn("renewal refused: all stays as it is", { reason: REASON });
+    return Promise.resolve({ ok: false, reason: REASON, remedy: REMEDY });
+  }
+
+  reopenLogs(): void {
+    this.#parts.log.reopen();
+  }
+
+  status(): NodeStatus {
+    const worker = { slot: 0, pid: process.pid, phase: "serving" } as const;
+    return {
+      pid: process.pid,
+      version: buildInfo().version,
+      generation: 1,
+      configPath: this.#parts.configPath,
+      startedEpochMs: this.#startedEpochMs,
+      crews: [{ generation: 1, role: "active", workers: [worker] }],
+      counts: countersSeen(this.#parts.counters),
+    };
+  }
+}
