@@ -7,6 +7,7 @@ import type { Snapshot } from "../config/snapshot.ts";
 import { loadIdentity } from "../control/certificates.ts";
 import { startSecrets } from "../control/node-keys.ts";
 import { ControlSocket } from "../control/control-socket.ts";
+import { CUT_OFF_CODE } from "../control/worker-link.ts";
 import { Counters, countersSeen } from "../core/counters.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { readHistograms } from "../core/histogram.ts";
@@ -26,7 +27,7 @@ import { makeTransports, Server, type Unfinished } from "./server.ts";
 import { warningsOf } from "./warnings.ts";
 
 /** Exit codes; documented in `--help` and `docs/cli.md`. */
-export const EXIT = { ok: 0, failure: 1, usage: 2, cutOff: 3 } as const;
+export const EXIT = { ok: 0, failure: 1, usage: 2, cutOff: CUT_OFF_CODE } as const;
 
 /** What a command runs on. */
 export interface CommandContext {

@@ -66,8 +66,10 @@ async function supervise(configuration: Configuration, parts: Omit<NodeContext, 
       requests: supervisor.counts["requests_started"] ?? 0,
       native_handles: supervisor.nativeHandles,
     });
-    return supervisor.endedWell ? EXIT.ok : EXIT.failure;
+    return EXIT_BY_ENDING[supervisor.ending];
   } finally {
     await flushLog(log);
   }
 }
+
+const EXIT_BY_ENDING = { well: EXIT.ok, "cut-off": EXIT.cutOff, badly: EXIT.failure } as const;

@@ -10,6 +10,7 @@ import type { SlotRange } from "../quic/steer.ts";
 import type { ProcessEnd } from "../runtime/processes.ts";
 import type { TimerHandle, Timers } from "../runtime/timers.ts";
 import type { CounterSums } from "./counter-sums.ts";
+import { type Ending, endingOf, worstOf } from "./ending.ts";
 import type { WorkerStatus } from "./renewal.ts";
 import { endedEarly, type LaunchWorker, makeSeat, type Seat, UNREAD_MS_MAX } from "./seat.ts";
 import type { Report } from "./worker-link.ts";
@@ -51,7 +52,7 @@ export class Crew {
   #killsAtMs = Infinity;
   readonly #gone = Promise.withResolvers<void>();
   #isGone = false;
-  #clean = true;
+  #ending: Ending = "well";
 
   constructor(parts: CrewParts) {
     this.#parts = parts;
@@ -76,9 +77,9 @@ export class Crew {
     return this.#gone.promise;
   }
 
-  /** Did all end by themselves, and well, when they were told to? */
-  get endedWell(): boolean {
-    return this.#clean;
+  /** How its workers ended when they were told to: the worst end of any. */
+  get ending(): Ending {
+    return this.#ending;
   }
 
   /** After so long nobody of a retired or stopping crew is left, milliseconds; Infinity for others. */
@@ -278,7 +279,7 @@ export class Crew {
       case "serving":
         return this.#onDied(seat, fields);
       case "retired":
-        if (code !== 0) this.#parts.log.warn("worker ended badly", fields);
+        if (endingOf(end) === "badly") this.#parts.log.warn("worker ended badly", fields);
         // What a killed process held, the kernel has taken back.
         if (signal !== null) seat.nativeHandles = 0;
         this.#vacate(seat);
@@ -286,10 +287,8 @@ export class Crew {
         return this.#settle();
       case "stopping":
         seat.phase = "ended";
-        if (code !== 0) {
-          this.#clean = false;
-          this.#parts.log.warn("worker ended badly", fields);
-        }
+        this.#ending = worstOf([this.#ending, endingOf(end)]);
+        if (endingOf(end) === "badly") this.#parts.log.warn("worker ended badly", fields);
         return this.#settle();
     }
   }

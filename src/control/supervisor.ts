@@ -10,6 +10,7 @@ import { slotsOfBank, type SlotRange, type SteeringPlan } from "../quic/steer.ts
 import type { TimerHandle, Timers } from "../runtime/timers.ts";
 import { CounterSums } from "./counter-sums.ts";
 import { Crew } from "./crew.ts";
+import { type Ending, worstOf } from "./ending.ts";
 import type { CrewRole, CrewStatus, RenewalOutcome } from "./renewal.ts";
 import type { LaunchWorker } from "./seat.ts";
 
@@ -72,9 +73,9 @@ export class Supervisor {
     return this.#crews.reduce((sum, crew) => sum + crew.nativeHandles, this.#nativeHandlesGone);
   }
 
-  /** Did all workers end by themselves, and well, when all were told to? */
-  get endedWell(): boolean {
-    return this.#crews.every((crew) => crew.endedWell);
+  /** How all workers ended when they were told to: the worst end of any. */
+  get ending(): Ending {
+    return worstOf(this.#crews.map((crew) => crew.ending));
   }
 
   /** Of the crew that takes new connections. */

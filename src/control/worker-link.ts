@@ -12,6 +12,9 @@ import type { NodeSecretLists } from "./node-keys.ts";
 /** Goes up with every change that the other side would not understand. */
 const LINK_VERSION = 2;
 
+/** Exit code of a process that had to break off requests which outlived the drain time; they are counted and logged by itself. */
+export const CUT_OFF_CODE = 3;
+
 /** All that a worker needs to know; secrets travel here and never on a command line or in an environment. */
 export interface StartOrder {
   readonly type: "start";

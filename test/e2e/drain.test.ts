@@ -8,35 +8,12 @@ import { startBackend } from "../support/backends.ts";
 import { type ProxyOptions, type RunningProxy, startProxy } from "../support/proxy.ts";
 import { AIOQUIC_MISSING, type AioquicStep, aioquicPython, exchangeOf, startAioquic } from "../interop/aioquic.ts";
 import { logLine, stoppedLine } from "./log-lines.ts";
+import { HIGHEST_ID, TRANSFER_BYTES, TRANSFERS } from "./transfers.ts";
 
 const H3_NO_ERROR = 0x100;
 const H3_REQUEST_REJECTED = 0x10b;
 const CUT_OFF = 3;
-/** 2^62 - 4 as JSON reads it. */
-const HIGHEST_ID = 2 ** 62;
 const CONNECTIONS = 10;
-const HELD_BYTES = 50_000;
-
-/** What each connection does: two downloads and two uploads that end only after both GOAWAYs, and a request that is begun after them. */
-const TRANSFERS: readonly AioquicStep[] = [
-  { do: "start", id: "body", path: `/hold-body?bytes=${HELD_BYTES}` },
-  { do: "start", id: "head", path: "/hold" },
-  { do: "start", id: "echo", method: "POST", path: "/echo", body: { text: "before " }, fin: false },
-  { do: "start", id: "upload", method: "POST", path: "/upload", body: { bytes: 200_000 }, fin: false },
-  { do: "start", id: "long", path: "/bytes/3000000?seed=long" },
-  { do: "wait_bytes", id: "body", bytes: HELD_BYTES },
-  { do: "wait_bytes", id: "echo", bytes: 7 },
-  { do: "say", text: "here" },
-  { do: "wait_goaway", count: 2 },
-  { do: "say", text: "told" },
-  { do: "send", id: "echo", text: "after" },
-  { do: "finish", id: "echo" },
-  { do: "send", id: "upload", text: "and the end" },
-  { do: "finish", id: "upload" },
-  { do: "request", id: "late", path: "/small" },
-  { do: "wait" },
-  { do: "wait_closed" },
-];
 
 function start(
   workers: number,
@@ -64,8 +41,7 @@ drainTests("a drain with transfers under way", () => {
       await run.event("said", { connection, text: "told" });
     backend.release();
     for (const connection of await run.connections) {
-      const bodies = { body: HELD_BYTES + 8, head: 5, echo: 12, long: 3_000_000 };
-      for (const [id, bytes] of Object.entries(bodies))
+      for (const [id, bytes] of Object.entries(TRANSFER_BYTES))
         expect(exchangeOf(connection, id)).toMatchObject({ status: 200, body_bytes: bytes, ended: true, error: null });
       const upload = exchangeOf(connection, "upload");
       expect(upload).toMatchObject({ status: 200, ended: true });
@@ -138,7 +114,7 @@ drainTests("a drain", () => {
 });
 
 drainTests("a drain", () => {
-  test.each([1])("that outlives its time breaks off what is left, and says so (%i workers)", async (workers) => {
+  test.each([1, 2])("that outlives its time breaks off what is left, and says so (%i workers)", async (workers) => {
     const backend = await startBackend({ protocol: "http1" });
     const proxy = await start(workers, backend.address, { shutdown_drain_timeout_ms: 700 });
     const run = startAioquic({

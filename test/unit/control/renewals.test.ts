@@ -209,7 +209,7 @@ describe("a retired crew", () => {
     const drained = bed.supervisor.drain();
     bed.worker(1).finish();
     await drained;
-    expect([bed.supervisor.endedWell, bed.supervisor.nativeHandles, bed.timers.waiting]).toEqual([true, 0, 0]);
+    expect([bed.supervisor.ending, bed.supervisor.nativeHandles, bed.timers.waiting]).toEqual(["well", 0, 0]);
   });
 
   test("keeps a worker that is being started, for what lies in its socket, and gives up one that waits", async () => {
@@ -273,7 +273,7 @@ describe("the stop", () => {
     for (const worker of bed.workers) worker.finish();
     await drained;
     expect(await outcome).toMatchObject({ ok: false });
-    expect([bed.ways.length, bed.timers.waiting, bed.supervisor.endedWell]).toEqual([1, 0, true]);
+    expect([bed.ways.length, bed.timers.waiting, bed.supervisor.ending]).toEqual([1, 0, "well"]);
   });
 
   test("between the last worker's word and the change of ways keeps the ways", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { must } from "../../../src/core/assert.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
+import { CUT_OFF_CODE } from "../../../src/control/worker-link.ts";
 import {
   DRAIN_MS,
   type FakeWorker,
@@ -144,7 +145,7 @@ describe("the stop", () => {
       worker.events.onEnded({ code: 0, signal: null });
     }
     await drained;
-    expect(bed.supervisor.endedWell).toBe(true);
+    expect(bed.supervisor.ending).toBe("well");
     expect(bed.supervisor.counts).toEqual({ requests: 8 });
     expect(bed.workers).toHaveLength(2);
     expect(bed.timers.waiting).toBe(0);
@@ -158,7 +159,21 @@ describe("the stop", () => {
     expect([bed.worker(0).killed, bed.worker(1).killed]).toEqual([0, 1]);
     bed.worker(1).events.onEnded(KILLED);
     await drained;
-    expect(bed.supervisor.endedWell).toBe(false);
+    expect(bed.supervisor.ending).toBe("badly");
+  });
+
+  test("tells of what a worker had to break off, unless another one ended worse", async () => {
+    for (const [end, ending] of [
+      [{ code: 0, signal: null }, "cut-off"],
+      [KILLED, "badly"],
+    ] as const) {
+      const bed = await serving(2);
+      const drained = bed.supervisor.drain();
+      bed.worker(0).events.onEnded({ code: CUT_OFF_CODE, signal: null });
+      bed.worker(1).events.onEnded(end);
+      await drained;
+      expect(bed.supervisor.ending).toBe(ending);
+    }
   });
 
   test("in a hurry ends a drain", async () => {

@@ -1,0 +1,148 @@
+/** Workers that others replace: what they have ends whole, whoever still comes to them is served, and both are sent to the others. */
+import { afterAll, describe, expect, test } from "bun:test";
+import { must } from "../../src/core/assert.ts";
+import { startBackend } from "../support/backends.ts";
+import type { RunningProxy } from "../support/proxy.ts";
+import { AIOQUIC_MISSING, aioquicPython, exchangeOf, runAioquicOnce, startAioquic } from "../interop/aioquic.ts";
+import { accessLine, logLine, stoppedLine } from "./log-lines.ts";
+import { HIGHEST_ID, TRANSFERS, TRANSFER_BYTES } from "./transfers.ts";
+import { startWorkers } from "./worker-proxies.ts";
+
+const H3_NO_ERROR = 0x100;
+const H3_REQUEST_REJECTED = 0x10b;
+const CONNECTIONS = 10;
+
+/** A reload, up to where the new crew takes what is new and the old one has heard of it. */
+async function reload(proxy: RunningProxy): Promise<void> {
+  proxy.process.signal("SIGHUP");
+  await logLine(proxy, { msg: "crew has taken over", generation: 2 });
+  await logLine(proxy, { msg: "retiring" });
+}
+
+function retireTests(title: string, tests: () => void): void {
+  describe.skipIf(aioquicPython === null)(aioquicPython === null ? `${title}: ${AIOQUIC_MISSING}` : title, tests);
+}
+
+retireTests("workers that are replaced", () => {
+  test.each([1, 2])("end 50 transfers whole, uploads too (%i workers)", async (workers) => {
+    const backend = await startBackend({ protocol: "http1" });
+    const proxy = await startWorkers(workers, backend.address);
+    const run = startAioquic({ port: proxy.port, connections: CONNECTIONS, steps: TRANSFERS });
+    for (let connection = 0; connection < CONNECTIONS; connection++)
+      await run.event("said", { connection, text: "here" });
+    await reload(proxy);
+    // New ones are others' from now on.
+    const { exchanges } = await runAioquicOnce({ port: proxy.port, steps: [{ do: "request", path: "/new" }] });
+    expect(exchanges).toMatchObject([{ status: 200 }]);
+    for (let connection = 0; connection < CONNECTIONS; connection++)
+      await run.event("said", { connection, text: "told" });
+    backend.release();
+    for (const connection of await run.connections) {
+      for (const [id, bytes] of Object.entries(TRANSFER_BYTES))
+        expect(exchangeOf(connection, id)).toMatchObject({ status: 200, body_bytes: bytes, ended: true, error: null });
+      expect(exchangeOf(connection, "upload")).toMatchObject({ status: 200, ended: true });
+      expect(exchangeOf(connection, "late")).toMatchObject({ status: null, reset_code: H3_REQUEST_REJECTED });
+      expect(connection.goaways).toEqual([HIGHEST_ID, 20]);
+      expect(connection.closed).toMatchObject({ by: "peer", code: H3_NO_ERROR, application: true });
+    }
+    await logLine(proxy, { msg: "crew is gone", generation: 1 });
+    expect(await stoppedLine(proxy.process)).toMatchObject({ code: 0, native_handles: 0 });
+    const counted = await logLine(proxy, { msg: "counted" });
+    expect(counted).toMatchObject({ requests_rejected_draining: CONNECTIONS, requests_completed: 5 * CONNECTIONS + 1 });
+    for (const name of ["requests_cut_off", "connections_refused", "resets_sent"])
+      expect(counted[name]).toBeUndefined();
+  });
+
+  test.each([
+    ["with the token of a Retry", "always"],
+    ["in the middle of its handshake", "off"],
+  ])("serve a client that comes late, %s, and send it on", async (_, retry) => {
+    const backend = await startBackend({ protocol: "http1" });
+    const performance = { retry, shutdown_drain_timeout_ms: 20_000 };
+    const proxy = await startWorkers(1, backend.address, { extra: { performance } });
+    const holding = startAioquic({ port: proxy.port, steps: [{ do: "start", path: "/hold" }, { do: "wait" }] });
+    await backend.holding(1);
+    const gate = await startGate(proxy.port);
+    const steps = [{ do: "request", id: "r", path: "/late" }, { do: "wait_closed" }] as const;
+    const late = startAioquic({ port: gate.port, steps });
+    await gate.closed;
+    await reload(proxy);
+    gate.open();
+    const connection = must((await late.connections)[0], "one connection");
+    expect(exchangeOf(connection, "r")).toMatchObject({ status: 200, ended: true });
+    expect(connection.goaways).toEqual([HIGHEST_ID, 4]);
+    expect(connection.closed).toMatchObject({ by: "peer", code: H3_NO_ERROR, application: true });
+    // By the one that had begun with it.
+    expect((await accessLine(proxy, "/late"))["worker"]).toBe(0);
+    backend.release();
+    await holding.connections;
+    await logLine(proxy, { msg: "crew is gone", generation: 1 });
+    expect(await stoppedLine(proxy.process)).toMatchObject({ code: 0, native_handles: 0 });
+    const counted = await logLine(proxy, { msg: "counted" });
+    expect(counted["tokens_valid"]).toBe(retry === "always" ? 2 : undefined);
+    expect(counted["connections_refused"]).toBeUndefined();
+  });
+});
+
+retireTests("workers that are replaced", () => {
+  test("break off what outlives the drain time, and the program goes on", async () => {
+    const backend = await startBackend({ protocol: "http1" });
+    const performance = { shutdown_drain_timeout_ms: 700 };
+    const proxy = await startWorkers(1, backend.address, { extra: { performance } });
+    const steps = [{ do: "start", id: "held", path: "/hold" }, { do: "wait_closed" }] as const;
+    const run = startAioquic({ port: proxy.port, steps });
+    await backend.holding(1);
+    await reload(proxy);
+    const connection = must((await run.connections)[0], "one connection");
+    expect(connection.goaways).toEqual([HIGHEST_ID, 4]);
+    expect(connection.closed).toMatchObject({ by: "peer", code: H3_NO_ERROR, application: true });
+    await logLine(proxy, { msg: "requests under way are broken off", worker: 0, connections: 1, requests: 1 });
+    await logLine(proxy, { msg: "crew is gone", generation: 1 });
+    backend.release();
+    const { exchanges } = await runAioquicOnce({ port: proxy.port, steps: [{ do: "request", path: "/small" }] });
+    expect(exchanges).toMatchObject([{ status: 200 }]);
+    expect(await stoppedLine(proxy.process)).toMatchObject({ code: 0, native_handles: 0 });
+    expect(await logLine(proxy, { msg: "counted" })).toMatchObject({ connections_cut_off: 1, requests_cut_off: 1 });
+  });
+});
+
+/** A way to the proxy for one client that lets its first datagram through, and the rest when it is opened. */
+interface Gate {
+  readonly port: number;
+  /** Resolves when something waits. */
+  readonly closed: Promise<void>;
+  open(): void;
+}
+
+async function startGate(toPort: number): Promise<Gate> {
+  const closed = Promise.withResolvers<void>();
+  const waiting: Uint8Array[] = [];
+  let passes = 1;
+  let clientPort = 0;
+  const far = await Bun.udpSocket({
+    hostname: "127.0.0.1",
+    connect: { hostname: "127.0.0.1", port: toPort },
+    socket: { data: (_, bytes) => void near.send(Uint8Array.from(bytes), clientPort, "127.0.0.1") },
+  });
+  const near = await Bun.udpSocket({
+    hostname: "127.0.0.1",
+    socket: {
+      data: (_, bytes, port) => {
+        clientPort = port;
+        if (passes > 0) {
+          passes -= 1;
+          far.send(Uint8Array.from(bytes));
+        } else {
+          waiting.push(Uint8Array.from(bytes));
+          closed.resolve();
+        }
+      },
+    },
+  });
+  afterAll(() => [near, far].forEach((socket) => socket.close()));
+  const open = (): void => {
+    passes = Infinity;
+    for (const datagram of waiting) far.send(datagram);
+  };
+  return { port: near.port, closed: closed.promise, open };
+}
