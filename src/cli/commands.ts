@@ -107,7 +107,7 @@ export async function serve(
     if (!lifted)
       log.warn("requests to backends by fetch are capped at 256 at once: the program could not start itself anew");
     const stop = stopSignals();
-    const control = new SoloControl({ configPath: configPath ?? "", counters, log });
+    const control = new SoloControl({ configPath: configPath ?? "", server, log });
     obeySignals(control, log);
     const { socket: setting } = snapshot.control;
     const parts = { control, timers: systemTimers, log, counters, env: process.env };

@@ -116,6 +116,11 @@ export class Server {
     return this.#listener.socket.localPort;
   }
 
+  /** Connections alive, closing ones included. */
+  get connectionCount(): number {
+    return this.#listener.endpoint.connectionCount;
+  }
+
   /** Begins to serve. */
   async start(): Promise<void> {
     const { runtime, library, log, seat } = this.#parts;

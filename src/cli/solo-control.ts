@@ -1,9 +1,10 @@
 /** A program of one process, as it is told what to do: it can say how it is and open its log anew, but nobody could take over from it. */
 import process from "node:process";
 import type { NodeControl, NodeStatus, RenewalOutcome } from "../control/renewal.ts";
-import { type Counters, countersSeen } from "../core/counters.ts";
+import { countersSeen } from "../core/counters.ts";
 import type { Log } from "../observe/log.ts";
 import { buildInfo } from "./build-info.ts";
+import type { Server } from "./server.ts";
 
 const REASON = "one process without a supervisor can only be restarted";
 const REMEDY =
@@ -12,7 +13,7 @@ const REMEDY =
 /** What it speaks for. */
 export interface SoloParts {
   readonly configPath: string;
-  readonly counters: Counters;
+  readonly server: Server;
   readonly log: Log;
 }
 
@@ -35,15 +36,16 @@ export class SoloControl implements NodeControl {
   }
 
   status(): NodeStatus {
-    const worker = { slot: 0, pid: process.pid, phase: "serving" } as const;
+    const { server, configPath } = this.#parts;
+    const worker = { slot: 0, pid: process.pid, phase: "serving", connections: server.connectionCount } as const;
     return {
       pid: process.pid,
       version: buildInfo().version,
       generation: 1,
-      configPath: this.#parts.configPath,
+      configPath,
       startedEpochMs: this.#startedEpochMs,
       crews: [{ generation: 1, role: "active", workers: [worker] }],
-      counts: countersSeen(this.#parts.counters),
+      counts: countersSeen(server.counters),
     };
   }
 }

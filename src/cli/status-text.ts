@@ -18,8 +18,8 @@ export function statusText(status: StatusDocument, nowEpochMs: number): string {
 function crewLines(crew: unknown): readonly string[] {
   const { generation, role, workers } = record(crew);
   const rows = list(workers).map((worker) => {
-    const { slot, pid, phase } = record(worker);
-    return `  slot ${text(slot).padEnd(3)} pid ${text(pid ?? "-").padEnd(8)} ${text(phase)}`;
+    const { slot, pid, phase, connections } = record(worker);
+    return `  slot ${text(slot).padEnd(3)} pid ${text(pid ?? "-").padEnd(8)} ${text(phase).padEnd(9)} ${text(connections)} connections`;
   });
   return [`generation ${text(generation)}, ${text(role)}`, ...rows];
 }

@@ -62,7 +62,7 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
     const seat: Seat = { slot: order.slot, keys: makeNodeKeys(order.secrets, snapshot.cluster), socket };
     const server = new Server(snapshot, { runtime, library, log, counters, seat });
     await server.start();
-    const beat = (): void => sendBeat(link, counters, library);
+    const beat = (): void => sendBeat(link, server, library);
     const beating = systemTimers.every(LIMITS.heartbeatMs, beat);
     link.send({ type: "ready" });
     const asked = await Promise.race([leave(link, server, log), link.end.then(() => true)]);
@@ -86,6 +86,7 @@ async function leave(link: SupervisorLink, server: Server, log: Log): Promise<vo
   await Promise.race([retired, drained]);
 }
 
-function sendBeat(link: SupervisorLink, counters: Counters, library: Library): void {
-  link.send({ type: "beat", counts: countersSeen(counters), nativeHandles: library.ledger.total });
+function sendBeat(link: SupervisorLink, { counters, connectionCount }: Server, library: Library): void {
+  const counts = countersSeen(counters);
+  link.send({ type: "beat", counts, nativeHandles: library.ledger.total, connections: connectionCount });
 }

@@ -93,7 +93,10 @@ export class Crew {
   }
 
   get workers(): readonly WorkerStatus[] {
-    return this.#seats.map(({ slot, worker, phase }) => ({ slot, pid: worker?.pid ?? null, phase }));
+    return this.#seats.map(({ slot, worker, phase, connections }) => {
+      const pid = worker?.pid ?? null;
+      return { slot, pid, phase, connections: pid === null ? 0 : connections };
+    });
   }
 
   /** Slots that have a reader, or soon have one again. */
@@ -237,6 +240,7 @@ export class Crew {
     switch (report.type) {
       case "beat":
         seat.nativeHandles = report.nativeHandles;
+        seat.connections = report.connections ?? 0;
         return this.#parts.sums.report(seat.slot, report.counts);
       case "ready":
         return this.#onReady(seat);

@@ -31,6 +31,8 @@ export interface WorkerStatus {
   /** Null while there is no process. */
   readonly pid: number | null;
   readonly phase: SeatPhase;
+  /** Alive when it last said so, at most a heartbeat ago. */
+  readonly connections: number;
 }
 
 /** Workers of one generation. */

@@ -43,11 +43,13 @@ export interface Seat {
   /** Its socket is not read, and is not meant to be soon. */
   unread: boolean;
   nativeHandles: number;
+  /** Alive when its worker last said so. */
+  connections: number;
 }
 
 /** An empty one. */
 export function makeSeat(slot: number): Seat {
-  const times = { startedMs: 0, readyMs: Infinity, missed: 0, nativeHandles: 0 };
+  const times = { startedMs: 0, readyMs: Infinity, missed: 0, nativeHandles: 0, connections: 0 };
   return {
     slot,
     backoff: new RestartBackoff(),

@@ -39,6 +39,8 @@ export interface Beat {
   readonly type: "beat";
   readonly counts: Counts;
   readonly nativeHandles: number;
+  /** Alive now, those that are closing included. */
+  readonly connections?: number;
 }
 
 /** From a worker. `ready`: it serves. `failed`: it cannot, with the words for people; `isConfig`: for a reason in the configuration. */
@@ -93,12 +95,13 @@ export function readOrder(line: string): Order | null {
 export function readReport(line: string): Report | null {
   const message = readObject(line);
   if (message === null) return null;
-  const { type, text, isConfig, counts, nativeHandles } = message;
+  const { type, text, isConfig, counts, nativeHandles, connections = 0 } = message;
   if (type === "ready") return { type };
   if (type === "failed" && typeof text === "string" && typeof isConfig === "boolean") return { type, text, isConfig };
-  if (type !== "beat" || !isRecord(counts) || !isCount(nativeHandles)) return null;
+  if (type !== "beat" || !isRecord(counts) || !isCount(nativeHandles) || !isCount(connections)) return null;
   const pairs = Object.entries(counts).filter((pair): pair is [string, number] => typeof pair[1] === "number");
-  return pairs.length < Object.keys(counts).length ? null : { type, counts: Object.fromEntries(pairs), nativeHandles };
+  if (pairs.length < Object.keys(counts).length) return null;
+  return { type, counts: Object.fromEntries(pairs), nativeHandles, connections };
 }
 
 /** Secrets as JSON has them: number and hexadecimal digits. */

@@ -26,7 +26,12 @@ interface Status {
   readonly crews: readonly {
     readonly generation: number;
     readonly role: string;
-    readonly workers: readonly { readonly slot: number; readonly pid: number | null; readonly phase: string }[];
+    readonly workers: readonly {
+      readonly slot: number;
+      readonly pid: number | null;
+      readonly phase: string;
+      readonly connections: number;
+    }[];
   }[];
   readonly counters: Readonly<Record<string, number>>;
   readonly histograms: Readonly<
@@ -182,6 +187,10 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
       [1, "draining"],
       [2, "active"],
     ]);
+    for (let held = 0; held !== 1;) {
+      const [draining] = (await asked.status()).crews;
+      held = draining?.workers.reduce((sum, { connections }) => sum + connections, 0) ?? 0;
+    }
     const refused = await asked.ask("upgrade");
     expect(refused.code).toBe(EXIT.refused);
     expect(refused.stderr).toMatch(/generation 1 still finishes what it has, for \d+ s at most/);

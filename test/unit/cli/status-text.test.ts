@@ -13,8 +13,8 @@ test("a status tells who serves, what was counted, and how long things took", ()
       config_path: "/etc/spooky/config.yaml",
       started_epoch_ms: STARTED_MS,
       crews: [
-        { generation: 1, role: "draining", workers: [{ slot: 0, pid: 42, phase: "serving" }] },
-        { generation: 2, role: "active", workers: [{ slot: 4, pid: null, phase: "waiting" }] },
+        { generation: 1, role: "draining", workers: [{ slot: 0, pid: 42, phase: "serving", connections: 7 }] },
+        { generation: 2, role: "active", workers: [{ slot: 4, pid: null, phase: "waiting", connections: 0 }] },
       ],
       counters: { requests_started: 12, requests_completed: 11, requests_failed: 1 },
       histograms: {
@@ -35,9 +35,9 @@ test("a status tells who serves, what was counted, and how long things took", ()
   expect(text).toBe(`spooky 1.2.3, pid 41, generation 2, up 1 d 2 h
 configuration  /etc/spooky/config.yaml
 generation 1, draining
-  slot 0   pid 42       serving
+  slot 0   pid 42       serving   7 connections
 generation 2, active
-  slot 4   pid -        waiting
+  slot 4   pid -        waiting   0 connections
 requests          12
   completed       11
   failed          1

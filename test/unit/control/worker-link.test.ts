@@ -41,7 +41,7 @@ describe("messages", () => {
   const reports: readonly Report[] = [
     { type: "ready" },
     { type: "failed", text: "no\nway", isConfig: true },
-    { type: "beat", counts: { a: 1, "b.c": 2.5 }, nativeHandles: 9 },
+    { type: "beat", counts: { a: 1, "b.c": 2.5 }, nativeHandles: 9, connections: 4 },
   ];
   test.each(reports.map((report) => [report.type, report] as const))(
     "a report %s is read as it was written",
@@ -67,6 +67,7 @@ describe("messages", () => {
   test.each([
     '{"v":2,"type":"beat","counts":{"a":"1"},"nativeHandles":0}',
     '{"v":2,"type":"beat","counts":[],"nativeHandles":0}',
+    '{"v":2,"type":"beat","counts":{},"nativeHandles":0,"connections":-1}',
     '{"v":2,"type":"beat","counts":{}}',
     '{"v":1,"type":"ready"}',
     '{"v":2,"type":"failed","text":"x"}',
