@@ -20,6 +20,16 @@ export const OWN_SYMBOLS = {
     args: ["pointer", "u64", "usize", "pointer", "usize"],
     returns: "usize",
   },
+  spooky_conn_set_early_context: {
+    c: "int spooky_conn_set_early_context(quiche_conn *conn, const uint8_t *context, size_t context_len)",
+    args: ["pointer", "buffer", "usize"],
+    returns: "i32",
+  },
+  spooky_conn_early_facts: {
+    c: "void spooky_conn_early_facts(quiche_conn *conn, uint8_t *out)",
+    args: ["pointer", "pointer"],
+    returns: "void",
+  },
   spooky_h3_poll: {
     c: "int64_t spooky_h3_poll(quiche_h3_conn *h3, quiche_conn *conn, uint8_t *out, size_t out_len, uint32_t *facts)",
     args: ["pointer", "pointer", "pointer", "usize", "pointer"],

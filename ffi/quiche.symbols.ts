@@ -57,6 +57,11 @@ const CONNECTION = {
     args: ["pointer"],
     returns: "bool",
   },
+  quiche_conn_is_in_early_data: {
+    c: "bool quiche_conn_is_in_early_data(const quiche_conn *conn)",
+    args: ["pointer"],
+    returns: "bool",
+  },
   quiche_conn_is_draining: {
     c: "bool quiche_conn_is_draining(const quiche_conn *conn)",
     args: ["pointer"],

@@ -63,6 +63,7 @@ const CONTEXT = {
     return new Trace(RANDOM);
   },
   requestId: "01931b2f-6c1e-7c3a-9d52-0f6f3f7a1c11",
+  early: false,
   takesTrailers: false,
 } as const;
 

@@ -29,6 +29,8 @@ export interface EngineSettings {
   readonly streamsMax: number;
   /** Hard limit of a request's field section; over it quiche closes the connection (0x107). */
   readonly fieldSectionBytesMax: number;
+  /** Clients that resume may send early data (0-RTT). */
+  readonly earlyData: boolean;
 }
 
 /** What both ends have. */
@@ -72,7 +74,29 @@ export function makeServerConfig(library: Library, settings: EngineSettings): Ha
   // A server of HTTP/3 opens no bidirectional streams, and quiche (0.30) has room for 128 bytes of transport parameters: after a Retry the
   // three ids take up to 64 of them, and a connection whose parameters do not fit is refused.
   native.quiche_config_set_initial_max_stream_data_bidi_local(config.address, 0);
+  if (settings.earlyData) native.quiche_config_enable_early_data(config.address);
   return config;
+}
+
+/**
+ * What a client may rely on that sends early data: the limits it remembers from the connection that gave it its ticket. Tickets carry this,
+ * and where it is another today, no early data is taken with them; so a limit may be lowered at any time (RFC 9000 7.4.1, RFC 9114 7.2.4.2).
+ * Null: there is no early data.
+ */
+export function earlyContext(settings: EngineSettings): Uint8Array | null {
+  if (!settings.earlyData) return null;
+  const limits = [
+    settings.idleTimeoutMs,
+    LIMITS.receivePayloadBytesMax,
+    settings.connectionWindowBytes,
+    settings.streamWindowBytes,
+    UNI_STREAM_WINDOW_BYTES,
+    settings.streamsMax,
+    UNI_STREAMS,
+    LIMITS.pathsPerConnectionMax,
+    settings.fieldSectionBytesMax,
+  ];
+  return new TextEncoder().encode(`1 ${limits.join(" ")}`);
 }
 
 /** The transport parameters both a server and the test client set. */

@@ -2,6 +2,8 @@
 import { must } from "../../src/core/assert.ts";
 import {
   type CloseReason,
+  type EarlyFacts,
+  type EarlyReason,
   type EngineConnection,
   type EngineSession,
   FEED,
@@ -23,6 +25,7 @@ const JUNK: ReadonlySet<number> = new Set([
   QUICHE_ERROR.QUICHE_ERR_CRYPTO_FAIL,
 ]);
 const RESET_TOKEN_BYTES = 16;
+const RANDOM_BYTES = 32;
 const TEXT_BYTES_MAX = 255;
 
 /** A connection. Owns its native object and, once open, its HTTP/3 session. */
@@ -82,6 +85,21 @@ export class QuicheConnection implements EngineConnection {
 
   isResumed(): boolean {
     return this.#parts.library.native.quiche_conn_is_resumed(this.#handle.address);
+  }
+
+  isInEarlyData(): boolean {
+    return this.#parts.library.native.quiche_conn_is_in_early_data(this.#handle.address);
+  }
+
+  earlyFacts(): EarlyFacts {
+    const { library, scratch } = this.#parts;
+    const { arena, early } = scratch;
+    library.native.spooky_conn_early_facts(this.#handle.address, arena.address + early);
+    return {
+      random: arena.bytes.slice(early, early + RANDOM_BYTES),
+      ticketAgeSkewSeconds: arena.word(early + RANDOM_BYTES) | 0,
+      reason: EARLY_REASONS[arena.word(early + RANDOM_BYTES + 4)] ?? "unknown",
+    };
   }
 
   isDraining(): boolean {
@@ -207,5 +225,16 @@ export class QuicheConnection implements EngineConnection {
   }
 }
 
+/** BoringSSL's `ssl_early_data_reason_t`. 11 is none. */
+const EARLY_REASONS: readonly EarlyReason[] = [
+  ...(["unknown", "off", "accepted", "protocol-version", "not-offered", "no-ticket"] as const),
+  ...(["ticket-not-taken", "ticket-without", "hello-retry", "alpn", "channel-id", "unknown"] as const),
+  ...(["ticket-age", "other-limits", "alps"] as const),
+];
+
 /** Sizes of what goes through the scratch memory. */
-export const SCRATCH = { idBytes: ID_BYTES_MAX, tokenBytes: RESET_TOKEN_BYTES, textBytes: TEXT_BYTES_MAX } as const;
+export const SCRATCH = {
+  ...{ idBytes: ID_BYTES_MAX, tokenBytes: RESET_TOKEN_BYTES, textBytes: TEXT_BYTES_MAX },
+  /** A ClientHello's random and two words: `spooky_conn_early_facts`. */
+  earlyBytes: RANDOM_BYTES + 8,
+} as const;

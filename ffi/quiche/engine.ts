@@ -1,4 +1,5 @@
 /** libquiche as the engine port, on one UDP socket. */
+import { assert } from "../../src/core/assert.ts";
 import type { Counters } from "../../src/core/counters.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import type { EngineConnection, HeaderIds, QuicEngine, RetryIds } from "../../src/quic/engine.ts";
@@ -8,7 +9,7 @@ import type { Library } from "../library.ts";
 import { Arena } from "../memory.ts";
 import { readSockaddr, SOCKADDR_BYTES, sockaddrLength } from "../sockaddr.ts";
 import type { UdpSocket } from "../udp-socket.ts";
-import { type EngineSettings, makeH3Config, makeServerConfig } from "./config.ts";
+import { earlyContext, type EngineSettings, makeH3Config, makeServerConfig } from "./config.ts";
 import { QuicheConnection, SCRATCH } from "./connection.ts";
 import { refusalPacket } from "./refusal.ts";
 
@@ -40,6 +41,7 @@ export interface ScratchPlaces {
   /** Of `PATH_STATS.size` bytes. */
   readonly path: number;
   readonly streams: number;
+  readonly early: number;
 }
 
 /** Words that `spooky_conn_counts` writes. */
@@ -66,6 +68,7 @@ export function makeParts(library: Library, socket: UdpSocket, h3Config: Handle)
       counts: arena.take(8 * COUNTS),
       path: arena.take(PATH_STATS.size),
       streams: arena.take(8 * LIMITS.openStreamsListedMax),
+      early: arena.take(SCRATCH.earlyBytes),
     },
     fields: new Arena(library.foreign, LIMITS.fieldSectionBytesMax),
     body: new Arena(library.foreign, LIMITS.bodyReadBytesMax),
@@ -79,12 +82,14 @@ export class QuicheEngine implements QuicEngine {
   readonly #parts: EngineParts;
   readonly #library: Library;
   #config: Handle;
+  #earlyContext: Uint8Array | null;
 
   constructor(library: Library, socket: UdpSocket, settings: EngineSettings, counters: Counters) {
     this.#library = library;
     this.socket = socket;
     this.counters = counters;
     this.#config = makeServerConfig(library, settings);
+    this.#earlyContext = earlyContext(settings);
     this.#parts = makeParts(library, socket, makeH3Config(library, settings.fieldSectionBytesMax));
   }
 
@@ -123,6 +128,11 @@ export class QuicheEngine implements QuicEngine {
           );
     if (address === 0) return null;
     const handle = new Handle("connection", address, ledger, native.quiche_conn_free);
+    const context = this.#earlyContext;
+    if (context !== null) {
+      const result = native.spooky_conn_set_early_context(address, context, context.length);
+      assert(result === 0, "TLS takes any context of early data");
+    }
     return new QuicheConnection(this.#parts, handle, readSockaddr(meta, name));
   }
 
@@ -197,6 +207,7 @@ export class QuicheEngine implements QuicEngine {
     const next = makeServerConfig(this.#library, settings);
     this.#config.free();
     this.#config = next;
+    this.#earlyContext = earlyContext(settings);
   }
 
   close(): void {

@@ -55,6 +55,8 @@ export class Node implements NodeControl {
   readonly #startedEpochMs = Date.now();
   readonly #startedPath: string | null;
   /** Of the workers that take new connections. */
+  /** Only the first workers of a node that is alone know that nobody was before them. */
+  #ticketsAreOlder = true;
   #generation: Generation;
 
   /** Opens the sockets. Throws `ProxyError` with nothing left open. */
@@ -81,8 +83,10 @@ export class Node implements NodeControl {
   }
 
   /** Starts the first workers; as `Supervisor.start`. */
-  start(): Promise<void> {
-    return this.supervisor.start(this.#planOf(this.#generation));
+  async start(): Promise<void> {
+    this.#ticketsAreOlder = this.#generation.configuration.snapshot.cluster.keyFile !== null;
+    await this.supervisor.start(this.#planOf(this.#generation));
+    this.#ticketsAreOlder = true;
   }
 
   renew(request: RenewalRequest): Promise<RenewalOutcome> {
@@ -158,7 +162,8 @@ export class Node implements NodeControl {
     return (slot, events) => {
       const core = cores.length === 0 ? null : (cores[(slot % this.#bankSlots) % cores.length] ?? null);
       const { path: configPath, text: configText } = configuration;
-      const order: StartOrder = { type: "start", slot, configPath, configText, core, secrets };
+      const ticketsAreOlder = this.#ticketsAreOlder;
+      const order: StartOrder = { type: "start", slot, configPath, configText, core, secrets, ticketsAreOlder };
       const { fd: socketFd } = must(this.#sockets[slot], "every slot has a socket");
       const parts = { processes, library, env, program: program.path, argument: WORKER_COMMAND, socketFd, order };
       return launchWorker(parts, events);

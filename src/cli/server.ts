@@ -20,6 +20,7 @@ import { AccessLog } from "../observe/access.ts";
 import type { LogFields } from "../observe/line.ts";
 import type { Log } from "../observe/log.ts";
 import { RequestDeadlines } from "../proxy/deadlines.ts";
+import { EarlyRequests } from "../proxy/early-requests.ts";
 import { Pool } from "../proxy/pool.ts";
 import type { Client, Generation, Services } from "../proxy/context.ts";
 import { Provenance } from "../proxy/provenance.ts";
@@ -91,6 +92,7 @@ export class Server {
     const generation = this.#makeGeneration(random);
     const generationNow = (): Generation => generation;
     const services = makeServices(parts, random, snapshot.requests);
+    const earlyMethods = new Set(snapshot.earlyData.methods);
     this.#listener = new Listener({
       seat: parts.seat ?? loneSeat(snapshot),
       runtime: parts.runtime,
@@ -100,8 +102,10 @@ export class Server {
       connections: snapshot.connections,
       requests: snapshot.requests,
       timeouts: snapshot.timeouts,
+      earlyData: snapshot.earlyData,
       identities,
-      handlerOf: (connection, buffers) => new ConnectionHandler(services, clientOf(connection, buffers), generationNow),
+      handlerOf: (connection, buffers) =>
+        new ConnectionHandler(services, clientOf(connection, buffers, earlyMethods, counters), generationNow),
       onClosed: (connection, reason) => this.#onClosed(connection, reason),
     });
     this.#departures = new Departures(() => this.#listener.endpoint.connectionCount, systemTimers);
@@ -245,7 +249,8 @@ function runtimeFetchHere(): RuntimeFetch {
 
 /** The seat of the only process: no other one has its secrets, unless they are the cluster's. */
 function loneSeat({ cluster }: Snapshot): Seat {
-  return { slot: 0, keys: makeNodeKeys(startSecrets(cluster), cluster), socket: null };
+  const keys = makeNodeKeys(startSecrets(cluster), cluster);
+  return { slot: 0, keys, socket: null, ticketsAreOlder: cluster.keyFile !== null };
 }
 
 function makeServices({ log, counters }: ServerParts, random: Random, requests: RequestSettings): Services {
@@ -260,7 +265,14 @@ function makeServices({ log, counters }: ServerParts, random: Random, requests: 
   };
 }
 
-function clientOf(connection: Connection, buffers: BufferAccount): Client {
+function clientOf(
+  connection: Connection,
+  buffers: BufferAccount,
+  earlyMethods: ReadonlySet<string>,
+  counters: Counters,
+): Client {
   const { peerIp: ip, peerPort: port } = connection.engine;
-  return { ip, port, provenance: new Provenance(ip), connectionIdHex: connection.idHex, buffers };
+  const early = connection.early === null ? null : new EarlyRequests(connection.early, earlyMethods, counters);
+  if (connection.early !== null) connection.early.whenEstablished = () => early?.release();
+  return { ip, port, provenance: new Provenance(ip), connectionIdHex: connection.idHex, buffers, early };
 }

@@ -59,7 +59,8 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
     if (order.core !== null && !pinToCore(runtime.foreign, library.libc, order.core))
       log.warn("the worker could not be kept on its core", { core: order.core });
     const socket = adoptUdpSocket(library, WORKER_FDS.socket, snapshot.listen.address);
-    const seat: Seat = { slot: order.slot, keys: makeNodeKeys(order.secrets, snapshot.cluster), socket };
+    const keys = makeNodeKeys(order.secrets, snapshot.cluster);
+    const seat: Seat = { slot: order.slot, keys, socket, ticketsAreOlder: order.ticketsAreOlder };
     const server = new Server(snapshot, { runtime, library, log, counters, seat });
     await server.start();
     const beat = (): void => sendBeat(link, server, library);

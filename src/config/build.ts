@@ -2,7 +2,7 @@
 import { assert, must } from "../core/assert.ts";
 import { parseBackendAddress, parseIp, parseRouteHost, parseServerName, parseTlsName } from "./address.ts";
 import { parseCidr } from "./cidr.ts";
-import { parseAuthorityText, parseHashKey, parseMethod, parsePathPrefix } from "./forms.ts";
+import { parseAuthorityText, parseHashKey, parseMethod, parsePathPrefix, parseSafeMethod } from "./forms.ts";
 import { checked } from "./parsed.ts";
 import type { ConfigValue } from "./schema.ts";
 import type {
@@ -170,7 +170,7 @@ function clusterOf(cluster: ConfigValue["cluster"]): ClusterSettings {
 function earlyDataOf(protocol: ConfigValue["resilience"]["protocol"]): EarlyDataSettings {
   return {
     allowed: protocol.allow_0rtt,
-    methods: protocol.early_data_safe_methods.map((method) => checked(parseMethod(method))),
+    methods: protocol.early_data_safe_methods.map((method) => checked(parseSafeMethod(method))),
   };
 }
 

@@ -13,6 +13,7 @@ import {
 } from "./address.ts";
 import { CIDR_EXPECTED, parseCidr } from "./cidr.ts";
 import { authorityFault } from "../core/authority.ts";
+import { isSafe } from "../core/methods.ts";
 import { nearest } from "./nearest.ts";
 import { bad, good } from "./parsed.ts";
 import type { Parsed } from "./parsed.ts";
@@ -35,6 +36,7 @@ const PROBE_EXPECTED = 'a path that begins with "/", such as "/health"';
 const AUTHORITY_EXPECTED = 'a host with or without port, such as "app.internal" or "app.internal:8080"';
 const NODE_ID_EXPECTED = "2 to 16 hexadecimal digits, two for each byte, such as 01";
 const METHOD_EXPECTED = 'one HTTP method, such as "GET"';
+const SAFE_METHOD_EXPECTED = "GET, HEAD, OPTIONS or TRACE (RFC 9110 9.2.1)";
 const HASH_KEY_EXPECTED = "one of client_ip, header:<name>, cookie:<name>, query:<name>, path, authority, method, cid";
 
 /** All forms by name; the schema refers to them. */
@@ -52,6 +54,7 @@ export const FORMS = {
   "probe-path": { expected: PROBE_EXPECTED, parse: parseProbePath },
   "node-id": { expected: NODE_ID_EXPECTED, parse: parseNodeIdText },
   method: { expected: METHOD_EXPECTED, parse: parseMethod },
+  "safe-method": { expected: SAFE_METHOD_EXPECTED, parse: parseSafeMethod },
   "backend-address": { expected: BACKEND_ADDRESS_EXPECTED, parse: parseBackendAddress },
   "hash-key": { expected: HASH_KEY_EXPECTED, parse: parseHashKey },
 } as const satisfies Record<string, Form>;
@@ -137,6 +140,14 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** Upper case. */
 export function parseMethod(text: string): Parsed<string> {
   return TOKEN.test(text) ? good(text.toUpperCase()) : bad(`${quoted(text)} is no HTTP method`, METHOD_EXPECTED);
+}
+
+/** Upper case. What clients send early may be played again by others, so nothing may be done twice by it. */
+export function parseSafeMethod(text: string): Parsed<string> {
+  const { value } = parseMethod(text);
+  return value !== undefined && isSafe(value)
+    ? good(value)
+    : bad(`${quoted(text)} is no safe method`, SAFE_METHOD_EXPECTED);
 }
 
 /** A name as it is sent in a query: visible ASCII without `#`, `&` and `=`, which stand percent-encoded. */

@@ -102,13 +102,15 @@ const ProtocolSchema = map(
   {
     allow_0rtt: flag(
       false,
-      "May requests come in the first flight of a resumed connection (0-RTT)? Whoever records it can play it again.",
+      "May requests come in the first flight of a resumed connection (0-RTT)? Whoever records it can play it again, so all backends have to " +
+        "understand `Early-Data` and the status 425; docs/early-data.md says what is done about it.",
     ),
-    early_data_safe_methods: list(text("method"), {
+    early_data_safe_methods: list(text("safe-method"), {
       default: ["GET", "HEAD"],
-      expected: "a list of methods",
+      expected: "a list of safe methods",
       description:
-        "Methods that are taken out of a first flight, without a body; other requests wait for the end of the handshake. Only with `allow_0rtt`.",
+        "Methods of requests without a body that are forwarded before the end of the handshake, of those that are safe: GET, HEAD, OPTIONS and " +
+        "TRACE. All other requests wait for it. Only with `allow_0rtt`.",
     }),
     max_headers_count: integer([8, LIMITS.fieldsPerSectionMax], 128, {
       unit: "fields",

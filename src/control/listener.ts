@@ -3,15 +3,23 @@
  * without a descriptor or a native object left.
  */
 import { createHmac, randomFillSync } from "node:crypto";
-import type { ConnectionSettings, ListenSettings, RequestSettings, TimeoutSettings } from "../config/snapshot.ts";
+import type {
+  ConnectionSettings,
+  EarlyDataSettings,
+  ListenSettings,
+  RequestSettings,
+  TimeoutSettings,
+} from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
 import { LIMITS } from "../core/limits.ts";
+import { ReplayGuard } from "../guard/replay-guard.ts";
 import { BufferAccount } from "../guard/buffer-account.ts";
 import { Http3Session } from "../h3/session.ts";
 import type { RequestHandler } from "../h3/session-host.ts";
 import type { FillRandom, OwnIds } from "../quic/cid.ts";
 import type { Connection } from "../quic/connection.ts";
 import type { CloseReason } from "../quic/engine.ts";
+import { EarlyData } from "../quic/early-data.ts";
 import { Endpoint } from "../quic/endpoint.ts";
 import { Loop, type LoopHost } from "../quic/loop.ts";
 import type { NodeSecrets } from "../quic/secrets.ts";
@@ -34,6 +42,8 @@ export interface Seat {
   readonly keys: NodeKeys;
   /** A socket that is bound already; null: the listener binds its own. */
   readonly socket: BoundSocket | null;
+  /** Session tickets may have been given out before this process began, with the keys that it has. */
+  readonly ticketsAreOlder: boolean;
 }
 
 /** What a listener is made of. */
@@ -46,6 +56,7 @@ export interface ListenerOptions {
   readonly connections: ConnectionSettings;
   readonly requests: RequestSettings;
   readonly timeouts: TimeoutSettings;
+  readonly earlyData: EarlyDataSettings;
   readonly identities: readonly Identity[];
   /** Makes the answerer of one connection's requests; `buffers` says what waits for its client and for all. */
   readonly handlerOf: (connection: Connection, buffers: BufferAccount) => RequestHandler;
@@ -173,7 +184,10 @@ export class Listener {
         admission: connections,
         handshakeMs: timeouts.handshakeMs,
         goawaySpreadMs: Math.min(timeouts.goawaySpreadMs, timeouts.drainMs * GOAWAY_SHARE_MAX),
-        onEstablished: (connection, session) => {
+        earlyData: options.earlyData.allowed
+          ? new EarlyData(new ReplayGuard(performance.now(), seat.ticketsAreOlder), counters)
+          : null,
+        onOpen: (connection, session) => {
           const buffers = new BufferAccount(options.requests.connectionBufferBytesMax, this.buffers);
           const host = new ConnectionSessionHost(this.endpoint, connection, buffers);
           return new Http3Session(session, host, options.handlerOf(connection, buffers), rules);
@@ -212,7 +226,7 @@ function tokenSealer(secrets: readonly NodeSecrets[], fillRandom: FillRandom): T
   });
 }
 
-function engineSettings({ seat, connections, timeouts, identities }: ListenerOptions): EngineSettings {
+function engineSettings({ seat, connections, timeouts, identities, earlyData }: ListenerOptions): EngineSettings {
   return {
     identities,
     ticketKeys: seat.keys.shared.map(({ ticket }) => ticket),
@@ -223,5 +237,6 @@ function engineSettings({ seat, connections, timeouts, identities }: ListenerOpt
     initialWindowPackets: connections.initialWindowPackets,
     streamsMax: connections.streamsPerConnectionMax,
     fieldSectionBytesMax: connections.headerBytesMax * HARD_LIMIT_FACTOR,
+    earlyData: earlyData.allowed,
   };
 }

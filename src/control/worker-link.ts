@@ -25,6 +25,8 @@ export interface StartOrder {
   /** The core to stay on; null for any. */
   readonly core: number | null;
   readonly secrets: NodeSecretLists;
+  /** Others may have given out session tickets by these secrets, and have taken early data with them. */
+  readonly ticketsAreOlder: boolean;
 }
 
 /**
@@ -84,11 +86,12 @@ export function readOrder(line: string): Order | null {
   if (message === null) return null;
   const { type } = message;
   if (type === "retire" || type === "drain" || type === "end" || type === "reopen") return { type };
-  const { slot, configPath, configText, core } = message;
+  const { slot, configPath, configText, core, ticketsAreOlder } = message;
   if (type !== "start" || !isCount(slot) || !(core === null || isCount(core))) return null;
   if (typeof configPath !== "string" || typeof configText !== "string") return null;
+  if (typeof ticketsAreOlder !== "boolean") return null;
   const secrets = readSecrets(message["secrets"]);
-  return secrets === null ? null : { type, slot, configPath, configText, core, secrets };
+  return secrets === null ? null : { type, slot, configPath, configText, core, secrets, ticketsAreOlder };
 }
 
 /** A report from its line; null when it is none of this version. */

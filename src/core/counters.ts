@@ -72,6 +72,11 @@ export class Counters {
   connectionsTimedOut = 0;
   handshakesFailed = 0;
   handshakesTimedOut = 0;
+  /** Handshakes in which early data was taken; of those, the ones that may be repetitions, by `ReplayDoubt`. */
+  earlyConnections = 0;
+  readonly earlyDoubts = new CounterFamily();
+  /** Clients with a ticket whose early data was not taken, by `EarlyReason`. */
+  readonly earlyRejected = new CounterFamily();
   migrations = 0;
   /** Told to go on elsewhere (GOAWAY): their clients came from too many addresses. */
   connectionsOverPaths = 0;
@@ -91,6 +96,10 @@ export class Counters {
 
   // Requests.
   requestsStarted = 0;
+  /** Requests that went to a backend as early data, those that waited for the end of the handshake, and those sent again after a 425. */
+  earlyRequests = 0;
+  earlyRequestsHeld = 0;
+  earlyRequestsRepeated = 0;
   requestsMalformed = 0;
   /** The same by `MalformedReason`. */
   readonly malformedReasons = new CounterFamily();

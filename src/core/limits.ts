@@ -44,6 +44,8 @@ export const LIMITS = {
   retriesPerSecond: 30_000,
   /** How long a Retry's token lives, milliseconds: a client answers at once, and again for as long as it hears nothing. */
   retryTokenMsMax: 10_000,
+  /** First flights with early data that one process remembers, to know them again within some 20 seconds; 12 bytes each. */
+  replaysRememberedMax: 65_536,
   /** Stateless resets at once, such as for the clients of a worker that has died. */
   resetsAtOnceMax: 2000,
   /** And each second beyond that. */

@@ -8,4 +8,10 @@ export function leavesBodyUnread(method: string): boolean {
   return METHODS_WITHOUT_BODY.has(method);
 }
 
+/** Whether a client asks for nothing but to be told (RFC 9110 9.2.1): such a request may be made twice. Of other methods nobody knows. */
+export function isSafe(method: string): boolean {
+  return SAFE_METHODS.has(method);
+}
+
+const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 const METHODS_WITHOUT_BODY: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"]);

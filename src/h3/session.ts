@@ -1,7 +1,7 @@
 /** One HTTP/3 session: the engine's events become request streams; blocked output goes on when there is room. */
 import { LIMITS } from "../core/limits.ts";
 import type { BufferAccount } from "../guard/buffer-account.ts";
-import type { SessionDriver } from "../quic/connection.ts";
+import type { SessionDriver } from "../quic/connection-host.ts";
 import { type EngineSession, EVENT, type EventKind } from "../quic/engine.ts";
 import { Batch } from "./batch.ts";
 import { H3_CODE } from "./codes.ts";

@@ -18,6 +18,7 @@ export interface AttemptParts {
   readonly provenance: Provenance;
   readonly requestId: string;
   readonly trace: Trace;
+  readonly early: boolean;
   readonly takesTrailers: boolean;
   readonly writer: FieldWriter;
 }
@@ -30,6 +31,7 @@ export class Attempt implements UpstreamRequest, ForwardContext {
   readonly provenance: Provenance;
   readonly requestId: string;
   readonly trace: Trace;
+  readonly early: boolean;
   readonly takesTrailers: boolean;
   readonly #head: RequestHead;
   readonly #writer: FieldWriter;
@@ -41,6 +43,7 @@ export class Attempt implements UpstreamRequest, ForwardContext {
     this.provenance = parts.provenance;
     this.requestId = parts.requestId;
     this.trace = parts.trace;
+    this.early = parts.early;
     this.takesTrailers = parts.takesTrailers;
     this.#head = parts.head;
     this.#writer = parts.writer;

@@ -9,6 +9,7 @@ import type { BufferAccount } from "../guard/buffer-account.ts";
 import type { RequestHead } from "../h3/head.ts";
 import type { RouteTable } from "../route/table.ts";
 import type { RequestDeadlines } from "./deadlines.ts";
+import type { EarlyRequests } from "./early-requests.ts";
 import type { Pool } from "./pool.ts";
 import type { Provenance } from "./provenance.ts";
 import type { Clock, Recorder, Upstream } from "./ports.ts";
@@ -51,4 +52,6 @@ export interface Client {
   readonly connectionIdHex: string;
   /** What waits for it, and for all clients: `buffers.full` says whether it may have further requests. */
   readonly buffers: BufferAccount;
+  /** Its requests before its handshake was done; null where it sent none then. */
+  readonly early: EarlyRequests | null;
 }

@@ -10,7 +10,6 @@ import type { BackendSettings } from "../config/snapshot.ts";
 import { NO_BACKEND, NONE_EXCLUDED } from "../balance/policy.ts";
 import { ProxyError } from "../core/error.ts";
 import type { FieldSection } from "../core/fields.ts";
-import { LIMITS } from "../core/limits.ts";
 import { H3_CODE } from "../h3/codes.ts";
 import type { RequestHead } from "../h3/head.ts";
 import type { RequestStream } from "../h3/stream.ts";
@@ -20,7 +19,8 @@ import { Attempt } from "./attempt.ts";
 import { type BodyLimitOwner, bodyTooLarge, limitedBody } from "./body-limit.ts";
 import type { Client, Generation, Services } from "./context.ts";
 import type { Bounded } from "./deadlines.ts";
-import { abortError, CLIENT_GONE_STATUS, encodeAscii, failureText, writeFailureHead } from "./failure.ts";
+import { type EarlyRequest, TOO_EARLY, type Waiting } from "./early-requests.ts";
+import { abortError, CLIENT_GONE_STATUS, countAbort, sendFailure } from "./failure.ts";
 import { Places } from "./places.ts";
 import type { Pool } from "./pool.ts";
 import type { ReceivedProtocol, ResponseSink, Upstream, UpstreamCall } from "./ports.ts";
@@ -30,7 +30,7 @@ import { Trace } from "./trace.ts";
 import type { UpstreamFailure } from "./upstream-failure.ts";
 
 /** One request with its answer. */
-export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Bounded {
+export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Bounded, Waiting {
   readonly #services: Services;
   readonly #generation: Generation;
   readonly #client: Client;
@@ -38,6 +38,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   readonly #head: RequestHead;
   readonly #requestId: string;
   readonly #places: Places;
+  readonly #early: EarlyRequest | null;
   /** See `Bounded`. */
   readonly startedMs: number;
   readonly #trace: Trace;
@@ -66,24 +67,29 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     this.#stream = stream;
     this.#head = head;
     this.#places = new Places(services);
+    this.#early = client.early?.take(head, stream) ?? null;
     this.startedMs = services.clock.nowMs();
     this.#attemptMs = this.startedMs;
     this.#requestId = requestIdOf(head) ?? services.requestIds.next(services.clock.epochMs());
     this.#trace = new Trace(services.random);
   }
 
+  /** Admit: the stream answers to this exchange from here on, and it counts as under way. */
   run(): void {
-    const refusal = this.#admit() ?? this.#route();
+    this.#stream.owner = this;
+    this.#generation.deadlines?.begin(this, this.#head.fields);
+    const refusal = this.#places.enterProcess(this.#client.buffers);
+    if (refusal !== null) this.#fail(refusal);
+    this.proceed();
+  }
+
+  /** Goes on, unless it is over: at once, or when the handshake of a client in early data is done. */
+  proceed(): void {
+    if (this.#over || this.#error !== null || this.#early?.holds(this) === true) return;
+    const refusal = this.#pool === null ? this.#route() : null;
     if (refusal !== null) this.#fail(refusal);
     else if (this.#balance(NONE_EXCLUDED)) this.#attempt();
     else this.#fail(this.#places.noBackend());
-  }
-
-  /** Admit: the stream answers to this exchange from here on, and it counts as under way. */
-  #admit(): ProxyError | null {
-    this.#stream.owner = this;
-    this.#generation.deadlines?.begin(this, this.#head.fields);
-    return this.#places.enterProcess(this.#client.buffers);
   }
 
   /** Route: which pool, and whether it takes the request. */
@@ -118,6 +124,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
       provenance: this.#client.provenance,
       requestId: this.#requestId,
       trace: this.#trace,
+      early: this.#early?.marked === true,
       takesTrailers: upstream.abilities.trailers,
       writer: this.#services.writer,
     });
@@ -179,8 +186,12 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     if (this.#over) return;
     const { writer, counters, clock } = this.#services;
     counters.upstreamHeadMs.record(clock.nowMs() - this.#attemptMs);
-    const refused = writeResponseFields(status, fields, writer, this.#requestId, protocol);
-    const fault = refused ?? (writer.sectionBytes > LIMITS.responseHeadBytesMax ? "too large" : null);
+    if (status === TOO_EARLY && this.#early?.mayRepeat(this.#head, this.#attempts) === true) {
+      this.#cancelAttempt();
+      this.proceed();
+      return;
+    }
+    const fault = writeResponseFields(status, fields, writer, this.#requestId, protocol);
     if (fault !== null) {
       this.#cancelAttempt();
       this.#fail(new ProxyError("UPSTREAM_PROTOCOL", `the backend's response head cannot be passed on: ${fault}`));
@@ -256,16 +267,9 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   onAborted(reason: AbortReason): void {
     if (this.#over) return;
     this.#cancelAttempt();
-    const { counters } = this.#services;
-    const isStalled = reason === "stalled" || reason === "overfull";
-    counters[isStalled ? "responsesReset" : "requestsAborted"] += 1;
-    if (reason === "malformed") {
-      counters.requestsMalformed += 1;
-      counters.malformedReasons.add(this.#stream.fault ?? "body-length");
-    } else if (!isStalled) {
-      this.#status = CLIENT_GONE_STATUS;
-    }
-    this.#record(abortError(reason, this.#stream.fault));
+    const { fault } = this.#stream;
+    if (countAbort(this.#services.counters, reason, fault)) this.#status = CLIENT_GONE_STATUS;
+    this.#record(abortError(reason, fault));
   }
 
   /** Fail: an answer where there can be one, a reset where a response has begun. It never ends cleanly. */
@@ -280,13 +284,8 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
       return;
     }
     this.#status = error.status;
-    writeFailureHead(writer, error.status, this.#requestId);
     const withBody = this.#head.method !== "HEAD";
-    this.#stream.sendHead(writer.finish(), !withBody);
-    if (withBody) {
-      this.#stream.sendBody(encodeAscii(failureText(error.status)));
-      this.#stream.end();
-    }
+    sendFailure(this.#stream, writer, { status: error.status, requestId: this.#requestId, withBody });
   }
 
   /** Record: once, whatever happened. */
@@ -296,6 +295,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     this.#call = null;
     this.#places.leave();
     this.#generation.deadlines?.end(this);
+    this.#early?.leave(this);
     const { counters, recorder, clock } = this.#services;
     const durationMs = clock.nowMs() - this.startedMs;
     counters.requestMs.record(durationMs);

@@ -1,7 +1,9 @@
 /** A failure as an answer: a head and a line of text. What went wrong inside is for the log and not for the client. */
+import type { Counters } from "../core/counters.ts";
 import { ProxyError } from "../core/error.ts";
 import type { FieldWriter } from "../core/field-writer.ts";
 import type { MalformedReason } from "../h3/head.ts";
+import type { RequestStream } from "../h3/stream.ts";
 import type { AbortReason } from "../h3/stream-host.ts";
 
 /** Seconds after which a client may ask again when nobody could answer. */
@@ -41,12 +43,36 @@ export function writeFailureHead(into: FieldWriter, status: number, requestId: s
   if (status === 503) into.add("retry-after", RETRY_AFTER_SECONDS);
 }
 
+/** Answers a request with a failure: a head and, if that is wanted, a line of text. */
+export function sendFailure(
+  stream: Pick<RequestStream, "sendHead" | "sendBody" | "end">,
+  writer: FieldWriter,
+  failure: { readonly status: number; readonly requestId: string; readonly withBody: boolean },
+): void {
+  const { status, requestId, withBody } = failure;
+  writeFailureHead(writer, status, requestId);
+  stream.sendHead(writer.finish(), !withBody);
+  if (!withBody) return;
+  stream.sendBody(encodeAscii(failureText(status)));
+  stream.end();
+}
+
 /** What ended a request from its client's side; `fault` is the rule that it broke. */
 export function abortError(reason: AbortReason, fault: MalformedReason | null): ProxyError {
   if (reason === "overfull") return new ProxyError("CLIENT_STALLED", "more of the answer waits than a stream may hold");
   if (reason === "stalled") return new ProxyError("CLIENT_STALLED", "the client takes nothing of its answer");
   if (reason === "malformed") return new ProxyError("BAD_REQUEST", `malformed request: ${fault ?? "body-length"}`);
   return new ProxyError("CLIENT_GONE", `the client ended the request: ${reason}`);
+}
+
+/** Counts a request that ended from its client's side. True: the client went away. */
+export function countAbort(counters: Counters, reason: AbortReason, fault: MalformedReason | null): boolean {
+  const isStalled = reason === "stalled" || reason === "overfull";
+  counters[isStalled ? "responsesReset" : "requestsAborted"] += 1;
+  if (reason !== "malformed") return !isStalled;
+  counters.requestsMalformed += 1;
+  counters.malformedReasons.add(fault ?? "body-length");
+  return false;
 }
 
 /** ASCII text as bytes. */

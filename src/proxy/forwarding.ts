@@ -26,6 +26,7 @@ const ALWAYS_LEFT: readonly FieldName[] = [
   "traceparent",
   "tracestate",
   "proxy",
+  "early-data",
   // Credentials for a proxy are for us, and we ask for none.
   "proxy-authorization",
 ];

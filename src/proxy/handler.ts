@@ -6,7 +6,7 @@ import type { RequestHandler } from "../h3/session-host.ts";
 import type { RequestStream } from "../h3/stream.ts";
 import type { Client, Generation, Services } from "./context.ts";
 import { Exchange } from "./exchange.ts";
-import { encodeAscii, failureText, writeFailureHead } from "./failure.ts";
+import { sendFailure } from "./failure.ts";
 
 const URI_TOO_LONG = 414;
 const HEAD_TOO_LARGE = 431;
@@ -42,10 +42,7 @@ export class ConnectionHandler implements RequestHandler {
     if (status === 0) {
       stream.reset(H3_CODE.messageError);
     } else {
-      writeFailureHead(writer, status, requestId);
-      stream.sendHead(writer.finish(), false);
-      stream.sendBody(encodeAscii(failureText(status)));
-      stream.end();
+      sendFailure(stream, writer, { status, requestId, withBody: true });
     }
     recorder.record({
       requestId,

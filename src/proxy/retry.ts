@@ -1,5 +1,6 @@
 /** When a failed attempt may be made again on another backend (RFC 9110 9.2.2), and what it tells about its backend. */
 import type { ErrorCode } from "../core/error.ts";
+import { isSafe } from "../core/methods.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RequestStream } from "../h3/stream.ts";
 import type { UpstreamFailure } from "./upstream-failure.ts";
@@ -17,7 +18,7 @@ export function mayTryAgain(
   if (stream.headSent || stream.receivedBytes > 0 || stream.state === "broken") return false;
   if (attempts >= LIMITS.attemptsPerRequestMax) return false;
   if (failure.processed === "no") return failure.source === "upstream";
-  return showsUnreachable(failure) && SAFE_METHODS.has(method);
+  return showsUnreachable(failure) && isSafe(method);
 }
 
 /** Evidence against a backend's health: it could not be reached. One that refuses a stream was. */
@@ -32,5 +33,3 @@ const UNREACHABLE: ReadonlySet<ErrorCode> = new Set([
   "UPSTREAM_TLS",
   "UPSTREAM_CONNECT_TIMEOUT",
 ]);
-
-const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);

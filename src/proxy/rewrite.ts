@@ -25,6 +25,8 @@ export interface ForwardContext {
   readonly requestId: string;
   /** Goes along when the client sent no usable trace of its own. */
   readonly trace: Trace;
+  /** It may be a repetition that somebody else has made of a client's request. */
+  readonly early: boolean;
   /** The way to the backend and back takes trailers, so the client's word that it wants them goes along (`te: trailers`). */
   readonly takesTrailers: boolean;
 }
@@ -43,7 +45,7 @@ export function writeRequestFields(head: RequestHead, into: FieldWriter, context
   const mode = forwardingMode(context.forwarding, context.provenance);
   const left = LEFT_BEHIND[mode];
   note(fields);
-  const { idAt, traceAt, cookieAt, isCrumbled } = NOTED;
+  const { idAt, traceAt, cookieAt, isCrumbled, isEarly } = NOTED;
 
   let runAt = head.firstField;
   for (let i = runAt; i < fields.count; i++) {
@@ -59,6 +61,8 @@ export function writeRequestFields(head: RequestHead, into: FieldWriter, context
   writeAccount(mode, ours, fields, options, context.forwarding.sendsForwarded, into);
   if (idAt < 0) into.add("x-request-id", context.requestId);
   if (traceAt < 0) context.trace.write(into);
+  // Whatever the field said, and however often, it means the same (RFC 8470 5.1); a client that says it asks for nothing but caution.
+  if (context.early || isEarly) into.add("early-data", "1");
   if (context.takesTrailers && wantsTrailers(fields)) into.add("te", "trailers");
   return !into.full;
 }
@@ -78,7 +82,7 @@ export function writeResponseFields(
   if (typeof result === "string") return result;
   into.addEncoded(RESPONSE_VIA[received]);
   into.add("x-request-id", requestId);
-  return into.full ? "section-too-large" : null;
+  return into.full || into.sectionBytes > LIMITS.responseHeadBytesMax ? "section-too-large" : null;
 }
 
 /** Writes an interim head (1xx) for a client. False: it is none, or cannot be passed on. */
@@ -128,7 +132,7 @@ function wantsTrailers(fields: FieldSection): boolean {
 }
 
 /** Where fields with rules of their own stand in the request at hand; -1: nowhere. Used within one writing only. */
-const NOTED = { idAt: -1, traceAt: -1, cookieAt: -1, isCrumbled: false };
+const NOTED = { idAt: -1, traceAt: -1, cookieAt: -1, isCrumbled: false, isEarly: false };
 
 /** Looks for them in one pass. */
 function note(fields: FieldSection): void {
@@ -137,6 +141,7 @@ function note(fields: FieldSection): void {
   let traces = 0;
   let cookie = -1;
   let cookies = 0;
+  let early = false;
   for (let i = 0; i < fields.count; i++) {
     switch (fields.nameId(i)) {
       case FIELD["x-request-id"]:
@@ -145,6 +150,9 @@ function note(fields: FieldSection): void {
       case FIELD.traceparent:
         trace = i;
         traces += 1;
+        break;
+      case FIELD["early-data"]:
+        early = true;
         break;
       case FIELD.cookie:
         if (cookie < 0) cookie = i;
@@ -156,6 +164,7 @@ function note(fields: FieldSection): void {
     traces === 1 && isTraceParent(fields.bytes, fields.valueAt(trace), fields.valueEnd(trace)) ? trace : -1;
   NOTED.cookieAt = cookie;
   NOTED.isCrumbled = cookies > 1;
+  NOTED.isEarly = early;
 }
 
 /** Whether a field is copied, as far as its name says. A state without its parent is nothing (Trace Context 3.3.1). */

@@ -1,51 +1,15 @@
 /**
  * One client connection: what is fed to the engine, when it must be woken, what it may send in a turn, and its end. HTTP/3 sits on
- * top as a `SessionDriver` that is made when the handshake is done.
+ * top as a `SessionDriver` that is made when the handshake is done, or when the client's early data (0-RTT) is taken.
  */
 import { assert } from "../core/assert.ts";
-import type { Counters } from "../core/counters.ts";
 import { LIMITS } from "../core/limits.ts";
 import { TimerEntry } from "../core/timer-wheel.ts";
 import type { AddressKey } from "../guard/address-table.ts";
-import { type CloseReason, type EngineConnection, type EngineSession, SEND_DONE, SEND_FULL } from "./engine.ts";
+import type { ConnectionHost, SessionDriver } from "./connection-host.ts";
+import type { EarlyFlight } from "./early-data.ts";
+import { type EngineConnection, SEND_DONE, SEND_FULL } from "./engine.ts";
 import { offerIds, retireIds } from "./spare-ids.ts";
-
-/** What runs on an established connection. */
-export interface SessionDriver {
-  /** Handles what the last datagrams brought. */
-  process(): void;
-  /** True while answers are awaited and none is being sent: a bare acknowledgement may then wait for one. */
-  readonly awaitsAnswer: boolean;
-  /** Requests that are not over for the client: under way, or with an answer that has not arrived whole. */
-  readonly unfinished: number;
-  /**
-   * When `onTime` must be called at the latest, monotonic milliseconds; `Infinity` for never. It is read after each flush, so a session
-   * that sets an earlier time outside `process` and `onTime` wakes its connection. Ignored once the connection is closing.
-   */
-  readonly deadlineMs: number;
-  /** `deadlineMs` has come. Afterwards it lies ahead of `nowMs`, or the connection is closing. */
-  onTime(nowMs: number): void;
-  /** Its client is told, from `atMs` on, to go elsewhere; what is under way goes on, and then the connection ends. Shows in `deadlineMs`. */
-  leave(atMs: number): void;
-  /** The connection is gone; nothing may be called on its engine any more. */
-  abandon(): void;
-}
-
-/** What a connection needs from its endpoint. */
-export interface ConnectionHost {
-  readonly counters: Counters;
-  /** The turn's time, monotonic milliseconds. */
-  readonly nowMs: number;
-  /** Puts the connection among those that are flushed at the end of the turn, and makes sure there is a turn. */
-  markDirty(connection: Connection): void;
-  /** Sets when the connection is next looked at; `Infinity` for not before something happens. */
-  setDeadline(connection: Connection, deadlineMs: number): void;
-  /** Makes and maps an id; null when there is none to be had. */
-  issueId(connection: Connection): { readonly id: Uint8Array; readonly resetToken: Uint8Array } | null;
-  releaseId(id: Uint8Array): void;
-  onEstablished(connection: Connection, session: EngineSession): SessionDriver;
-  onClosed(connection: Connection, reason: CloseReason | null): void;
-}
 
 /** A flush of more packets than this was part of something large. */
 const BULK_PACKETS = 4;
@@ -69,8 +33,11 @@ export class Connection extends TimerEntry {
   dirty = false;
   /** Already among the touched ones of this turn. */
   touched = false;
+  /** Its client's early data that was taken. */
+  early: EarlyFlight | null = null;
   readonly #host: ConnectionHost;
   #driver: SessionDriver | null = null;
+  #established = false;
   #closed = false;
   /** Its end was begun from our side. */
   #closing = false;
@@ -111,6 +78,11 @@ export class Connection extends TimerEntry {
     return this.#closed;
   }
 
+  /** True when the handshake is done. */
+  get established(): boolean {
+    return this.#established;
+  }
+
   /** The session, once there is one. */
   get driver(): SessionDriver | null {
     return this.#driver;
@@ -132,11 +104,12 @@ export class Connection extends TimerEntry {
   }
 
   /**
-   * The client has sent a datagram of so many bytes, whether or not it makes sense. quiche counts this credit too, but not the padding that
+   * The client has sent a datagram with a long header of so many bytes, whether or not it makes sense. quiche counts this credit too, but not the padding that
    * it sends (0.30: a silent client was seen to get 4.8 times its bytes), so the limit is kept here.
    */
   earnCredit(bytes: number): void {
     this.#creditBytes += AMPLIFICATION_MAX * bytes;
+    if (this.early !== null) this.early.hadLongHeaders = true;
   }
 
   /** The client is where it says: it has answered to an id that only our packets could tell it (RFC 9000 8.1), or done its handshake. */
@@ -154,9 +127,11 @@ export class Connection extends TimerEntry {
   /** After a turn's datagrams: opens the session when it is time, then lets it work. */
   process(): void {
     if (this.#closed) return;
-    if (this.#driver === null) this.#tryOpen();
-    else this.#keepHouse(this.#driver);
+    if (this.#established && this.#driver !== null) this.#keepHouse(this.#driver);
+    else this.#advance();
     this.#driver?.process();
+    // Touched again: the session has left something for the next turn.
+    if (this.early !== null && !this.touched) this.early.hadLongHeaders = false;
   }
 
   /** Something was written for the peer; send it in this turn. */
@@ -227,21 +202,38 @@ export class Connection extends TimerEntry {
     if (!this.#closed) this.#dispose();
   }
 
-  #tryOpen(): void {
-    if (!this.engine.isEstablished()) return;
-    this.validateAddress();
-    const session = this.engine.openSession();
-    if (session === null) {
-      this.close(true, H3_INTERNAL_ERROR, "");
+  /** Before the handshake is done: it may be now, or early data may have come. */
+  #advance(): void {
+    if (this.engine.isEstablished()) {
+      this.#establish();
       return;
     }
-    const { counters, nowMs } = this.#host;
+    const { earlyData, nowMs } = this.#host;
+    if (earlyData === null || this.#driver !== null || !this.engine.isInEarlyData()) return;
+    this.early = earlyData.onTaken(this.engine, nowMs);
+    this.#open();
+  }
+
+  #establish(): void {
+    this.validateAddress();
+    if (this.#driver === null && this.#open() === null) return;
+    this.#established = true;
+    const { counters, earlyData, nowMs } = this.#host;
     counters.connectionsEstablished += 1;
     counters.handshakeMs.record(nowMs - this.#acceptedMs);
     if (this.engine.isResumed()) counters.connectionsResumed += 1;
-    this.#driver = this.#host.onEstablished(this, session);
+    this.#host.onEstablished();
+    if (this.early === null) earlyData?.onNoneTaken(this.engine);
+    else this.early.onEstablished();
     this.#urgent = true;
     this.#idsShort = offerIds(this, this.#host);
+  }
+
+  #open(): SessionDriver | null {
+    const session = this.engine.openSession();
+    if (session === null) this.close(true, H3_INTERNAL_ERROR, "");
+    else this.#driver = this.#host.onOpen(this, session);
+    return this.#driver;
   }
 
   #keepHouse(driver: SessionDriver): void {
@@ -255,7 +247,7 @@ export class Connection extends TimerEntry {
   }
 
   #shouldHold(): boolean {
-    if (this.#urgent || this.#driver === null || !this.#driver.awaitsAnswer) return false;
+    if (this.#urgent || !this.#established || this.#driver === null || !this.#driver.awaitsAnswer) return false;
     if (this.#lastPackets > BULK_PACKETS) return false;
     if (this.#receivedSinceFlush === 0 || this.#receivedSinceFlush > LIMITS.heldDatagramsMax) return false;
     return this.#heldUntilMs === 0 || this.#host.nowMs < this.#heldUntilMs;
@@ -296,12 +288,13 @@ export class Connection extends TimerEntry {
 
   /** What we wait for beside the engine: the end of the handshake, then whatever the session waits for. */
   #ownDeadlineMs(): number {
-    return this.#driver === null ? this.#handshakeDeadlineMs : this.#driver.deadlineMs;
+    const sessionMs = this.#driver?.deadlineMs ?? Infinity;
+    return this.#established ? sessionMs : Math.min(this.#handshakeDeadlineMs, sessionMs);
   }
 
   #onOwnTime(nowMs: number): void {
     if (nowMs < this.#ownDeadlineMs()) return;
-    if (this.#driver === null) {
+    if (this.#driver === null || (!this.#established && nowMs >= this.#handshakeDeadlineMs)) {
       this.#host.counters.handshakesTimedOut += 1;
       this.dismiss(NO_ERROR);
       return;

@@ -2,7 +2,9 @@
 import type { Counters } from "../core/counters.ts";
 import type { AdmissionBounds } from "../guard/admission.ts";
 import type { FillRandom, OwnIds } from "./cid.ts";
-import type { Connection, SessionDriver } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { SessionDriver } from "./connection-host.ts";
+import type { EarlyData } from "./early-data.ts";
 import type { CloseReason, EngineSession, QuicEngine } from "./engine.ts";
 import type { TokenSealer } from "./token.ts";
 
@@ -22,8 +24,10 @@ export interface EndpointOptions {
   readonly tokens: TokenSealer;
   /** Milliseconds since 1970, for tokens. */
   readonly epochMs: () => number;
-  /** Makes the session of a connection whose handshake is done. */
-  readonly onEstablished: (connection: Connection, session: EngineSession) => SessionDriver;
+  /** null: early data is not taken. */
+  readonly earlyData: EarlyData | null;
+  /** Makes the session of a connection whose handshake is done, or whose early data is taken. */
+  readonly onOpen: (connection: Connection, session: EngineSession) => SessionDriver;
   readonly onClosed: (connection: Connection, reason: CloseReason | null) => void;
   /** Makes sure that a turn comes soon. */
   readonly requestTurn: () => void;

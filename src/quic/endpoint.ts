@@ -7,7 +7,9 @@ import { Admission, VERDICT } from "../guard/admission.ts";
 import { AddressValidation, BAD_TOKEN, NOTHING_SHOWN } from "./address-validation.ts";
 import type { OwnIds } from "./cid.ts";
 import { IdTable } from "./cid-table.ts";
-import { Connection, type ConnectionHost, type SessionDriver } from "./connection.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionHost, SessionDriver } from "./connection-host.ts";
+import type { EarlyData } from "./early-data.ts";
 import type { EndpointOptions } from "./endpoint-options.ts";
 import { type CloseReason, type EngineSession, FEED, type QuicEngine, type RetryIds } from "./engine.ts";
 import { Farewell } from "./farewell.ts";
@@ -27,6 +29,7 @@ const IDS_PER_CONNECTION = 4;
 /** A socket with its connections. */
 export class Endpoint implements ConnectionHost {
   readonly counters: Counters;
+  readonly earlyData: EarlyData | null;
   readonly #options: EndpointOptions;
   readonly #engine: QuicEngine;
   readonly #ids: IdTable<Connection>;
@@ -42,6 +45,7 @@ export class Endpoint implements ConnectionHost {
   #touched: Connection[] = [];
   #dirty: Connection[] = [];
   nowMs: number;
+  readonly onEstablished = (): void => this.#admission.establish();
 
   constructor(options: EndpointOptions, nowMs: number) {
     this.#options = options;
@@ -59,6 +63,7 @@ export class Endpoint implements ConnectionHost {
     this.#strays = new Strays({ engine, counters, fillRandom, ids, entriesMax }, nowMs);
     this.#farewell = new Farewell(fillRandom);
     this.#admission = new Admission(options.admission, options.counters, nowMs);
+    this.earlyData = options.earlyData;
   }
 
   /** Connections alive, closing ones included. */
@@ -137,10 +142,9 @@ export class Endpoint implements ConnectionHost {
     this.#ids.release(id);
   }
 
-  onEstablished(connection: Connection, session: EngineSession): SessionDriver {
-    this.#admission.establish();
-    const driver = this.#options.onEstablished(connection, session);
-    this.#farewell.onEstablished(driver, this.nowMs);
+  onOpen(connection: Connection, session: EngineSession): SessionDriver {
+    const driver = this.#options.onOpen(connection, session);
+    this.#farewell.onOpen(driver, this.nowMs);
     return driver;
   }
 
@@ -150,10 +154,10 @@ export class Endpoint implements ConnectionHost {
     connection.ids.length = 0;
     if (connection.clientIdKey !== null) this.#ids.releaseClientId(connection.clientIdKey);
     this.#connections.delete(connection);
-    this.#admission.leave(connection.addressKey, connection.driver !== null);
+    this.#admission.leave(connection.addressKey, connection.established);
     this.counters.connectionsClosed += 1;
     if (reason?.by === "idle") this.counters.connectionsTimedOut += 1;
-    if (connection.driver === null) this.counters.handshakesFailed += 1;
+    if (!connection.established) this.counters.handshakesFailed += 1;
     this.#options.onClosed(connection, reason);
   }
 
@@ -210,6 +214,7 @@ export class Endpoint implements ConnectionHost {
   #dispatchLong(slot: number, length: number, initial: boolean): void {
     const { received } = this.#engine.socket;
     const { dcidAt, dcidLength } = this.#reader;
+    if (this.earlyData?.isMixed(this.#engine.socket, slot) === true) return;
     const own = dcidLength === this.#idBytes ? this.#ids.find(received, dcidAt, dcidLength) : null;
     const known = own ?? this.#ids.findClientId(received, dcidAt, dcidLength);
     own?.validateAddress();
@@ -311,6 +316,4 @@ export class Endpoint implements ConnectionHost {
   }
 }
 
-function onDeadline(connection: Connection): void {
-  connection.onDeadline();
-}
+const onDeadline = (connection: Connection): void => connection.onDeadline();

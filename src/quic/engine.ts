@@ -85,6 +85,20 @@ export interface CloseReason {
   readonly reason: string;
 }
 
+/** What became of early data on a connection, as TLS says: taken, or why not. */
+export type EarlyReason =
+  | ("accepted" | "off" | "not-offered" | "no-ticket" | "ticket-not-taken" | "ticket-without" | "ticket-age")
+  | ("other-limits" | "hello-retry" | "alpn" | "alps" | "channel-id" | "protocol-version" | "unknown");
+
+/** What TLS knows of a client's first flight. */
+export interface EarlyFacts {
+  /** Of its ClientHello: 32 bytes that a client uses once. */
+  readonly random: Uint8Array;
+  /** By how many seconds the age that it states for its ticket is above the one that we reckon. */
+  readonly ticketAgeSkewSeconds: number;
+  readonly reason: EarlyReason;
+}
+
 /** One connection of the engine. After `free` every call is an assertion. */
 export interface EngineConnection {
   /** The client's address as `ip` and `port` at the start. */
@@ -100,6 +114,10 @@ export interface EngineConnection {
   isEstablished(): boolean;
   /** Once established: the handshake went by a session ticket, without a certificate. */
   isResumed(): boolean;
+  /** The client has sent early data (0-RTT) that was taken, and the handshake is not done. */
+  isInEarlyData(): boolean;
+  /** For slow paths, once the client's first flight was read: it makes an object. */
+  earlyFacts(): EarlyFacts;
   isDraining(): boolean;
   isClosed(): boolean;
   closeReason(): CloseReason | null;
@@ -115,7 +133,7 @@ export interface EngineConnection {
   takeMigrations(): number;
   /** Addresses of the peer that the engine keeps a path for, as far as `takeMigrations` has learned. */
   readonly pathCount: number;
-  /** Begins HTTP/3 on an established connection. Null when the engine refuses. */
+  /** Begins HTTP/3 on a connection that is established or in early data. Null when the engine refuses. */
   openSession(): EngineSession | null;
   /** The server name the client asked for (SNI), or "". */
   serverName(): string;

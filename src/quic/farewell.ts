@@ -1,6 +1,7 @@
 /** When each connection of an endpoint that shall be left hears of it: at a moment of its own, so that clients do not all come back at once. */
 import { LIMITS } from "../core/limits.ts";
-import type { Connection, SessionDriver } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { SessionDriver } from "./connection-host.ts";
 import type { FillRandom } from "./cid.ts";
 
 const WORD_VALUES = 2 ** 32;
@@ -34,7 +35,7 @@ export class Farewell {
    * A connection that is there only now: its turn comes with the others' or a little later, when the request that it was opened for has
    * begun.
    */
-  onEstablished(driver: SessionDriver, nowMs: number): void {
+  onOpen(driver: SessionDriver, nowMs: number): void {
     if (!this.#begun) return;
     this.#fillRandom(new Uint8Array(this.#word.buffer));
     const share = (this.#word[0] ?? 0) / WORD_VALUES;

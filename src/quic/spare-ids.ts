@@ -1,5 +1,6 @@
 /** The ids by which a client may reach its connection: spares for its next moves, and an end to those that it has given up. */
-import type { Connection, ConnectionHost } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { ConnectionHost } from "./connection-host.ts";
 
 /** Spare ids beyond the one in use: enough for a client to move a few times between two of our turns. */
 const SPARE_IDS_MAX = 3;

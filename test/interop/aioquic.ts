@@ -65,7 +65,7 @@ export type AioquicStep =
   | { readonly do: "wait_bytes" | "wait_sent"; readonly id: string; readonly bytes: number }
   | { readonly do: "wait_goaway" | "wait_tickets"; readonly count?: number }
   /** A cue: a line that the test writes (`AioquicRun.cue`). */
-  | { readonly do: "wait_closed" | "cue" }
+  | { readonly do: "wait_closed" | "cue" | "handshake" }
   | { readonly do: "say"; readonly text: string }
   | { readonly do: "sleep"; readonly ms: number }
   | { readonly do: "stop" | "reset"; readonly id: string; readonly code?: number }
@@ -101,6 +101,8 @@ export interface AioquicPlan {
   /** File with the session ticket to begin with, and file that the latest ticket goes to (`wait_tickets`). */
   readonly ticket_from?: string;
   readonly ticket_to?: string;
+  /** The steps begin with the first flight (0-RTT), as far as the ticket allows it; `handshake` waits for the end of the handshake. */
+  readonly early?: boolean;
   readonly idle_timeout_ms?: number;
   readonly max_data?: number;
   readonly max_stream_data?: number;
@@ -156,6 +158,8 @@ export interface AioquicConnection {
   readonly connected: boolean;
   /** The handshake went by a ticket. */
   readonly resumed: boolean;
+  /** The server has taken early data. */
+  readonly early_taken: boolean;
   /** The server has asked for another try with a token (Retry). */
   readonly retried: boolean;
   /** Connection ids that the server has given out, hexadecimal, the Retry's too. */

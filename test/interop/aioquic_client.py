@@ -148,6 +148,9 @@ class Runner:
     async def do_wait_tickets(self, step):
         await self.session.until(lambda: self.session.tickets >= step.get("count", 1) or self.session.closed)
 
+    async def do_handshake(self, step):
+        await self.session.until(lambda: self.session.handshake is not None or self.session.closed)
+
     async def do_wait_closed(self, step):
         await self.session.until(lambda: self.session.closed)
 

@@ -139,6 +139,11 @@ class Session(QuicConnectionProtocol):
 
     # --- waiting
 
+    def connect_early(self, address):
+        """Begins to talk HTTP/3 with the first flight, by what the ticket says. Nothing is sent before the first request is."""
+        self._quic.connect(address, now=self.loop_time())
+        self.h3 = H3Connection(self._quic)
+
     def notify(self):
         self.change.set()
         self.change = asyncio.Event()
@@ -167,7 +172,8 @@ class Session(QuicConnectionProtocol):
     def quic_event_received(self, event):
         if isinstance(event, HandshakeCompleted):
             self.handshake = event
-            self.h3 = H3Connection(self._quic)
+            if self.h3 is None:
+                self.h3 = H3Connection(self._quic)
             self.tell("connected", alpn=event.alpn_protocol)
         elif isinstance(event, ConnectionTerminated):
             self._quic._note_close("timeout")
@@ -303,6 +309,7 @@ class Session(QuicConnectionProtocol):
         return {
             "connected": self.handshake is not None,
             "resumed": self.handshake is not None and self.handshake.session_resumed,
+            "early_taken": self.handshake is not None and self.handshake.early_data_accepted,
             "retried": self._quic._retry_count > 0,
             "server_ids": list(self._quic.server_ids),
             "tickets": self.tickets,
@@ -361,6 +368,9 @@ async def connect(plan, tell):
         lambda: Session(quic, tell), sock=open_socket(family, plan.get("local_host"))
     )
     keep.append(session)
+    if plan.get("early"):
+        session.connect_early((host, plan["port"]))
+        return session, transport, family
     session.connect((host, plan["port"]))
     await session.until(lambda: session.closed or session.handshake is not None)
     return session, transport, family

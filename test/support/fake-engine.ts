@@ -8,6 +8,7 @@ import { Counters } from "../../src/core/counters.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import {
   type CloseReason,
+  type EarlyFacts,
   type EngineConnection,
   type EngineSession,
   EVENT,
@@ -110,6 +111,8 @@ export class FakeConnection implements EngineConnection {
   packets = 0;
   established = false;
   resumed = false;
+  inEarlyData = false;
+  early: EarlyFacts = { random: new Uint8Array(32), ticketAgeSkewSeconds: 0, reason: "no-ticket" };
   draining = false;
   closed = false;
   freed = false;
@@ -188,6 +191,16 @@ export class FakeConnection implements EngineConnection {
   isResumed(): boolean {
     this.#assertAlive();
     return this.resumed;
+  }
+
+  isInEarlyData(): boolean {
+    this.#assertAlive();
+    return this.inEarlyData && !this.established;
+  }
+
+  earlyFacts(): EarlyFacts {
+    this.#assertAlive();
+    return this.early;
   }
 
   isDraining(): boolean {

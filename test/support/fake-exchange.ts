@@ -14,6 +14,7 @@ import { RequestStream } from "../../src/h3/stream.ts";
 import type { StreamHost } from "../../src/h3/stream-host.ts";
 import type { Client, Generation, Services } from "../../src/proxy/context.ts";
 import { RequestDeadlines } from "../../src/proxy/deadlines.ts";
+import { EarlyRequests, type EarlySource } from "../../src/proxy/early-requests.ts";
 import { ConnectionHandler } from "../../src/proxy/handler.ts";
 import { Pool } from "../../src/proxy/pool.ts";
 import { Provenance } from "../../src/proxy/provenance.ts";
@@ -47,6 +48,8 @@ export interface FakeExchangeOptions {
   readonly inFlight?: InFlight;
   readonly availability?: Availability;
   readonly poolInFlight?: { readonly taken: number; readonly max: number };
+  /** The client's connection, if it sends early data. */
+  readonly early?: EarlySource;
   /** Called before the request is handed over. */
   readonly setUp?: (world: FakeExchange) => void;
   /** Called with each attempt before it has begun. */
@@ -56,7 +59,7 @@ export interface FakeExchangeOptions {
 const STREAM_ID = 0;
 /** Scratch of nearly a megabyte, used within one call: one serves all. */
 const WRITER = new FieldWriter();
-const CLIENT: Omit<Client, "buffers"> = {
+const CLIENT: Omit<Client, "buffers" | "early"> = {
   ip: "192.0.2.7",
   port: 40_001,
   provenance: new Provenance("192.0.2.7"),
@@ -81,6 +84,8 @@ export class FakeExchange implements StreamHost {
   readonly inFlight: InFlight;
   readonly deadlines: RequestDeadlines | null;
   wakes = 0;
+  /** The requests in early data; null without any. */
+  readonly early: EarlyRequests | null;
   #pool: Pool | null = null;
   readonly #options: FakeExchangeOptions;
 
@@ -96,10 +101,11 @@ export class FakeExchange implements StreamHost {
     const expectedBytes = head instanceof Malformed ? -1 : head.contentLengthBytes;
     this.stream = new RequestStream(this, STREAM_ID, { hasBody: options.hasBody ?? false, expectedBytes });
     this.upstream.onStart = (call) => options.onStart?.(call, this);
+    const { early } = options;
+    this.early = early === undefined ? null : new EarlyRequests(early, new Set(["GET", "HEAD"]), this.counters);
     options.setUp?.(this);
-    const handler = new ConnectionHandler(this.#services(), { ...CLIENT, buffers: this.buffers }, () =>
-      this.#generation(backends),
-    );
+    const client = { ...CLIENT, buffers: this.buffers, early: this.early };
+    const handler = new ConnectionHandler(this.#services(), client, () => this.#generation(backends));
     if (head instanceof Malformed) handler.onMalformed(this.stream, head);
     else handler.onRequest(this.stream, head);
   }

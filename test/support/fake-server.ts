@@ -5,8 +5,11 @@ import { Counters } from "../../src/core/counters.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import { Random } from "../../src/core/random.ts";
 import type { AdmissionBounds } from "../../src/guard/admission.ts";
-import type { Connection, SessionDriver } from "../../src/quic/connection.ts";
+import type { ReplayGuard } from "../../src/guard/replay-guard.ts";
+import type { Connection } from "../../src/quic/connection.ts";
+import type { SessionDriver } from "../../src/quic/connection-host.ts";
 import { IdCodec, type OwnIds } from "../../src/quic/cid.ts";
+import { EarlyData } from "../../src/quic/early-data.ts";
 import { Endpoint } from "../../src/quic/endpoint.ts";
 import type { CloseReason, EngineSession } from "../../src/quic/engine.ts";
 import { TokenSealer } from "../../src/quic/token.ts";
@@ -20,6 +23,8 @@ export interface FakeServerOptions {
   readonly handshakeMs?: number;
   /** By default all are told at once. */
   readonly goawaySpreadMs?: number;
+  /** Early data is taken. */
+  readonly replayGuard?: ReplayGuard;
   /** Makes the sessions; by default one that does nothing. */
   readonly makeDriver?: (connection: Connection, session: EngineSession, endpoint: Endpoint) => SessionDriver;
   /** Ids that were made by keys before. */
@@ -110,7 +115,8 @@ export class FakeServer {
         goawaySpreadMs: options.goawaySpreadMs ?? 0,
         tokens: this.tokens,
         epochMs: () => this.epochMs,
-        onEstablished: (connection, session) => this.#makeDriver(options, connection, session),
+        earlyData: options.replayGuard === undefined ? null : new EarlyData(options.replayGuard, this.counters),
+        onOpen: (connection, session) => this.#makeDriver(options, connection, session),
         onClosed: (connection, reason) => {
           // Whoever is told may still ask the engine; the fake throws when it was freed before.
           connection.engine.isDraining();

@@ -3,9 +3,11 @@ import { createHash, randomFillSync } from "node:crypto";
 import { Counters } from "../../src/core/counters.ts";
 import type { AdmissionBounds } from "../../src/guard/admission.ts";
 import { BufferAccount } from "../../src/guard/buffer-account.ts";
+import { ReplayGuard } from "../../src/guard/replay-guard.ts";
 import { Http3Session } from "../../src/h3/session.ts";
 import type { RequestHandler, SessionRules } from "../../src/h3/session-host.ts";
 import { IdCodec } from "../../src/quic/cid.ts";
+import { EarlyData } from "../../src/quic/early-data.ts";
 import { Endpoint } from "../../src/quic/endpoint.ts";
 import { EVENT } from "../../src/quic/engine.ts";
 import type { Connection } from "../../src/quic/connection.ts";
@@ -31,6 +33,7 @@ export const TEST_SETTINGS = {
   initialWindowPackets: 16,
   streamsMax: 100,
   fieldSectionBytesMax: 131_072,
+  earlyData: false,
 } as const;
 
 export interface PairOptions {
@@ -90,7 +93,11 @@ export class TestServer {
         goawaySpreadMs: 0,
         tokens: makeTokens(),
         epochMs: () => Date.now() + this.skewMs,
-        onEstablished: (connection: Connection, session) => {
+        earlyData:
+          options.settings?.earlyData === true
+            ? new EarlyData(new ReplayGuard(performance.now(), false), this.counters)
+            : null,
+        onOpen: (connection: Connection, session) => {
           const { endpoint } = this;
           const host = {
             get nowMs(): number {

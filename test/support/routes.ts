@@ -10,6 +10,7 @@
  * - `/request-trailers` the body's length and the fields that followed it, as JSON.
  * - `/reset-before` breaks off before the head; `/reset-mid?bytes=N&length=M` after N bytes of an announced M (none: unannounced);
  *   `/cut-mid?bytes=N&length=M` ends there in an orderly way, which HTTP/2 can tell from a full body by its length only.
+ * - `/too-early` 425 to whoever says Early-Data, 200 to all others.
  * - anything else: 200 and a line of text.
  */
 import { createHash } from "node:crypto";
@@ -79,6 +80,11 @@ async function status(call: RouteCall): Promise<void> {
     return;
   }
   await whole(call, code, new TextEncoder().encode(`status ${code}\n`), fields);
+}
+
+async function tooEarly(call: RouteCall): Promise<void> {
+  const isEarly = call.exchange.fields.some(([name]) => name.toLowerCase() === "early-data");
+  await text(call, isEarly ? 425 : 200, isEarly ? "too early\n" : "in time\n");
 }
 
 async function headers(call: RouteCall): Promise<void> {
@@ -238,6 +244,7 @@ const ROUTES: ReadonlyMap<string, Route> = new Map([
   ["gzip", gzip],
   ["health", health],
   ["status", status],
+  ["too-early", tooEarly],
   ["headers", headers],
   ["upload", upload],
   ["echo", echo],

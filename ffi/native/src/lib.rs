@@ -4,6 +4,7 @@
 //! Rules of this crate: no policy, no parsing of requests, no state beyond one handle. Every exported function checks its
 //! pointers, because a panic aborts the whole proxy.
 
+mod early;
 mod fields;
 mod retry;
 mod streams;
@@ -13,7 +14,7 @@ mod waker;
 
 /// Number of the exported interface. The loader refuses a library with another number than the one it was written for.
 /// Raise it with every change to a signature or a buffer layout in this crate, together with `ABI_VERSION` in `ffi/library.ts`.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;
 
 /// `uint32_t spooky_abi_version(void)`
 #[no_mangle]

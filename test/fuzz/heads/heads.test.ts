@@ -104,7 +104,14 @@ function tryFields(fields: readonly Field[]): boolean {
 function tryRequest(head: RequestHead, fields: readonly Field[], forwarding: ForwardingSettings): void {
   const takesTrailers = random.nextBelow(2) === 0;
   const provenance = new Provenance(PEER);
-  const context: ForwardContext = { provenance, forwarding, requestId: "id", trace: new Trace(random), takesTrailers };
+  const context: ForwardContext = {
+    provenance,
+    forwarding,
+    requestId: "id",
+    trace: new Trace(random),
+    early: false,
+    takesTrailers,
+  };
   check(writeRequestFields(head, writer, context), "a head that passed fits");
   const sent = fieldsOfFlat(writer.finish());
   const values = (wanted: string): string[] => sent.filter(([name]) => name === wanted).map(([, value]) => value);

@@ -364,3 +364,18 @@ describe("a certificate shown to backends", () => {
 });
 
 const LEAST_WITHOUT_POOLS = "version: 1\nlisten: {tls: {cert: c, key: k}}\n";
+
+describe("methods in early data", () => {
+  const given = (list: string): string => `resilience:\n  protocol:\n    early_data_safe_methods: ${list}\n${LEAST}`;
+  check([
+    ["safe ones, in any case", given("[get, HEAD, Options, TRACE]"), []],
+    ["none", given("[]"), []],
+    [
+      "one that may do something twice",
+      given("[GET, post]"),
+      [
+        'c.yaml:3:36: resilience.protocol.early_data_safe_methods[1]: "post" is no safe method; expected GET, HEAD, OPTIONS or TRACE (RFC 9110 9.2.1)',
+      ],
+    ],
+  ]);
+});

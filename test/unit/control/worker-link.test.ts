@@ -12,7 +12,11 @@ import {
 
 const START: Order = {
   ...{ type: "start", slot: 3, configPath: "/etc/é\n.yaml", configText: "a: 1\nb: 'ü'\n" },
-  ...{ core: null, secrets: { shared: [secret(7), secret(6)], ids: [secret(5), secret(7), secret(6)] } },
+  ...{
+    core: null,
+    ticketsAreOlder: false,
+    secrets: { shared: [secret(7), secret(6)], ids: [secret(5), secret(7), secret(6)] },
+  },
 };
 
 function secret(id: number): ClusterSecret {
@@ -22,7 +26,7 @@ function secret(id: number): ClusterSecret {
 describe("messages", () => {
   const orders: readonly Order[] = [
     START,
-    { ...START, core: 7 },
+    { ...START, core: 7, ticketsAreOlder: true },
     { type: "retire" },
     { type: "drain" },
     { type: "end" },

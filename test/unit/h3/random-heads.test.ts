@@ -153,6 +153,7 @@ const CONTEXT = {
   forwarding: STANDARD_POOL.forwarding,
   trace: new Trace(Random.fromEntropy([3])),
   requestId: "made-here",
+  early: false,
   takesTrailers: false,
 };
 

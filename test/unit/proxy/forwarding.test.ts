@@ -29,7 +29,14 @@ function told(mode: ForwardingSettings["mode"], peer: string, fields: readonly F
   if (head instanceof Malformed) throw new TypeError(head.reason);
   const forwarding = { mode, trustedProxies: [network("10.0.0.0/8")], sendsForwarded: true, ...extra };
   const trace = new Trace(Random.fromEntropy([1]));
-  const context = { provenance: new Provenance(peer), forwarding, requestId: "id", trace, takesTrailers: false };
+  const context = {
+    provenance: new Provenance(peer),
+    forwarding,
+    requestId: "id",
+    trace,
+    early: false,
+    takesTrailers: false,
+  };
   expect(writeRequestFields(head, writer, context)).toBe(true);
   return fieldsOfFlat(writer.finish()).filter(([name]) => !ELSEWHERE.has(name));
 }

@@ -83,7 +83,7 @@ function attemptOf(head: RequestHead, pool: PoolSettings, peer: string): Attempt
   return new Attempt({
     ...{ head, pool, backend: must(pool.backends[0], "the pool has one") },
     body: head.contentLengthBytes > 0 ? NO_BODY : null,
-    ...{ provenance: new Provenance(peer), requestId: requestIdOf(head) ?? "made", takesTrailers: false },
+    ...{ provenance: new Provenance(peer), requestId: requestIdOf(head) ?? "made", early: false, takesTrailers: false },
     ...{ trace: new Trace(Random.fromEntropy([1])), writer: new FieldWriter() },
   });
 }

@@ -23,6 +23,7 @@ const CONTEXT: ForwardContext = {
   get trace(): Trace {
     return new Trace(Random.fromEntropy([1]));
   },
+  early: false,
   takesTrailers: false,
 };
 
