@@ -32,7 +32,7 @@ describe.skipIf(LACK !== null)(LACK ?? "two nodes behind nginx's stream proxy", 
 
   test("take each other's Retry tokens", async () => {
     const { nodes, port } = await startCluster({ retry: "always", oneAddress: true });
-    const way = await startUdpSwitch(port, 2, { moveAtFirstAnswer: true });
+    const way = await startUdpSwitch([port, port], { moveAtFirstAnswer: true });
     const steps = [{ do: "request", path: "/small" }] as const;
     const connection = await runAioquicOnce({ port: way.port, steps });
     expect(connection).toMatchObject({ connected: true, retried: true, closed: null });
@@ -50,7 +50,7 @@ describe.skipIf(LACK !== null)(LACK ?? "two nodes behind nginx's stream proxy", 
       [4, false, "other-address"],
     ] as const) {
       const { nodes, port } = await startCluster({ retry: "always", oneAddress, keys: [4, other] });
-      const way = await startUdpSwitch(port, 2, { moveAtFirstAnswer: true });
+      const way = await startUdpSwitch([port, port], { moveAtFirstAnswer: true });
       const connection = await runAioquicOnce({ port: way.port, steps: [] });
       const closed = { by: "peer", code: INVALID_TOKEN, application: false };
       expect(connection).toMatchObject({ connected: false, retried: true, closed });
@@ -77,7 +77,7 @@ describe.skipIf(LACK !== null)(LACK ?? "two nodes behind nginx's stream proxy", 
 describe.skipIf(LACK !== null)(LACK ?? "a client that strays to the wrong node", () => {
   test.each(["plain", "quic-lb"])("hears nothing there and goes on where it was (%s ids)", async (ids) => {
     const { nodes, port, backends } = await startCluster({ ids });
-    const way = await startUdpSwitch(port, 2);
+    const way = await startUdpSwitch([port, port]);
     const run = startAioquic({
       port: way.port,
       steps: [

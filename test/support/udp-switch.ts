@@ -1,11 +1,11 @@
-/** A translator between clients and a port that gives a client another port when it is told to, and an earlier one again. */
+/** A translator before a client that sends it over another way when it is told to, and over an earlier one again. */
 import { afterAll } from "bun:test";
 import { must } from "../../src/core/assert.ts";
 
 /** A running switch for one client. It stops at the end of the test, group or file that started it. */
 export interface UdpSwitch {
   readonly port: number;
-  /** From now on datagrams go out from another port; the same number always means the same one. All are still listened to. */
+  /** From now on datagrams go this way. All are still listened to. */
   use(way: number): void;
   /** Datagrams so far by way: from the client, and to it. */
   readonly sent: readonly number[];
@@ -19,13 +19,12 @@ export interface UdpSwitchOptions {
   readonly moveAtFirstAnswer?: boolean;
 }
 
-/** Starts one that has so many ports. */
+/** Starts one with a way, from a port of its own, to each of these ports of 127.0.0.1. */
 export async function startUdpSwitch(
-  toPort: number,
-  ways: number,
+  toPorts: readonly number[],
   { moveAtFirstAnswer = false }: UdpSwitchOptions = {},
 ): Promise<UdpSwitch> {
-  const counts = { sent: new Array<number>(ways).fill(0), returned: new Array<number>(ways).fill(0) };
+  const counts = { sent: toPorts.map(() => 0), returned: toPorts.map(() => 0) };
   const waiters = new Set<() => void>();
   let clientPort = 0;
   let current = 0;
@@ -42,7 +41,7 @@ export async function startUdpSwitch(
       error: () => undefined,
     },
   });
-  const openWay = (way: number) =>
+  const openWay = (toPort: number, way: number) =>
     Bun.udpSocket({
       hostname: "127.0.0.1",
       port: 0,
@@ -56,7 +55,7 @@ export async function startUdpSwitch(
         error: () => undefined,
       },
     });
-  const far = await Promise.all(Array.from({ length: ways }, (_, way) => openWay(way)));
+  const far = await Promise.all(toPorts.map(openWay));
   afterAll(() => [near, ...far].forEach((socket) => socket.close()));
   return {
     port: near.port,
