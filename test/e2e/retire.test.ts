@@ -4,6 +4,7 @@ import { must } from "../../src/core/assert.ts";
 import { startBackend } from "../support/backends.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 import { AIOQUIC_MISSING, aioquicPython, exchangeOf, runAioquicOnce, startAioquic } from "../interop/aioquic.ts";
+import { QUICGO_MISSING, quicGoProgram, startQuicGo } from "../interop/quicgo.ts";
 import { accessLine, logLine, stoppedLine } from "./log-lines.ts";
 import { HIGHEST_ID, TRANSFERS, TRANSFER_BYTES } from "./transfers.ts";
 import { startWorkers } from "./worker-proxies.ts";
@@ -103,6 +104,28 @@ retireTests("workers that are replaced", () => {
     expect(exchanges).toMatchObject([{ status: 200 }]);
     expect(await stoppedLine(proxy.process)).toMatchObject({ code: 0, native_handles: 0 });
     expect(await logLine(proxy, { msg: "counted" })).toMatchObject({ connections_cut_off: 1, requests_cut_off: 1 });
+  });
+});
+
+describe.skipIf(quicGoProgram === null)(quicGoProgram === null ? QUICGO_MISSING : "clients of quic-go", () => {
+  test("that never stop asking lose nothing by three reloads in a row, and go over to each new crew", async () => {
+    const backend = await startBackend({ protocol: "http1" });
+    const proxy = await startWorkers(2, backend.address);
+    const steps = [{ do: "load", path: "/small", rate: 100 }] as const;
+    const run = await startQuicGo({ port: proxy.port, connections: 4, steps });
+    for (let generation = 2; generation <= 4; generation++) {
+      proxy.process.signal("SIGHUP");
+      await logLine(proxy, { msg: "crew is gone", generation: generation - 1 });
+    }
+    const loads = (await run.finish()).flatMap(({ loads }) => loads);
+    for (const { sent, statuses, failed, errors, connections, stateless_resets } of loads) {
+      expect({ failed, errors, stateless_resets }).toEqual({ failed: 0, errors: [], stateless_resets: 0 });
+      expect(statuses).toEqual({ "200": sent });
+      expect(connections).toBeGreaterThanOrEqual(4);
+    }
+    expect(await stoppedLine(proxy.process)).toMatchObject({ code: 0, native_handles: 0 });
+    const counted = await logLine(proxy, { msg: "counted" });
+    for (const name of ["requests_cut_off", "requests_rejected_draining"]) expect(counted[name]).toBeUndefined();
   });
 });
 
