@@ -23,6 +23,7 @@ export type Command =
   | { readonly kind: "check"; readonly configPath: string }
   | { readonly kind: "demo"; readonly port: number }
   | { readonly kind: "worker" }
+  | { readonly kind: "trial" }
   | { readonly kind: "version" }
   | { readonly kind: "help" }
   | { readonly kind: "usage-error"; readonly message: string };
@@ -66,6 +67,8 @@ const DEMO_PORT = 9889;
 const PORT_MAX = 65_535;
 /** What a supervisor calls this program with, alone; no command for people. */
 export const WORKER_COMMAND = "worker";
+/** What a supervisor asks another build of this program with, alone, whether it could go on in its place. */
+export const TRIAL_COMMAND = "takeover-trial";
 const COMMANDS = ["check", "upgrade", "reload", "status", "demo"] as const;
 type Word = (typeof COMMANDS)[number];
 
@@ -113,6 +116,7 @@ const SHORT: ReadonlyMap<string, string> = new Map([
 /** Reads the arguments after the program's name. */
 export function parseArgs(args: readonly string[]): Command {
   if (args.length === 1 && args[0] === WORKER_COMMAND) return { kind: "worker" };
+  if (args.length === 1 && args[0] === TRIAL_COMMAND) return { kind: "trial" };
   const reader = new ArgReader(args);
   while (!reader.done) {
     const message = reader.take();

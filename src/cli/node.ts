@@ -2,30 +2,36 @@
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
 import { allowedCores, workersForCores } from "../control/cores.ts";
-import type { LaunchWorker } from "../control/seat.ts";
+import type { AdoptWorker, LaunchWorker } from "../control/seat.ts";
+import type { Handover, SupervisorHandover, WayBack } from "../control/handover.ts";
 import { checkFixedKeys } from "../control/fixed-keys.ts";
 import { makeNodeKeys, type NodeSecretLists, renewSecrets, startSecrets, steeringKeys } from "../control/node-keys.ts";
 import { ownStartedPath, Program } from "../control/program.ts";
 import type { NodeControl, NodeStatus, RenewalOutcome, RenewalRequest } from "../control/renewal.ts";
-import { type CrewPlan, Supervisor, type Ways } from "../control/supervisor.ts";
-import { launchWorker } from "../control/worker-process.ts";
-import type { StartOrder } from "../control/worker-link.ts";
+import { Supervisor } from "../control/supervisor.ts";
+import type { CrewPlan, SupervisorBefore, Ways } from "../control/supervisor-parts.ts";
+import { adoptWorker, launchWorker } from "../control/worker-process.ts";
+import { LINK_VERSION, type StartOrder, writeSecrets } from "../control/worker-link.ts";
 import { must } from "../core/assert.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../observe/log.ts";
 import { encodeProgram } from "../quic/cbpf.ts";
 import { steeringProgram } from "../quic/steer.ts";
+import { AdoptedChildren } from "../runtime/adopted-children.ts";
 import type { Processes } from "../runtime/processes.ts";
 import { systemTimers } from "../runtime/timers.ts";
+import { reapChild } from "../../ffi/children.ts";
 import type { Library } from "../../ffi/library.ts";
 import { attachSteering } from "../../ffi/steering.ts";
-import { openUdpGroup } from "../../ffi/udp-group.ts";
+import { adoptUdpSocket, openUdpGroup } from "../../ffi/udp-group.ts";
 import type { BoundSocket, UdpOptions } from "../../ffi/udp-open.ts";
 import { renewUdpSockets } from "../../ffi/udp-renew.ts";
 import { WORKER_COMMAND } from "./args.ts";
 import { buildInfo } from "./build-info.ts";
 import { checkReferences, type CommandContext } from "./commands.ts";
 import { type Configuration, readConfiguration } from "./configuration.ts";
+import { steeringText } from "./handover-check.ts";
+import { replaceProgram } from "./replace.ts";
 import { requestsEnvironment } from "./self.ts";
 import { tellWarnings } from "./server.ts";
 
@@ -43,38 +49,64 @@ interface Generation {
   readonly secrets: NodeSecretLists;
 }
 
+/** What the program that ran in this process before has left. */
+export interface NodeBefore {
+  readonly handover: Handover;
+  readonly secrets: NodeSecretLists;
+  /** What the workers that take new connections are made of. */
+  readonly program: Program;
+}
+
 /** The supervisor with all that it holds. */
 export class Node implements NodeControl {
   readonly supervisor: Supervisor;
+  /** Another program is about to go on in place of this one, whose workers of that generation serve already. */
+  onReplacing: ((generation: number) => Promise<void>) | null = null;
+  /** It does not after all. */
+  onStaying: (() => Promise<void>) | null = null;
   readonly #context: NodeContext;
   /** Two banks, so that another generation of workers finds its sockets here. */
   readonly #sockets: readonly BoundSocket[];
   readonly #bankSlots: number;
   /** The same for as long as the program runs: ids must find their workers whatever generation these are of. */
   readonly #steering: ReturnType<typeof steeringKeys>;
-  readonly #startedEpochMs = Date.now();
+  readonly #startedEpochMs: number;
   readonly #startedPath: string | null;
   /** Of the workers that take new connections. */
   /** Only the first workers of a node that is alone know that nobody was before them. */
   #ticketsAreOlder = true;
   #generation: Generation;
 
-  /** Opens the sockets. Throws `ProxyError` with nothing left open. */
-  constructor(configuration: Configuration, context: NodeContext) {
-    const { cluster } = configuration.snapshot;
+  /** Opens the sockets, or goes on with those of the program before. Throws `ProxyError` with nothing left open that it has opened. */
+  constructor(configuration: Configuration, context: NodeContext, before: NodeBefore | null = null) {
+    const { snapshot } = configuration;
+    const left = before?.handover ?? null;
     this.#context = context;
-    this.#startedPath = context.embedded === null ? null : ownStartedPath();
-    this.#generation = { configuration, program: Program.running(), secrets: startSecrets(cluster) };
-    this.#steering = steeringKeys(makeNodeKeys(this.#generation.secrets, cluster));
+    this.#startedPath = left === null ? ownPath(context) : left.startedPath;
+    this.#startedEpochMs = left?.startedEpochMs ?? Date.now();
+    const secrets = before?.secrets ?? startSecrets(snapshot.cluster);
+    this.#generation = { configuration, program: before?.program ?? Program.running(), secrets };
+    this.#steering = steeringKeys(makeNodeKeys(secrets, snapshot.cluster));
     // So that the next configuration may have as many workers as there are cores.
-    this.#bankSlots = Math.min(LIMITS.workersMax, Math.max(workersOf(configuration), workersForCores()));
-    this.#sockets = openUdpGroup(context.library, socketOptions(configuration.snapshot), 2 * this.#bankSlots);
-    this.supervisor = new Supervisor({
-      bankSlots: this.#bankSlots,
-      timers: systemTimers,
-      log: context.log,
-      steer: (ways) => this.#steer(ways),
+    this.#bankSlots =
+      left?.bankSlots ?? Math.min(LIMITS.workersMax, Math.max(workersOf(configuration), workersForCores()));
+    this.#sockets =
+      left?.socketFds.map((fd) => adoptUdpSocket(context.library, fd, snapshot.listen.address)) ??
+      openUdpGroup(context.library, socketOptions(snapshot), 2 * this.#bankSlots);
+    const { log } = context;
+    const parts = { bankSlots: this.#bankSlots, timers: systemTimers, log, steer: (ways: Ways) => this.#steer(ways) };
+    this.supervisor = new Supervisor(parts, left === null ? null : this.#supervisorBefore(left.supervisor));
+  }
+
+  #supervisorBefore(handover: SupervisorHandover): SupervisorBefore {
+    const { processes, library } = this.#context;
+    const children = new AdoptedChildren({
+      reap: (pid) => reapChild(library, pid),
+      kill: (pid) => void process.kill(pid, "SIGKILL"),
     });
+    process.on("SIGCHLD", () => children.look());
+    const adopt: AdoptWorker = (worker, events) => adoptWorker(processes, children.adopt(worker.pid), worker, events);
+    return { handover, adopt, plan: this.#planOf(this.#generation) };
   }
 
   /** What all sockets have in common can be seen at one of them. */
@@ -89,8 +121,49 @@ export class Node implements NodeControl {
     this.#ticketsAreOlder = true;
   }
 
-  renew(request: RenewalRequest): Promise<RenewalOutcome> {
-    return this.supervisor.renew(() => this.#planOf(this.#prepare(request)));
+  async renew(request: RenewalRequest, tell?: (progress: string) => void): Promise<RenewalOutcome> {
+    const outcome = await this.supervisor.renew(() => this.#planOf(this.#prepare(request)));
+    if (outcome.ok && request.kind === "upgrade") await this.#replaceSelf(outcome.generation, tell);
+    return outcome;
+  }
+
+  /** The supervisor follows its workers. When it cannot, they have another build than it has, and serve all the same. */
+  async #replaceSelf(generation: number, tell?: (progress: string) => void): Promise<void> {
+    const { runtime, processes, log } = this.#context;
+    const program = this.#generation.program.hold();
+    const reason = await replaceProgram({
+      ...{ runtime, processes, log, program },
+      write: (back) => this.#handOver(back),
+      isStopping: () => this.supervisor.isStopping,
+      onReplacing: () => this.onReplacing?.(generation) ?? Promise.resolve(),
+    });
+    program.release();
+    await this.onStaying?.();
+    tell?.(`the workers are those of the new program, the supervisor is not: ${reason}`);
+    log.error("the supervisor stays the program that it was; its workers are those of the new one", { reason });
+  }
+
+  #handOver(back: Omit<WayBack, "fds">): Handover | null {
+    const supervisor = this.supervisor.handOver();
+    if (supervisor === null) return null;
+    const { configuration, program, secrets } = this.#generation;
+    const { held } = program;
+    const socketFds = this.#sockets.map(({ fd }) => fd);
+    const seats = [...supervisor.active.seats, ...(supervisor.draining?.seats ?? [])];
+    const channelFds = seats.flatMap(({ worker }) => (worker === null ? [] : [worker.channelFd]));
+    const fds = [...socketFds, ...channelFds, back.programFd, ...(held === null ? [] : [held.fd])];
+    return {
+      programVersion: buildInfo().version,
+      startedEpochMs: this.#startedEpochMs,
+      startedPath: this.#startedPath,
+      program: held,
+      linkVersion: LINK_VERSION,
+      configPath: configuration.path,
+      configText: configuration.text,
+      secrets: writeSecrets(secrets),
+      steering: steeringText(secrets, configuration),
+      ...{ bankSlots: this.#bankSlots, socketFds, supervisor, back: { ...back, fds } },
+    };
   }
 
   reopenLogs(): void {
@@ -174,6 +247,11 @@ export class Node implements NodeControl {
     const program = steeringProgram({ ...this.#steering, ...ways });
     attachSteering(this.#context.library, this.first.fd, encodeProgram(program));
   }
+}
+
+/** The file to look at for a new build; null from source. */
+function ownPath({ embedded }: CommandContext): string | null {
+  return embedded === null ? null : ownStartedPath();
 }
 
 /** How many workers a configuration asks for here. */

@@ -43,6 +43,8 @@ async function runCommand(context: CommandContext): Promise<number> {
       return (await import("./control-commands.ts")).runControl(command);
     case "worker":
       return (await import("./worker.ts")).runWorker(context);
+    case "trial":
+      return (await import("./trial.ts")).runTrial(context);
     case "demo":
       // Loaded only here: it brings the certificate writer and the demo's backends.
       return (await import("./demo.ts")).runDemo(command.port, context);

@@ -45,7 +45,7 @@ export function prepareProcess(
 }
 
 /** The program and its arguments as the kernel has them; null without /proc. */
-function readSelf(): { readonly path: string; readonly args: readonly string[] } | null {
+export function readSelf(): { readonly path: string; readonly args: readonly string[] } | null {
   try {
     const args = readFileSync("/proc/self/cmdline", "utf8").split("\0").slice(0, -1);
     return { path: readlinkSync("/proc/self/exe"), args };

@@ -1,22 +1,31 @@
 /** `spooky --config P`: a supervisor with its workers, or one process that serves. */
 import process from "node:process";
+import type { Snapshot } from "../config/snapshot.ts";
 import { ControlSocket } from "../control/control-socket.ts";
+import type { Handover } from "../control/handover.ts";
+import { must } from "../core/assert.ts";
 import { Counters } from "../core/counters.ts";
+import { ProxyError } from "../core/error.ts";
 import { readHistograms } from "../core/histogram.ts";
 import { Log } from "../observe/log.ts";
 import { systemTimers } from "../runtime/timers.ts";
 import { openLibrary } from "../../ffi/library.ts";
 import { steeringSupport } from "../../ffi/steering.ts";
+import { buildInfo } from "./build-info.ts";
 import { checkReferences, type CommandContext, EXIT, flushLog, serve, stopSignals } from "./commands.ts";
 import { type Configuration, readConfiguration } from "./configuration.ts";
 import { obeySignals } from "./control-signals.ts";
+import { understand } from "./handover-check.ts";
 import { Node, type NodeContext } from "./node.ts";
 import { libraryPlaces } from "./places.ts";
+import { Legacy } from "./resume.ts";
 import { prepareProcess } from "./self.ts";
 import { tellListening } from "./server.ts";
 
 /** Validates, then serves until a signal. */
 export async function runServe(configPath: string, context: CommandContext): Promise<number> {
+  const legacy = Legacy.find(context.runtime);
+  if (legacy !== null) return goOn(legacy, context);
   const configuration = readConfiguration(configPath);
   const { snapshot } = configuration;
   if (!snapshot.workers.supervised) return serve(snapshot, configPath, context, () => Promise.resolve());
@@ -37,39 +46,102 @@ function serveAlone({ snapshot, path }: Configuration, context: CommandContext, 
   });
 }
 
-async function supervise(configuration: Configuration, parts: Omit<NodeContext, "log">): Promise<number> {
+type SuperviseContext = Omit<NodeContext, "log">;
+
+async function supervise(configuration: Configuration, context: SuperviseContext): Promise<number> {
   const { snapshot } = configuration;
-  checkReferences(snapshot, parts.runtime);
-  const terminal = process.stdout.isTTY === true;
+  checkReferences(snapshot, context.runtime);
   const counters = new Counters();
-  const log = new Log(snapshot.log, { counters, epochMs: () => Date.now(), terminal, shared: true });
+  const log = openLog(snapshot, counters);
   try {
-    const node = new Node(configuration, { ...parts, log });
-    const stop = stopSignals();
-    obeySignals(node, log);
-    parts.early.release();
-    const control = { control: node, timers: systemTimers, log, counters, env: process.env };
-    const socket = await ControlSocket.open(snapshot.control.socket, control);
-    const { supervisor } = node;
-    const serving = await Promise.race([node.start().then(() => true), stop.first.then(() => false)]);
-    const workers = supervisor.crews.reduce((sum, crew) => sum + crew.workers.length, 0);
-    if (serving) {
+    const node = new Node(configuration, { ...context, log });
+    const serving = heedSignals(node, context, log);
+    const socket = await openControl(node, snapshot, log, counters);
+    return await serving(socket, async () => {
+      await node.start();
+      const workers = node.supervisor.crews.reduce((sum, crew) => sum + crew.workers.length, 0);
       tellListening(log, snapshot, node.first, { workers });
-      await stop.first;
-    }
+    });
+  } finally {
+    await flushLog(log);
+  }
+}
+
+/** Goes on from what the program before has left, in the same process; or goes back to it. */
+async function goOn(legacy: Legacy, context: CommandContext): Promise<number> {
+  let log: Log | null = null;
+  try {
+    prepareProcess(context.runtime, process.env, context.early.names);
+    const library = openLibrary(context.runtime.foreign, libraryPlaces(context.embedded, process.env));
+    const processes = must(context.runtime.processes, "only a runtime with processes has had a supervisor");
+    const handover = legacy.read();
+    const { configuration, secrets } = understand(handover, context.runtime);
+    const counters = new Counters();
+    log = openLog(configuration.snapshot, counters);
+    const program = legacy.programOf(handover);
+    const node = new Node(configuration, { ...context, library, processes, log }, { handover, secrets, program });
+    // From here on there is no way back: the loop hears the workers.
+    legacy.settle(handover);
+    const serving = heedSignals(node, context, log);
+    tellGoingOn(log, handover, legacy.failure);
+    const socket = await openControl(node, configuration.snapshot, log, counters).catch((thrown: unknown) => {
+      // There are still signals.
+      if (!(thrown instanceof ProxyError)) throw thrown;
+      log?.error("no control socket", { reason: thrown.message });
+      return null;
+    });
+    return await serving(socket, () => Promise.resolve());
+  } catch (thrown) {
+    legacy.goBack(thrown, context.early);
+    throw thrown;
+  } finally {
+    if (log !== null) await flushLog(log);
+  }
+}
+
+function tellGoingOn(log: Log, { programVersion, supervisor }: Handover, failure: string | null): void {
+  const fields = { generation: supervisor.active.generation, before: programVersion, version: buildInfo().version };
+  if (failure === null) return log.info("the supervisor goes on as another program", fields);
+  log.error("the new program could not go on: the supervisor stays the program that it was", { reason: failure });
+}
+
+function openLog({ log }: Snapshot, counters: Counters): Log {
+  const terminal = process.stdout.isTTY === true;
+  return new Log(log, { counters, epochMs: () => Date.now(), terminal, shared: true });
+}
+
+async function openControl(node: Node, snapshot: Snapshot, log: Log, counters: Counters): Promise<ControlSocket> {
+  const parts = { control: node, timers: systemTimers, log, counters, env: process.env };
+  const socket = await ControlSocket.open(snapshot.control.socket, parts);
+  node.onReplacing = (generation) => socket.announceReplacement(generation);
+  node.onStaying = () => socket.openAgain();
+  return socket;
+}
+
+/** Acts on signals from now on; what it gives serves until it has been told to stop and nobody is left. `begin` resolves when it serves. */
+function heedSignals(
+  node: Node,
+  { early }: CommandContext,
+  log: Log,
+): (socket: ControlSocket | null, begin: () => Promise<void>) => Promise<number> {
+  const stop = stopSignals();
+  obeySignals(node, log);
+  early.release();
+  const { supervisor } = node;
+  return async (socket, begin) => {
+    const serving = await Promise.race([begin().then(() => true), stop.first.then(() => false)]);
+    if (serving) await stop.first;
     log.info("draining");
     await Promise.race([supervisor.drain(), stop.second.then(() => supervisor.end())]);
     node.close();
-    socket.close();
+    socket?.close();
     log.info("counted", readHistograms(supervisor.counts).counters);
     log.info("stopped", {
       requests: supervisor.counts["requests_started"] ?? 0,
       native_handles: supervisor.nativeHandles,
     });
     return EXIT_BY_ENDING[supervisor.ending];
-  } finally {
-    await flushLog(log);
-  }
+  };
 }
 
 const EXIT_BY_ENDING = { well: EXIT.ok, "cut-off": EXIT.cutOff, badly: EXIT.failure } as const;

@@ -6,7 +6,16 @@ const FIRST_MS = 100;
 /** Of one slot. */
 export class RestartBackoff {
   /** Ends in a row that came soon after the start. */
-  #failures = 0;
+  #failures: number;
+
+  /** `failures`: as another one has counted them. */
+  constructor(failures = 0) {
+    this.#failures = failures;
+  }
+
+  get failures(): number {
+    return this.#failures;
+  }
 
   /**
    * A worker has ended after `servedMs` of service, 0 when it never served. Gives the wait: none after a life of some length, so that

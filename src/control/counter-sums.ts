@@ -3,13 +3,30 @@
 /** Counts by name, as `countersSeen` names them. */
 export type Counts = Readonly<Record<string, number>>;
 
+/** Of workers that live, by their slots, and of all that are gone. */
+export interface CountsHandover {
+  readonly alive: Readonly<Record<string, Counts>>;
+  readonly gone: Counts;
+}
+
 /** These are no counts of events but the most that was ever seen. */
 const HIGHEST: ReadonlySet<string> = new Set(["glitches_highest"]);
 
 /** Sums over slots. A worker killed outright loses what it counted since its last report: at most a heartbeat's time. */
 export class CounterSums {
-  readonly #gone = new Map<string, number>();
-  readonly #alive = new Map<number, Counts>();
+  readonly #gone: Map<string, number>;
+  readonly #alive: Map<number, Counts>;
+
+  /** `before`: what the program in this process before has counted. */
+  constructor(before: CountsHandover = { alive: {}, gone: {} }) {
+    this.#gone = new Map(Object.entries(before.gone));
+    this.#alive = new Map(Object.entries(before.alive).map(([slot, counts]) => [Number(slot), counts]));
+  }
+
+  /** For another one to go on with. */
+  handOver(): CountsHandover {
+    return { alive: Object.fromEntries(this.#alive), gone: Object.fromEntries(this.#gone) };
+  }
 
   /** What the worker in a slot has counted since its start. */
   report(slot: number, counts: Counts): void {

@@ -5,34 +5,25 @@
 import { assert } from "../core/assert.ts";
 import { ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Logger } from "../observe/log.ts";
 import type { SlotRange } from "../quic/steer.ts";
 import type { ProcessEnd } from "../runtime/processes.ts";
-import type { TimerHandle, Timers } from "../runtime/timers.ts";
-import type { CounterSums } from "./counter-sums.ts";
 import { type Ending, endingOf, worstOf } from "./ending.ts";
+import type { CrewBefore, CrewParts } from "./crew-parts.ts";
+import type { CrewHandover } from "./handover.ts";
+import { LastCall } from "./last-call.ts";
 import type { WorkerStatus } from "./renewal.ts";
-import { endedEarly, type LaunchWorker, makeSeat, type Seat, UNREAD_MS_MAX } from "./seat.ts";
+import {
+  endedEarly,
+  handOverSeats,
+  makeSeats,
+  missedTooMany,
+  type Seat,
+  statusOf,
+  UNREAD_MS_MAX,
+  vacate,
+  type WorkerEvents,
+} from "./seat.ts";
 import type { Report } from "./worker-link.ts";
-
-/** What a crew is made of. */
-export interface CrewParts {
-  readonly generation: number;
-  readonly slots: SlotRange;
-  readonly timers: Timers;
-  readonly log: Logger;
-  /** Shared by all crews; their slots are apart. */
-  readonly sums: CounterSums;
-  /** Of the crew's own configuration. */
-  readonly drainMs: number;
-  readonly launch: LaunchWorker;
-  /** A worker is started in place of one that has ended. */
-  readonly onRestart: () => void;
-  /** Other slots than before have nobody who reads them. */
-  readonly onReadersChanged: () => void;
-  /** The last worker has ended, and none comes any more. Once. */
-  readonly onGone: () => void;
-}
 
 /** Workers of one generation. */
 export class Crew {
@@ -47,19 +38,38 @@ export class Crew {
   #state: "starting" | "serving" | "retired" | "stopping" = "starting";
   #onStarted: (() => void) | null = null;
   #failure: ProxyError | null = null;
-  #killing: TimerHandle[] = [];
-  /** When all are killed that still live; Infinity before there is such a time. */
-  #killsAtMs = Infinity;
+  readonly #lastCall: LastCall;
   readonly #gone = Promise.withResolvers<void>();
   #isGone = false;
   #ending: Ending = "well";
 
-  constructor(parts: CrewParts) {
+  /** With `before` it goes on; else it is started. */
+  constructor(parts: CrewParts, before: CrewBefore | null = null) {
     this.#parts = parts;
     this.generation = parts.generation;
     this.slots = parts.slots;
-    const { first, count } = parts.slots;
-    this.#seats = Array.from({ length: count }, (_, i) => makeSeat(first + i));
+    this.#lastCall = new LastCall(parts.timers, () => this.#killAll());
+    this.#seats = makeSeats(parts.slots, before?.handover.seats ?? null, parts.timers.nowMs());
+    if (before !== null) this.#goOn(before);
+  }
+
+  #goOn({ handover, state, adopt }: CrewBefore): void {
+    this.#state = state;
+    if (handover.killsInMs !== null) this.#lastCall.after(handover.killsInMs);
+    for (const [i, seat] of this.#seats.entries()) {
+      const worker = handover.seats[i]?.worker ?? null;
+      if (worker !== null) seat.worker = adopt(worker, this.#eventsOf(seat));
+      else if (seat.restartAtMs !== Infinity) this.#launchAfter(seat, seat.restartAtMs - this.#parts.timers.nowMs());
+    }
+  }
+
+  /** What another program needs to go on with it; null when one of its workers has to settle first. */
+  handOver(): CrewHandover | null {
+    const seats = handOverSeats(this.#seats, this.#parts.timers.nowMs());
+    if (seats === null) return null;
+    const { generation, slots, leftMs } = this;
+    const killsInMs = leftMs === Infinity ? null : leftMs;
+    return { generation, firstSlot: slots.first, drainMs: this.#parts.drainMs, killsInMs, seats };
   }
 
   /** Have all been ready at one time? */
@@ -84,7 +94,7 @@ export class Crew {
 
   /** After so long nobody of a retired or stopping crew is left, milliseconds; Infinity for others. */
   get leftMs(): number {
-    return Math.max(0, this.#killsAtMs - this.#parts.timers.nowMs());
+    return this.#lastCall.leftMs;
   }
 
   /** Native objects that workers held when they last said so. */
@@ -93,10 +103,7 @@ export class Crew {
   }
 
   get workers(): readonly WorkerStatus[] {
-    return this.#seats.map(({ slot, worker, phase, connections }) => {
-      const pid = worker?.pid ?? null;
-      return { slot, pid, phase, connections: pid === null ? 0 : connections };
-    });
+    return this.#seats.map(statusOf);
   }
 
   /** Slots that have a reader, or soon have one again. */
@@ -125,11 +132,11 @@ export class Crew {
   retire(): void {
     assert(this.#state === "serving", "a crew that serves is retired, once");
     this.#state = "retired";
-    this.#killAfter(this.#parts.drainMs + LIMITS.workerEndMsMax);
+    this.#lastCall.after(this.#parts.drainMs + LIMITS.workerEndMsMax);
     const unreadBefore = this.unreadSlots.length;
     for (const seat of this.#seats) {
       seat.restart?.stop();
-      if (seat.worker === null) this.#vacate(seat);
+      if (seat.worker === null) vacate(seat);
       // One that is being started has datagrams in its socket to answer; it is retired once it serves.
       else if (seat.phase === "serving") seat.worker.send({ type: "retire" });
     }
@@ -155,13 +162,7 @@ export class Crew {
   /** Once each heartbeat's time. */
   tick(): void {
     for (const seat of this.#seats) {
-      if (seat.worker === null) continue;
-      seat.missed += 1;
-      const allowed =
-        seat.phase === "starting" ? LIMITS.workerStartMsMax / LIMITS.heartbeatMs : LIMITS.heartbeatsMissedMax;
-      if (seat.missed <= allowed) continue;
-      // The end of a process follows its SIGKILL; not to be asked for each second until it does.
-      seat.missed = 0;
+      if (seat.worker === null || !missedTooMany(seat)) continue;
       const { slot, phase } = seat;
       this.#parts.log.error("worker says nothing: killed", { slot, pid: seat.worker.pid, phase });
       this.#fail(new ProxyError("WORKER_FAILED", `worker ${slot} says nothing: killed`));
@@ -174,7 +175,7 @@ export class Crew {
     this.#failure ??=
       this.#state === "starting" ? new ProxyError("DRAINING", "the program stops before the worker serves") : null;
     this.#state = "stopping";
-    this.#killAfter(killAfterMs);
+    this.#lastCall.after(killAfterMs);
     for (const seat of this.#seats) {
       seat.restart?.stop();
       if (seat.worker === null) seat.phase = "ended";
@@ -182,12 +183,6 @@ export class Crew {
       else seat.worker.send({ type: seat.phase === "starting" ? "end" : type });
     }
     this.#settle();
-  }
-
-  #killAfter(delayMs: number): void {
-    const { timers } = this.#parts;
-    this.#killsAtMs = Math.min(this.#killsAtMs, timers.nowMs() + delayMs);
-    this.#killing.push(timers.after(delayMs, () => this.#killAll()));
   }
 
   #killAll(): void {
@@ -208,7 +203,7 @@ export class Crew {
   #settle(): void {
     if (this.#isGone || !this.#seats.every(({ phase }) => phase === "ended")) return;
     this.#isGone = true;
-    for (const timer of this.#killing) timer.stop();
+    this.#lastCall.stop();
     this.#parts.onGone();
     this.#gone.resolve();
   }
@@ -218,21 +213,32 @@ export class Crew {
     seat.phase = "starting";
     seat.startedMs = timers.nowMs();
     seat.readyMs = Infinity;
+    seat.restartAtMs = Infinity;
     try {
-      seat.worker = this.#parts.launch(seat.slot, {
-        onReport: (report) => this.#onReport(seat, report),
-        onGibberish: () => {
-          log.error("worker says what nobody understands: killed", { slot: seat.slot });
-          this.#fail(new ProxyError("WORKER_FAILED", `worker ${seat.slot} says what nobody understands`));
-          seat.worker?.kill();
-        },
-        onEnded: (end) => this.#onEnded(seat, end),
-      });
+      seat.worker = this.#parts.launch(seat.slot, this.#eventsOf(seat));
     } catch (thrown) {
       log.error("worker cannot be started", { slot: seat.slot, reason: String(thrown) });
       this.#fail(new ProxyError("WORKER_FAILED", `worker ${seat.slot} cannot be started: ${String(thrown)}`));
       this.#onEnded(seat, { code: null, signal: null });
     }
+  }
+
+  #launchAfter(seat: Seat, delayMs: number): void {
+    const { timers } = this.#parts;
+    seat.restartAtMs = timers.nowMs() + delayMs;
+    seat.restart = timers.after(delayMs, () => this.#launch(seat));
+  }
+
+  #eventsOf(seat: Seat): WorkerEvents {
+    return {
+      onReport: (report) => this.#onReport(seat, report),
+      onGibberish: () => {
+        this.#parts.log.error("worker says what nobody understands: killed", { slot: seat.slot });
+        this.#fail(new ProxyError("WORKER_FAILED", `worker ${seat.slot} says what nobody understands`));
+        seat.worker?.kill();
+      },
+      onEnded: (end) => this.#onEnded(seat, end),
+    };
   }
 
   #onReport(seat: Seat, report: Report): void {
@@ -286,7 +292,7 @@ export class Crew {
         if (endingOf(end) === "badly") this.#parts.log.warn("worker ended badly", fields);
         // What a killed process held, the kernel has taken back.
         if (signal !== null) seat.nativeHandles = 0;
-        this.#vacate(seat);
+        vacate(seat);
         this.#parts.onReadersChanged();
         return this.#settle();
       case "stopping":
@@ -306,14 +312,9 @@ export class Crew {
     seat.missed = 0;
     seat.phase = "waiting";
     if (delayMs === 0) return this.#launch(seat);
-    seat.restart = this.#parts.timers.after(delayMs, () => this.#launch(seat));
+    this.#launchAfter(seat, delayMs);
     if (delayMs <= UNREAD_MS_MAX || seat.unread) return;
     seat.unread = true;
     this.#parts.onReadersChanged();
-  }
-
-  #vacate(seat: Seat): void {
-    seat.phase = "ended";
-    seat.unread = true;
   }
 }

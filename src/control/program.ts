@@ -41,6 +41,16 @@ export class Program {
     }
   }
 
+  /** One that another program in this process has opened. */
+  static held(name: string, fd: number): Program {
+    return new Program(name, fd);
+  }
+
+  /** What to leave to another program in this process; null for the file that this one runs. */
+  get held(): { readonly name: string; readonly fd: number } | null {
+    return this.name === null || this.#fd === null ? null : { name: this.name, fd: this.#fd };
+  }
+
   /** What to start; null for the file that this process runs. A path of this process, since a script is opened once more by its reader. */
   get path(): string | null {
     return this.#fd === null ? null : `/proc/${process.pid}/fd/${this.#fd}`;

@@ -1,9 +1,12 @@
 /** One worker of a crew: its process as a port, and what the crew knows of it. */
 import { ProxyError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { SlotRange } from "../quic/steer.ts";
 import type { ProcessEnd } from "../runtime/processes.ts";
 import type { TimerHandle } from "../runtime/timers.ts";
 import { RestartBackoff } from "./backoff.ts";
-import type { SeatPhase } from "./renewal.ts";
+import type { SeatHandover, WorkerHandover } from "./handover.ts";
+import type { SeatPhase, WorkerStatus } from "./renewal.ts";
 import type { Order, Report } from "./worker-link.ts";
 
 /** A worker's process with its channel. */
@@ -12,6 +15,8 @@ export interface WorkerPort {
   send(order: Order): void;
   /** SIGKILL. */
   kill(): void;
+  /** What another program in this process needs to go on with it; null when it is not steady: just started, or about to end. */
+  handOver(): WorkerHandover | null;
 }
 
 /** What a worker's port tells. */
@@ -25,6 +30,9 @@ export interface WorkerEvents {
 
 /** Starts the worker of a slot. Throws when the system has no process for it. */
 export type LaunchWorker = (slot: number, events: WorkerEvents) => WorkerPort;
+
+/** Goes on with a worker that the program before this one has started. */
+export type AdoptWorker = (worker: WorkerHandover, events: WorkerEvents) => WorkerPort;
 
 /** A slot without a worker for longer than this gets a stand-in, milliseconds: until then its socket keeps what comes. */
 export const UNREAD_MS_MAX = 500;
@@ -40,6 +48,8 @@ export interface Seat {
   /** Heartbeats left out, by our own count of time: when the whole machine stood still, ours did too. */
   missed: number;
   restart: TimerHandle | null;
+  /** When it is started again; Infinity when it is not. */
+  restartAtMs: number;
   /** Its socket is not read, and is not meant to be soon. */
   unread: boolean;
   nativeHandles: number;
@@ -47,8 +57,13 @@ export interface Seat {
   connections: number;
 }
 
-/** An empty one. */
-export function makeSeat(slot: number): Seat {
+/** Those of a crew: empty ones, or as the program before had them, their workers not in them yet. */
+export function makeSeats(slots: SlotRange, before: readonly SeatHandover[] | null, nowMs: number): readonly Seat[] {
+  if (before !== null) return before.map((seat) => takeOverSeat(seat, nowMs));
+  return Array.from({ length: slots.count }, (_, i) => makeSeat(slots.first + i));
+}
+
+function makeSeat(slot: number): Seat {
   const times = { startedMs: 0, readyMs: Infinity, missed: 0, nativeHandles: 0, connections: 0 };
   return {
     slot,
@@ -56,8 +71,39 @@ export function makeSeat(slot: number): Seat {
     phase: "waiting",
     worker: null,
     restart: null,
+    restartAtMs: Infinity,
     unread: false,
     ...times,
+  };
+}
+
+/** What another program needs to go on with seats; null when one of them has to settle first. */
+export function handOverSeats(seats: readonly Seat[], nowMs: number): readonly SeatHandover[] | null {
+  const all = seats.map((seat) => handOverSeat(seat, nowMs));
+  return all.every((seat) => seat !== null) ? all : null;
+}
+
+function handOverSeat(seat: Seat, nowMs: number): SeatHandover | null {
+  const { slot, phase, missed, unread, nativeHandles, connections } = seat;
+  const worker = seat.worker?.handOver() ?? null;
+  if (worker === null && seat.worker !== null) return null;
+  return {
+    ...{ slot, phase, worker, missed, unread, nativeHandles, connections },
+    aliveMs: nowMs - seat.startedMs,
+    servingMs: seat.readyMs === Infinity ? null : nowMs - seat.readyMs,
+    restartInMs: seat.restartAtMs === Infinity ? null : Math.max(0, seat.restartAtMs - nowMs),
+    failures: seat.backoff.failures,
+  };
+}
+
+function takeOverSeat(before: SeatHandover, nowMs: number): Seat {
+  const { slot, phase, missed, unread, nativeHandles, connections, servingMs, restartInMs } = before;
+  return {
+    ...{ slot, phase, worker: null, missed, restart: null, unread, nativeHandles, connections },
+    backoff: new RestartBackoff(before.failures),
+    startedMs: nowMs - before.aliveMs,
+    readyMs: servingMs === null ? Infinity : nowMs - servingMs,
+    restartAtMs: restartInMs === null ? Infinity : nowMs + restartInMs,
   };
 }
 
@@ -65,4 +111,26 @@ export function makeSeat(slot: number): Seat {
 export function endedEarly(slot: number, { code, signal }: ProcessEnd): ProxyError {
   const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
   return new ProxyError("WORKER_FAILED", `worker ${slot} ended ${how} before it served`);
+}
+
+/** Nobody is in it, and nobody comes. */
+export function vacate(seat: Seat): void {
+  seat.phase = "ended";
+  seat.unread = true;
+}
+
+/** Counts one more heartbeat as missed. True when its worker has said nothing for too long; then the count begins anew. */
+export function missedTooMany(seat: Seat): boolean {
+  seat.missed += 1;
+  const allowed = seat.phase === "starting" ? LIMITS.workerStartMsMax / LIMITS.heartbeatMs : LIMITS.heartbeatsMissedMax;
+  if (seat.missed <= allowed) return false;
+  // The end of a process follows its SIGKILL; not to be asked for each second until it does.
+  seat.missed = 0;
+  return true;
+}
+
+/** As it looks from outside. */
+export function statusOf({ slot, worker, phase, connections }: Seat): WorkerStatus {
+  const pid = worker?.pid ?? null;
+  return { slot, pid, phase, connections: pid === null ? 0 : connections };
 }

@@ -5,45 +5,27 @@
 import { assert, must } from "../core/assert.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Logger } from "../observe/log.ts";
-import { slotsOfBank, type SlotRange, type SteeringPlan } from "../quic/steer.ts";
-import type { TimerHandle, Timers } from "../runtime/timers.ts";
+import { slotsOfBank, type SlotRange } from "../quic/steer.ts";
+import type { TimerHandle } from "../runtime/timers.ts";
 import { CounterSums } from "./counter-sums.ts";
 import { Crew } from "./crew.ts";
 import { type Ending, worstOf } from "./ending.ts";
+import type { CrewBefore, CrewParts } from "./crew-parts.ts";
+import type { SupervisorHandover } from "./handover.ts";
+import {
+  type CrewPlan,
+  OWN_COUNTS,
+  RETIRED_PLAN,
+  standInsOf,
+  type SupervisorBefore,
+  type SupervisorParts,
+} from "./supervisor-parts.ts";
 import type { CrewRole, CrewStatus, RenewalOutcome } from "./renewal.ts";
-import type { LaunchWorker } from "./seat.ts";
-
-/** Which workers get which datagrams. */
-export type Ways = Pick<SteeringPlan, "active" | "draining" | "standIns">;
-
-/** What a supervisor is made of. */
-export interface SupervisorParts {
-  /** Slots of each of the two banks: no crew has more workers. */
-  readonly bankSlots: number;
-  readonly timers: Timers;
-  readonly log: Logger;
-  /** From one datagram to the next, all go these ways. Throws `ProxyError` when the kernel refuses; the ways are as before then. */
-  readonly steer: (ways: Ways) => void;
-}
-
-/** A crew to be. */
-export interface CrewPlan {
-  readonly workers: number;
-  readonly drainMs: number;
-  readonly launch: LaunchWorker;
-  /** The crew gets these slots. No datagram has gone their way for a while: what lies in their sockets is for workers that are gone. */
-  readonly onSlots: (slots: SlotRange) => void;
-  /** The crew takes the new connections from now on. */
-  readonly onTakenOver: () => void;
-  /** Nobody of this crew is left, and none comes any more. */
-  readonly onGone: () => void;
-}
 
 /** Watches all crews. */
 export class Supervisor {
   readonly #parts: SupervisorParts;
-  readonly #sums = new CounterSums();
+  readonly #sums: CounterSums;
   readonly #ticking: TimerHandle;
   #generation = 0;
   #active: Crew | null = null;
@@ -54,12 +36,47 @@ export class Supervisor {
   #stopping = false;
   #stopped: (() => void)[] = [];
   /** Of workers that have ended after their crew was retired. */
-  #nativeHandlesGone = 0;
+  #nativeHandlesGone: number;
   readonly #counts = { worker_restarts: 0, renewals: 0, renewals_failed: 0 };
 
-  constructor(parts: SupervisorParts) {
+  /** With `before` it goes on at once; else it is started. */
+  constructor(parts: SupervisorParts, before: SupervisorBefore | null = null) {
     this.#parts = parts;
+    this.#sums = new CounterSums(before?.handover);
+    this.#nativeHandlesGone = before?.handover.nativeHandlesGone ?? 0;
     this.#ticking = parts.timers.every(LIMITS.heartbeatMs, () => this.#tick());
+    if (before !== null) this.#goOn(before);
+  }
+
+  #goOn({ handover, adopt, plan }: SupervisorBefore): void {
+    const { active, draining, own } = handover;
+    for (const name of OWN_COUNTS) this.#counts[name] = own[name] ?? 0;
+    this.#active = this.#remakeCrew({ handover: active, state: "serving", adopt }, plan);
+    if (draining !== null)
+      this.#draining = this.#remakeCrew({ handover: draining, state: "retired", adopt }, RETIRED_PLAN);
+    this.#generation = handover.generation;
+    this.#steer();
+  }
+
+  #remakeCrew(before: CrewBefore, plan: Pick<CrewPlan, "launch" | "onGone">): Crew {
+    const { generation, firstSlot, seats, drainMs } = before.handover;
+    return this.#makeCrew(generation, { first: firstSlot, count: seats.length }, { ...plan, drainMs }, before);
+  }
+
+  /** What another program needs to go on; null while crews are on their way, and when all shall end. */
+  handOver(): SupervisorHandover | null {
+    const { generation, alive, gone } = { generation: this.#generation, ...this.#sums.handOver() };
+    if (this.#stopping || this.#starting !== null || this.#active?.started !== true) return null;
+    const active = this.#active.handOver();
+    const draining = this.#draining?.handOver() ?? null;
+    if (active === null || (draining === null) !== (this.#draining === null)) return null;
+    const own = { ...this.#counts };
+    return { generation, active, draining, alive, gone, own, nativeHandlesGone: this.#nativeHandlesGone };
+  }
+
+  /** All shall end. */
+  get isStopping(): boolean {
+    return this.#stopping;
   }
 
   /** Counters of all workers together, those that are gone included; and what became of workers and renewals. */
@@ -94,7 +111,7 @@ export class Supervisor {
   /** Starts the first crew. Resolves when every worker serves; rejects when one ends or fails before, and nobody is left then. */
   async start(plan: CrewPlan): Promise<void> {
     assert(this.#generation === 0, "a supervisor starts once");
-    const crew = this.#makeCrew(plan, 0);
+    const crew = this.#makeNextCrew(plan, 0);
     this.#active = crew;
     try {
       this.#steerOrThrow();
@@ -154,16 +171,18 @@ export class Supervisor {
     }
     if (this.#draining === null) return null;
     const seconds = Math.ceil(this.#draining.leftMs / 1000);
-    const reason = `generation ${this.#draining.generation} still finishes what it has, for ${seconds} s at most`;
-    const remedy = "ask again then; performance.shutdown_drain_timeout_ms is the time that it gets";
-    return { ok: false, reason, remedy };
+    return {
+      ok: false,
+      reason: `generation ${this.#draining.generation} still finishes what it has, for ${seconds} s at most`,
+      remedy: "ask again then; performance.shutdown_drain_timeout_ms is the time that it gets",
+    };
   }
 
   async #tryRenew(prepare: () => CrewPlan): Promise<RenewalOutcome> {
     const before = must(this.#active, "a program that is renewed has a crew");
     try {
       const plan = prepare();
-      const crew = this.#makeCrew(plan, before.slots.first === 0 ? 1 : 0);
+      const crew = this.#makeNextCrew(plan, before.slots.first === 0 ? 1 : 0);
       plan.onSlots(crew.slots);
       this.#starting = crew;
       this.#parts.log.info("crew starts", { generation: crew.generation, workers: crew.slots.count });
@@ -203,24 +222,29 @@ export class Supervisor {
     return null;
   }
 
-  #makeCrew(plan: CrewPlan, bank: number): Crew {
-    const { bankSlots, timers, log } = this.#parts;
+  #makeNextCrew(plan: CrewPlan, bank: number): Crew {
     this.#generation += 1;
-    const crew: Crew = new Crew({
-      generation: this.#generation,
-      slots: slotsOfBank(bank, bankSlots, plan.workers),
-      timers,
-      log,
-      sums: this.#sums,
-      drainMs: plan.drainMs,
-      launch: plan.launch,
+    return this.#makeCrew(this.#generation, slotsOfBank(bank, this.#parts.bankSlots, plan.workers), plan, null);
+  }
+
+  #makeCrew(
+    generation: number,
+    slots: SlotRange,
+    plan: Pick<CrewPlan, "drainMs" | "launch" | "onGone">,
+    before: CrewBefore | null,
+  ): Crew {
+    const { timers, log } = this.#parts;
+    const { drainMs, launch } = plan;
+    const parts: CrewParts = {
+      ...{ generation, slots, timers, log, sums: this.#sums, drainMs, launch },
       onRestart: () => void (this.#counts.worker_restarts += 1),
       onReadersChanged: () => this.#onReadersChanged(crew),
       onGone: () => {
         plan.onGone();
         this.#onGone(crew);
       },
-    });
+    };
+    const crew = new Crew(parts, before);
     return crew;
   }
 
@@ -260,19 +284,9 @@ export class Supervisor {
     this.#parts.steer({
       active: active.slots,
       draining: this.#draining?.slots ?? null,
-      standIns: this.#standIns(active),
+      standIns: standInsOf(active, this.#draining),
     });
     this.#unsteered = false;
-  }
-
-  /** Slots that nobody reads get one of those that take new connections, or else one of the retired. With none, nothing helps. */
-  #standIns(active: Crew): Ways["standIns"] {
-    const draining = this.#draining;
-    const readers = active.readSlots.length > 0 ? active.readSlots : (draining?.readSlots ?? []);
-    return [...active.unreadSlots, ...(draining?.unreadSlots ?? [])].flatMap((slot) => {
-      const by = readers[slot % readers.length];
-      return by === undefined ? [] : [{ slot, by }];
-    });
   }
 
   #stop(tell: (crew: Crew) => void): Promise<void> {

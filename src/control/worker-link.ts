@@ -10,7 +10,7 @@ import type { Counts } from "./counter-sums.ts";
 import type { NodeSecretLists } from "./node-keys.ts";
 
 /** Goes up with every change that the other side would not understand. */
-const LINK_VERSION = 2;
+export const LINK_VERSION = 2;
 
 /** Exit code of a process that had to break off requests which outlived the drain time; they are counted and logged by itself. */
 export const CUT_OFF_CODE = 3;
@@ -108,13 +108,13 @@ export function readReport(line: string): Report | null {
 }
 
 /** Secrets as JSON has them: number and hexadecimal digits. */
-function writeSecrets({ shared, ids }: NodeSecretLists): Readonly<Record<string, unknown>> {
+export function writeSecrets({ shared, ids }: NodeSecretLists): Readonly<Record<string, unknown>> {
   const text = ({ id, bytes }: ClusterSecret): object => ({ id, hex: bytes.toHex() });
   return { shared: shared.map(text), ids: ids.map(text) };
 }
 
 /** What `writeSecrets` wrote; null when it is something else. */
-function readSecrets(value: unknown): NodeSecretLists | null {
+export function readSecrets(value: unknown): NodeSecretLists | null {
   if (!isRecord(value)) return null;
   const [shared, ids] = [readSecretList(value["shared"]), readSecretList(value["ids"])];
   return shared === null || ids === null ? null : { shared, ids };

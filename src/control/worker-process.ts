@@ -1,9 +1,10 @@
 /** A worker as a process: its descriptors, its channel, its end. */
-import type { ChannelHost, ChildProcess, Processes } from "../runtime/processes.ts";
+import type { Channel, ChildProcess, Processes } from "../runtime/processes.ts";
 import type { Library } from "../../ffi/library.ts";
 import { openSocketPair } from "../../ffi/socket-pair.ts";
+import type { WorkerHandover } from "./handover.ts";
 import type { WorkerEvents, WorkerPort } from "./seat.ts";
-import { LineCutter, readReport, type StartOrder, writeMessage } from "./worker-link.ts";
+import { LineCutter, type Order, readReport, type StartOrder, writeMessage } from "./worker-link.ts";
 
 /** Where a worker finds what it was handed. */
 export const WORKER_FDS = { socket: 3, channel: 4 } as const;
@@ -42,20 +43,18 @@ export function launchWorker(parts: LaunchParts, events: WorkerEvents): WorkerPo
     // The worker's alone: when it ends, however it does, the channel ends too.
     library.libc.close(far);
   }
-  const closed = Promise.withResolvers<void>();
-  const channel = processes.openChannel(
-    near,
-    reportsTo(events, () => closed.resolve()),
-  );
-  const send = (line: string): void => void channel.then((opened) => opened.send(line));
-  channel.catch(() => {
-    closed.resolve();
-    child.kill();
-  });
-  // What it said last may still be on its way when its process is gone.
-  void Promise.all([child.ended, closed.promise]).then(([end]) => events.onEnded(end));
-  send(writeMessage(order));
-  return { pid: child.pid, kill: () => child.kill(), send: (message) => send(writeMessage(message)) };
+  const nothingYet = { unread: "", unsent: writeMessage(order) };
+  return new WorkerProcess(processes, child, { pid: child.pid, channelFd: near, ...nothingYet }, events);
+}
+
+/** A worker that the program before this one has started, in the same process. It may have ended meanwhile. */
+export function adoptWorker(
+  processes: Processes,
+  child: ChildProcess,
+  worker: WorkerHandover,
+  events: WorkerEvents,
+): WorkerPort {
+  return new WorkerProcess(processes, child, worker, events);
 }
 
 /** The name of a worker's process; the supervisor's alone is the program's. */
@@ -63,18 +62,71 @@ export function workerName(slot: number): string {
   return `h3-worker-${slot}`;
 }
 
-function reportsTo(events: WorkerEvents, onClosed: () => void): ChannelHost {
-  const cutter = new LineCutter();
-  return {
-    onClosed,
-    onText(text) {
-      const lines = cutter.push(text);
-      if (lines === null) return events.onGibberish();
-      for (const line of lines) {
-        const report = readReport(line);
-        if (report === null) return events.onGibberish();
-        events.onReport(report);
-      }
-    },
-  };
+/** A process with its channel. */
+class WorkerProcess implements WorkerPort {
+  readonly pid: number;
+  readonly #child: ChildProcess;
+  readonly #channelFd: number;
+  readonly #events: WorkerEvents;
+  readonly #cutter: LineCutter;
+  readonly #opening: Promise<Channel>;
+  #channel: Channel | null = null;
+  /** Its process or its channel has ended, and the other one is about to. */
+  #ending = false;
+
+  constructor(processes: Processes, child: ChildProcess, worker: WorkerHandover, events: WorkerEvents) {
+    this.pid = worker.pid;
+    this.#child = child;
+    this.#channelFd = worker.channelFd;
+    this.#events = events;
+    this.#cutter = new LineCutter(worker.unread);
+    const closed = Promise.withResolvers<void>();
+    const onClosed = (): void => {
+      this.#ending = true;
+      closed.resolve();
+    };
+    this.#opening = processes.openChannel(worker.channelFd, { onClosed, onText: (text) => this.#onText(text) });
+    this.#opening.then(
+      (channel) => (this.#channel = channel),
+      () => {
+        onClosed();
+        child.kill();
+      },
+    );
+    void child.ended.then(() => (this.#ending = true));
+    // What it said last may still be on its way when its process is gone.
+    void Promise.all([child.ended, closed.promise]).then(([end]) => events.onEnded(end));
+    if (worker.unsent !== "") this.#say(worker.unsent);
+  }
+
+  send(order: Order): void {
+    this.#say(writeMessage(order));
+  }
+
+  kill(): void {
+    this.#child.kill();
+  }
+
+  handOver(): WorkerHandover | null {
+    if (this.#ending || this.#channel === null) return null;
+    const unsent = new TextDecoder("latin1").decode(this.#channel.unsent);
+    return { pid: this.pid, channelFd: this.#channelFd, unread: this.#cutter.rest, unsent };
+  }
+
+  #say(line: string): void {
+    this.#opening.then(
+      (channel) => channel.send(line),
+      () => undefined,
+    );
+  }
+
+  #onText(text: string): void {
+    const lines = this.#cutter.push(text);
+    if (lines === null) return this.#events.onGibberish();
+    for (const line of lines) {
+      const report = readReport(line);
+      if (report === null) return this.#events.onGibberish();
+      this.#events.onReport(report);
+    }
+  }
 }

@@ -43,6 +43,7 @@ const ERROR_CODES = {
   ADDRESS_UNAVAILABLE: { source: "config", status: 0 },
   CONTROL_SOCKET: { source: "config", status: 0 },
   WORKER_FAILED: { source: "internal", status: 0 },
+  HANDOVER: { source: "internal", status: 0 },
   LIBRARY: { source: "internal", status: 0 },
   SYSTEM_CALL: { source: "internal", status: 0 },
 } as const satisfies Record<string, CodeMeaning>;

@@ -98,6 +98,11 @@ export class Log implements Logger {
     if (this.err !== this.out) this.err.reopen();
   }
 
+  /** Nothing waits to get out. */
+  get idle(): boolean {
+    return this.out.idle && this.err.idle;
+  }
+
   /** Everything that can get out is out. */
   async flush(): Promise<void> {
     await Promise.all([this.out.flush(), this.err.flush()]);

@@ -12,6 +12,8 @@ import { LIMITS } from "../core/limits.ts";
 export interface LineSink {
   /** Takes a line without its newline. */
   write(line: string): void;
+  /** Nothing waits, and nothing is being written. */
+  readonly idle: boolean;
   /** Resolves when everything written so far is out or cannot get out. */
   flush(): Promise<void>;
   /** Opens the file anew (after rotation); nothing to do for descriptors. */
@@ -90,6 +92,10 @@ export class DescriptorSink implements LineSink {
     this.#busy = true;
     // Whatever is written in one turn goes out in one write.
     this.#system.soon(() => this.#next());
+  }
+
+  get idle(): boolean {
+    return this.#closed || !this.#busy;
   }
 
   flush(): Promise<void> {

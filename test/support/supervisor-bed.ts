@@ -2,9 +2,11 @@
 import { must } from "../../src/core/assert.ts";
 import { ProxyError } from "../../src/core/error.ts";
 import { LIMITS } from "../../src/core/limits.ts";
+import type { WorkerHandover } from "../../src/control/handover.ts";
 import type { WorkerEvents } from "../../src/control/seat.ts";
 import type { RenewalOutcome } from "../../src/control/renewal.ts";
-import { type CrewPlan, Supervisor, type Ways } from "../../src/control/supervisor.ts";
+import { Supervisor } from "../../src/control/supervisor.ts";
+import type { CrewPlan, Ways } from "../../src/control/supervisor-parts.ts";
 import type { Report } from "../../src/control/worker-link.ts";
 import { ManualTimers } from "./manual-timers.ts";
 import { RememberingLog } from "./remembering-log.ts";
@@ -19,6 +21,7 @@ export const BANK = 4;
 export class FakeWorker {
   readonly orders: string[] = [];
   killed = 0;
+  steady = true;
   readonly slot: number;
   readonly pid: number;
   readonly events: WorkerEvents;
@@ -27,6 +30,11 @@ export class FakeWorker {
     this.slot = slot;
     this.pid = pid;
     this.events = events;
+  }
+
+  /** Null when it is not steady. */
+  handOver(): WorkerHandover | null {
+    return this.steady ? { pid: this.pid, channelFd: 50 + this.slot, unread: "", unsent: "" } : null;
   }
 
   say(report: Report): void {
@@ -97,7 +105,7 @@ export class SupervisorBed {
         const worker = new FakeWorker(slot, 100 + this.workers.length, events);
         this.workers.push(worker);
         const send = ({ type }: { type: string }): void => void worker.orders.push(type);
-        return { pid: worker.pid, send, kill: () => void (worker.killed += 1) };
+        return { pid: worker.pid, send, kill: () => void (worker.killed += 1), handOver: () => worker.handOver() };
       },
     };
   }

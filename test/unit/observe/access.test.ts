@@ -30,6 +30,7 @@ const REFUSED: ExchangeOutcome = {
 };
 
 class Lines implements LineSink {
+  readonly idle = true;
   readonly lines: string[] = [];
   write(line: string): void {
     this.lines.push(line);

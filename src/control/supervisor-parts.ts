@@ -1,0 +1,64 @@
+/** What a supervisor is made of, what its crews are made of, and what it goes on from. */
+import { ProxyError } from "../core/error.ts";
+import type { Logger } from "../observe/log.ts";
+import type { SlotRange, SteeringPlan } from "../quic/steer.ts";
+import type { Timers } from "../runtime/timers.ts";
+import type { Crew } from "./crew.ts";
+import type { SupervisorHandover } from "./handover.ts";
+import type { AdoptWorker, LaunchWorker } from "./seat.ts";
+
+/** Which workers get which datagrams. */
+export type Ways = Pick<SteeringPlan, "active" | "draining" | "standIns">;
+
+/** What a supervisor is made of. */
+export interface SupervisorParts {
+  /** Slots of each of the two banks: no crew has more workers. */
+  readonly bankSlots: number;
+  readonly timers: Timers;
+  readonly log: Logger;
+  /** From one datagram to the next, all go these ways. Throws `ProxyError` when the kernel refuses; the ways are as before then. */
+  readonly steer: (ways: Ways) => void;
+}
+
+/** A crew to be. */
+export interface CrewPlan {
+  readonly workers: number;
+  readonly drainMs: number;
+  readonly launch: LaunchWorker;
+  /** The crew gets these slots. No datagram has gone their way for a while: what lies in their sockets is for workers that are gone. */
+  readonly onSlots: (slots: SlotRange) => void;
+  /** The crew takes the new connections from now on. */
+  readonly onTakenOver: () => void;
+  /** Nobody of this crew is left, and none comes any more. */
+  readonly onGone: () => void;
+}
+
+/** A supervisor of the program that ran in this process before. */
+export interface SupervisorBefore {
+  readonly handover: SupervisorHandover;
+  readonly adopt: AdoptWorker;
+  /** For workers that take new connections and have to be started again. */
+  readonly plan: Pick<CrewPlan, "launch" | "onGone">;
+}
+
+/** What a supervisor counts itself. */
+export const OWN_COUNTS = ["worker_restarts", "renewals", "renewals_failed"] as const;
+
+/** Nobody of a retired crew is started again. */
+export const RETIRED_PLAN: Pick<CrewPlan, "launch" | "onGone"> = {
+  launch: () => {
+    throw new ProxyError("DRAINING", "others take the new connections");
+  },
+  onGone: () => undefined,
+};
+
+type Readers = Pick<Crew, "readSlots" | "unreadSlots">;
+
+/** Slots that nobody reads get one of those that take new connections, or else one of the retired. With none, nothing helps. */
+export function standInsOf(active: Readers, draining: Readers | null): Ways["standIns"] {
+  const readers = active.readSlots.length > 0 ? active.readSlots : (draining?.readSlots ?? []);
+  return [...active.unreadSlots, ...(draining?.unreadSlots ?? [])].flatMap((slot) => {
+    const by = readers[slot % readers.length];
+    return by === undefined ? [] : [{ slot, by }];
+  });
+}
