@@ -13,6 +13,7 @@ import {
 } from "./address.ts";
 import { CIDR_EXPECTED, parseCidr } from "./cidr.ts";
 import { authorityFault } from "../core/authority.ts";
+import { LIMITS } from "../core/limits.ts";
 import { isSafe } from "../core/methods.ts";
 import { nearest } from "./nearest.ts";
 import { bad, good } from "./parsed.ts";
@@ -29,6 +30,7 @@ interface Form {
 }
 
 const FILE_EXPECTED = "the path of a file";
+const SOCKET_EXPECTED = `auto, off, or a path that begins with "/" and has at most ${LIMITS.controlPathBytesMax} bytes`;
 const FOLDER_EXPECTED = "the path of a folder";
 const NAME_EXPECTED = "a name of 1 to 128 characters";
 const PREFIX_EXPECTED = 'a path that begins with "/", such as "/api"';
@@ -43,6 +45,7 @@ const HASH_KEY_EXPECTED = "one of client_ip, header:<name>, cookie:<name>, query
 export const FORMS = {
   ip: { expected: IP_EXPECTED, parse: parseIp },
   file: { expected: FILE_EXPECTED, parse: (text) => parseFile(text, FILE_EXPECTED) },
+  "control-socket": { expected: SOCKET_EXPECTED, parse: parseControlSocket },
   folder: { expected: FOLDER_EXPECTED, parse: (text) => parseFile(text, FOLDER_EXPECTED) },
   name: { expected: NAME_EXPECTED, parse: parseName },
   "tls-name": { expected: TLS_NAME_EXPECTED, parse: parseTlsName },
@@ -61,6 +64,15 @@ export const FORMS = {
 
 /** A form's name. */
 export type FormName = keyof typeof FORMS;
+
+/** Absolute, since those who look for it are in other folders than the program that made it. */
+function parseControlSocket(text: string): Parsed<string> {
+  if (text === "auto" || text === "off") return good(text);
+  if (!text.startsWith("/") || text.endsWith("/")) return bad(`${quoted(text)} is no such path`, SOCKET_EXPECTED);
+  const bytes = new TextEncoder().encode(text).length;
+  if (bytes > LIMITS.controlPathBytesMax) return bad(`the path has ${bytes} bytes`, SOCKET_EXPECTED);
+  return parseFile(text, SOCKET_EXPECTED);
+}
 
 function parseFile(text: string, expected: string): Parsed<string> {
   if (text === "") return bad("is an empty text", expected);

@@ -21,7 +21,7 @@ export const SUPERVISOR = choice(["auto", "off"], {
 export const ControlSchema = map(
   {
     socket: standardText(
-      "file",
+      "control-socket",
       "auto",
       "Unix socket for `spooky upgrade`, `spooky reload` and `spooky status`, for this user alone. `auto`: `control.sock` in $RUNTIME_DIRECTORY, " +
         "/run/spooky or $XDG_RUNTIME_DIR/spooky. `off`: none; signals still work.",

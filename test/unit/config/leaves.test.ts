@@ -51,7 +51,7 @@ const WHOLE: Value = {
   log: { level: "info", format: "json", file: { enabled: true, path: "a" } },
   workers: 5,
   supervisor: "off",
-  control: { socket: "a" },
+  control: { socket: "/a" },
   cluster: {
     ...{ key_file: "a", node_id: "01", connection_ids: "quic-lb" },
     ...{ quic_lb_encrypted: false, quic_lb_nonce_bytes: 5 },

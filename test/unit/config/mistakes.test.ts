@@ -312,8 +312,20 @@ describe("a value that is none of the known ones", () => {
   ]);
 });
 
+const SOCKET_EXPECTED = 'auto, off, or a path that begins with "/" and has at most 96 bytes';
+
 describe("a text of the wrong form", () => {
   check([
+    [
+      "a path of a control socket that depends on who looks",
+      `${LEAST}control: { socket: control.sock }\n`,
+      [`c.yaml:12:20: control.socket: "control.sock" is no such path; expected ${SOCKET_EXPECTED}`],
+    ],
+    [
+      "one that the system does not take",
+      `${LEAST}control: { socket: /${"x".repeat(96)} }\n`,
+      [`c.yaml:12:20: control.socket: the path has 97 bytes; expected ${SOCKET_EXPECTED}`],
+    ],
     [
       "an address without a port",
       LEAST.replace("127.0.0.1:8080", "example.org"),
