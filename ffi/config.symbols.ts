@@ -36,6 +36,11 @@ export const CONFIG = {
     args: ["pointer", "usize"],
     returns: "void",
   },
+  quiche_config_discover_pmtu: {
+    c: "void quiche_config_discover_pmtu(quiche_config *config, bool v)",
+    args: ["pointer", "bool"],
+    returns: "void",
+  },
   quiche_config_set_initial_max_data: {
     c: "void quiche_config_set_initial_max_data(quiche_config *config, uint64_t v)",
     args: ["pointer", "u64"],

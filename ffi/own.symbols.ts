@@ -30,6 +30,23 @@ export const OWN_SYMBOLS = {
     args: ["pointer", "pointer"],
     returns: "void",
   },
+  spooky_conn_pace: {
+    c: "bool spooky_conn_pace(const quiche_conn *conn, uint64_t *out)",
+    args: ["pointer", "pointer"],
+    returns: "bool",
+  },
+  spooky_conn_set_keylog: {
+    c: "void spooky_conn_set_keylog(quiche_conn *conn, int fd)",
+    args: ["pointer", "i32"],
+    returns: "void",
+  },
+  spooky_conn_set_qlog: {
+    c: "void spooky_conn_set_qlog(quiche_conn *conn, int fd, uint64_t bytes_max)",
+    args: ["pointer", "i32", "u64"],
+    returns: "void",
+  },
+  spooky_watch_budget: { c: "void spooky_watch_budget(int64_t bytes)", args: ["i64"], returns: "void" },
+  spooky_watch_counts: { c: "void spooky_watch_counts(uint64_t *out)", args: ["pointer"], returns: "void" },
   spooky_h3_poll: {
     c: "int64_t spooky_h3_poll(quiche_h3_conn *h3, quiche_conn *conn, uint8_t *out, size_t out_len, uint32_t *facts)",
     args: ["pointer", "pointer", "pointer", "usize", "pointer"],
@@ -56,6 +73,7 @@ export const OWN_SYMBOLS = {
     args: ["pointer", "buffer", "usize"],
     returns: "i32",
   },
+  spooky_tls_keylog: { c: "void spooky_tls_keylog(spooky_tls *tls)", args: ["pointer"], returns: "void" },
   spooky_tls_finish: {
     c: "quiche_config *spooky_tls_finish(spooky_tls *tls, uint32_t version, uint8_t *why, size_t why_len)",
     args: ["pointer", "u32", "pointer", "usize"],

@@ -26,15 +26,21 @@ export interface EngineSettings {
   readonly streamWindowBytes: number;
   readonly congestionControl: keyof typeof CONGESTION_CONTROL;
   readonly initialWindowPackets: number;
+  /** Largest datagram that is sent, bytes. */
+  readonly udpPayloadBytesMax: number;
+  /** Are larger datagrams than 1,200 bytes found out to pass before they are used (RFC 8899)? */
+  readonly pmtuDiscovery: boolean;
   readonly streamsMax: number;
   /** Hard limit of a request's field section; over it quiche closes the connection (0x107). */
   readonly fieldSectionBytesMax: number;
   /** Clients that resume may send early data (0-RTT). */
   readonly earlyData: boolean;
+  /** Do connections with a keylog get their secrets? */
+  readonly keylog: boolean;
 }
 
 /** What both ends have. */
-export type TransportSettings = Omit<EngineSettings, "identities" | "ticketKeys">;
+export type TransportSettings = Omit<EngineSettings, "identities" | "ticketKeys" | "keylog">;
 
 /** As quiche names them, NUL-terminated. */
 const CONGESTION_CONTROL = {
@@ -57,6 +63,7 @@ export function makeServerConfig(library: Library, settings: EngineSettings): Ha
   const builder = new Handle("tls", native.spooky_tls_new(), ledger, (at) => native.spooky_tls_free(at));
   try {
     for (const identity of settings.identities) addIdentity(library, builder, arena, identity);
+    if (settings.keylog) native.spooky_tls_keylog(builder.address);
     addTicketKeys(library, builder, settings.ticketKeys);
   } catch (thrown) {
     builder.free();
@@ -105,7 +112,8 @@ export function applyTransport(library: Library, config: number, settings: Trans
   native.quiche_config_set_application_protos(config, ALPN_H3, ALPN_H3.length);
   native.quiche_config_set_max_idle_timeout(config, settings.idleTimeoutMs);
   native.quiche_config_set_max_recv_udp_payload_size(config, LIMITS.receivePayloadBytesMax);
-  native.quiche_config_set_max_send_udp_payload_size(config, LIMITS.sendDatagramBytesMax);
+  native.quiche_config_set_max_send_udp_payload_size(config, settings.udpPayloadBytesMax);
+  native.quiche_config_discover_pmtu(config, settings.pmtuDiscovery);
   native.quiche_config_set_initial_max_data(config, settings.connectionWindowBytes);
   native.quiche_config_set_initial_max_stream_data_bidi_local(config, settings.streamWindowBytes);
   native.quiche_config_set_initial_max_stream_data_bidi_remote(config, settings.streamWindowBytes);
@@ -115,7 +123,7 @@ export function applyTransport(library: Library, config: number, settings: Trans
   native.quiche_config_set_max_connection_window(config, Math.floor(settings.connectionWindowBytes * WINDOW_GROWTH));
   native.quiche_config_set_max_stream_window(config, Math.floor(settings.streamWindowBytes * WINDOW_GROWTH));
   native.quiche_config_set_active_connection_id_limit(config, LIMITS.pathsPerConnectionMax);
-  // Bursts are bounded per turn instead: quiche's pacing only suggests send times, and waiting for them costs timers.
+  // Bursts are bounded by `quic/pacer.ts`: quiche (0.30) gives send times to bbr2 alone.
   native.quiche_config_enable_pacing(config, false);
   native.quiche_config_set_initial_congestion_window_packets(config, settings.initialWindowPackets);
   const known = native.quiche_config_set_cc_algorithm_name(config, CONGESTION_CONTROL[settings.congestionControl]);

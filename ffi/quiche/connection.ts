@@ -15,6 +15,7 @@ import { PATH_EVENT, QUICHE_ERROR } from "../layout.ts";
 import type { SocketAddress } from "../sockaddr.ts";
 import type { EngineParts } from "./engine.ts";
 import { QuicheSession } from "./session.ts";
+import type { Watched } from "./watch.ts";
 
 const ID_BYTES_MAX = 20;
 /** What quiche says of a first packet whose header it cannot read or that does not open with its keys; later ones it passes over. */
@@ -42,6 +43,13 @@ export class QuicheConnection implements EngineConnection {
     this.#handle = handle;
     this.peerIp = peer.ip;
     this.peerPort = peer.port;
+  }
+
+  /** Before the first datagram is fed. */
+  writeDown({ keylogFd, qlogFd, qlogBytesMax }: Watched): void {
+    const { native } = this.#parts.library;
+    if (keylogFd !== null) native.spooky_conn_set_keylog(this.#handle.address, keylogFd);
+    if (qlogFd !== null) native.spooky_conn_set_qlog(this.#handle.address, qlogFd, qlogBytesMax);
   }
 
   feed(slot: number): number {

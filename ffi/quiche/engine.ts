@@ -12,6 +12,7 @@ import type { UdpSocket } from "../udp-socket.ts";
 import { earlyContext, type EngineSettings, makeH3Config, makeServerConfig } from "./config.ts";
 import { QuicheConnection, SCRATCH } from "./connection.ts";
 import { refusalPacket } from "./refusal.ts";
+import type { EngineWatch } from "./watch.ts";
 
 /** What the connections of an engine share. */
 export interface EngineParts {
@@ -81,10 +82,19 @@ export class QuicheEngine implements QuicEngine {
   readonly counters: Counters;
   readonly #parts: EngineParts;
   readonly #library: Library;
+  readonly #watch: EngineWatch | null;
   #config: Handle;
   #earlyContext: Uint8Array | null;
 
-  constructor(library: Library, socket: UdpSocket, settings: EngineSettings, counters: Counters) {
+  /** `watch` chooses connections that are written down; null: none. */
+  constructor(
+    library: Library,
+    socket: UdpSocket,
+    settings: EngineSettings,
+    counters: Counters,
+    watch: EngineWatch | null = null,
+  ) {
+    this.#watch = watch;
     this.#library = library;
     this.socket = socket;
     this.counters = counters;
@@ -133,7 +143,10 @@ export class QuicheEngine implements QuicEngine {
       const result = native.spooky_conn_set_early_context(address, context, context.length);
       assert(result === 0, "TLS takes any context of early data");
     }
-    return new QuicheConnection(this.#parts, handle, readSockaddr(meta, name));
+    const connection = new QuicheConnection(this.#parts, handle, readSockaddr(meta, name));
+    const watched = this.#watch?.watch(connection.peerIp, scid) ?? null;
+    if (watched !== null) connection.writeDown(watched);
+    return connection;
   }
 
   sendVersionNegotiation(slot: number, ids: HeaderIds): void {

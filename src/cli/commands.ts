@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
 import { loadIdentity } from "../control/certificates.ts";
+import { checkWatchFiles } from "../control/connection-watch.ts";
 import { startSecrets } from "../control/node-keys.ts";
 import { ControlSocket } from "../control/control-socket.ts";
 import { CUT_OFF_CODE } from "../control/worker-link.ts";
@@ -61,7 +62,7 @@ export function runCheck(configPath: string, { runtime }: CommandContext): numbe
   checkReferences(snapshot, runtime);
   if (snapshot.log.file !== null) checkWritable(snapshot.log.file);
   for (const { upstream, key, text } of warningsOf(snapshot))
-    writeNow(2, `${configPath}: warning: upstream.${upstream}, ${key}: ${text}\n`);
+    writeNow(2, `${configPath}: warning: ${upstream === null ? "" : `upstream.${upstream}, `}${key}: ${text}\n`);
   const backends = snapshot.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
   writeNow(1, `${configPath}: valid (${snapshot.pools.length} pools, ${backends} backends)\n`);
   return EXIT.ok;
@@ -72,6 +73,7 @@ export function checkReferences(snapshot: Snapshot, runtime: Runtime): void {
   for (const certificate of snapshot.listen.certificates) loadIdentity(certificate);
   makeTransports(snapshot, runtime, new Counters()).close();
   startSecrets(snapshot.cluster);
+  checkWatchFiles(snapshot.debug);
 }
 
 /** Looks without making the file. Throws `CONFIG_UNREADABLE`. */

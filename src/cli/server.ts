@@ -103,6 +103,7 @@ export class Server {
       requests: snapshot.requests,
       timeouts: snapshot.timeouts,
       earlyData: snapshot.earlyData,
+      debug: snapshot.debug,
       identities,
       handlerOf: (connection, buffers) =>
         new ConnectionHandler(services, clientOf(connection, buffers, earlyMethods, counters), generationNow),
@@ -221,7 +222,8 @@ export function tellListening(log: Log, snapshot: Snapshot, bound: BoundSocket, 
 
 /** What is allowed and yet worth knowing. */
 export function tellWarnings(log: Log, snapshot: Snapshot): void {
-  for (const { upstream, key, text } of warningsOf(snapshot)) log.warn(text, { upstream, key });
+  for (const { upstream, key, text } of warningsOf(snapshot))
+    log.warn(text, upstream === null ? { key } : { upstream, key });
 }
 
 /** The transports of a snapshot. Throws `CONFIG_INVALID` or `CERTIFICATE` for backends that they cannot reach as configured. */

@@ -1,17 +1,37 @@
 /** What is allowed and yet worth knowing: said by `spooky check`, and at each start. */
 import { BACKEND_CONNECTIONS_STANDARD } from "../config/schema.ts";
-import type { PoolSettings, Snapshot } from "../config/snapshot.ts";
+import type { DebugSettings, PoolSettings, Snapshot } from "../config/snapshot.ts";
+import { isWatching } from "../control/connection-watch.ts";
 
-/** One thing worth knowing of one pool, and which of its keys is about it. */
+/** One thing worth knowing, and which key is about it. */
 export interface Warning {
-  readonly upstream: string;
+  /** The pool that has the key; null: none, the key is a whole path. */
+  readonly upstream: string | null;
   readonly key: string;
   readonly text: string;
 }
 
-/** All of them, in the order of the file. */
-export function warningsOf({ pools }: Pick<Snapshot, "pools">): readonly Warning[] {
-  return pools.flatMap((pool) => POOL_WARNINGS.filter(({ isDue }) => isDue(pool)).map((due) => warningOf(pool, due)));
+/** All of them: of the pools in the order of the file, then the rest. */
+export function warningsOf({ pools, debug }: Pick<Snapshot, "pools" | "debug">): readonly Warning[] {
+  const ofPools = pools.flatMap((pool) =>
+    POOL_WARNINGS.filter(({ isDue }) => isDue(pool)).map((due) => warningOf(pool, due)),
+  );
+  return [...ofPools, ...watchWarnings(debug)];
+}
+
+function watchWarnings(debug: DebugSettings): readonly Warning[] {
+  const { keylogFile, qlogFolder, clients, samplePerMillion } = debug;
+  if (keylogFile === null && qlogFolder === null) return [];
+  const told = (key: string, text: string): Warning => ({ upstream: null, key: `debug.${key}`, text });
+  if (!isWatching(debug))
+    return [told("clients", "neither clients nor a share of connections are named: nothing is written down of any")];
+  const who = clients.length > 0 && samplePerMillion === 0 ? "connections of the named clients" : "chosen connections";
+  return [
+    ...(keylogFile === null
+      ? []
+      : [told("keylog_file", `TLS secrets of ${who} are written to a file: whoever reads it reads their traffic`)]),
+    ...(qlogFolder === null ? [] : [told("qlog_folder", `a qlog is written of ${who}, which slows them down`)]),
+  ];
 }
 
 interface PoolWarning {

@@ -61,11 +61,12 @@ export const PerformanceSchema = map(
     }),
     quic_max_udp_payload_bytes: integer([1200, 1472], 1350, {
       unit: "bytes",
-      description: "Largest datagram that is sent to clients; with `quic_pmtu_discovery` the largest that is tried.",
+      description:
+        "Largest datagram that is sent to clients; with `quic_pmtu_discovery` the largest that is tried. On an IPv6 address at most 1,452.",
     }),
     quic_pmtu_discovery: flag(
       false,
-      "Are larger datagrams tried until the path to a client takes no more (RFC 8899)? Else every client gets 1,200 bytes or what was configured.",
+      "Are larger datagrams than 1,200 bytes tried until the path to a client takes no more (RFC 8899)? Else every client is sent what `quic_max_udp_payload_bytes` says.",
     ),
     quic_pacing: flag(false, "Are bursts to a client spread over time, by its congestion window and round trip?"),
     max_requests_per_connection: optionalInteger([1, 1_000_000_000], {

@@ -66,9 +66,12 @@ export const DebugSchema = map(
   {
     keylog_file: optionalText(
       "file",
-      "File to which TLS secrets of the chosen connections are added (SSLKEYLOGFILE). Whoever reads it reads the traffic.",
+      "File to which TLS secrets of the chosen connections are added (SSLKEYLOGFILE). Whoever reads it reads their traffic; it must be closed to others (mode 600).",
     ),
-    qlog_folder: optionalText("folder", "Folder for one qlog file for each chosen connection."),
+    qlog_folder: optionalText(
+      "folder",
+      "Folder for one qlog file (JSON-SEQ, `ID.sqlog`, mode 600) for each chosen connection. Each ends at 64 MiB, and each process writes 1 GiB in all.",
+    ),
     clients: list(text("cidr"), {
       default: [],
       expected: "a list of networks",

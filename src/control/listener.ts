@@ -2,9 +2,11 @@
  * The QUIC side of a running proxy: socket, engine, endpoint and loop, from settings to a listening address, and back down again
  * without a descriptor or a native object left.
  */
-import { createHmac, randomFillSync } from "node:crypto";
+import { createHmac, randomFillSync, randomInt } from "node:crypto";
+import { isIPv6 } from "node:net";
 import type {
   ConnectionSettings,
+  DebugSettings,
   EarlyDataSettings,
   ListenSettings,
   RequestSettings,
@@ -31,6 +33,7 @@ import { QuicheEngine } from "../../ffi/quiche/engine.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
 import { tokenCipher } from "./ciphers.ts";
+import { ConnectionWatch, isWatching } from "./connection-watch.ts";
 import { ConnectionSessionHost } from "./session-host.ts";
 import { makeIdScheme, type NodeKeys } from "./node-keys.ts";
 
@@ -57,6 +60,7 @@ export interface ListenerOptions {
   readonly requests: RequestSettings;
   readonly timeouts: TimeoutSettings;
   readonly earlyData: EarlyDataSettings;
+  readonly debug: DebugSettings;
   readonly identities: readonly Identity[];
   /** Makes the answerer of one connection's requests; `buffers` says what waits for its client and for all. */
   readonly handlerOf: (connection: Connection, buffers: BufferAccount) => RequestHandler;
@@ -67,6 +71,8 @@ const RESET_TOKEN_BYTES = 16;
 /** quiche closes the whole connection over its limit; ours answers 431 first, so quiche's must be above it. */
 const HARD_LIMIT_FACTOR = 4;
 const TIMER_MS_MAX = 60_000;
+/** What an Ethernet frame holds beside the headers of IPv6 and UDP: the kernel refuses more, and nothing of it would arrive. */
+const PAYLOAD_IPV6_BYTES_MAX = 1452;
 /** Of the time that what runs has to end: clients are told in the first part of it. */
 const GOAWAY_SHARE_MAX = 0.25;
 /** RFC 9000 20.1. */
@@ -79,6 +85,7 @@ export class Listener {
   /** Of all connections' output that waits for clients. */
   readonly buffers: BufferAccount;
   readonly #engine: QuicheEngine;
+  readonly #watch: ConnectionWatch | null = null;
   readonly #loop: Loop;
   readonly #timing = { turnDue: false, deadlineMs: Infinity, onWake: (): void => this.#loop.onWake() };
   #waker: Waker | null = null;
@@ -100,8 +107,13 @@ export class Listener {
       counters,
     );
     try {
-      this.#engine = new QuicheEngine(library, this.socket, engineSettings(options), counters);
+      const { debug } = options;
+      this.#watch = isWatching(debug)
+        ? new ConnectionWatch(debug, library, counters, (bound) => randomInt(bound))
+        : null;
+      this.#engine = new QuicheEngine(library, this.socket, engineSettings(options), counters, this.#watch);
     } catch (thrown) {
+      this.#watch?.close();
       this.socket.close();
       throw thrown;
     }
@@ -139,6 +151,7 @@ export class Listener {
     this.endpoint.closeAll(code);
     this.#waker?.close();
     this.#engine.close();
+    this.#watch?.close();
     this.socket.close();
   }
 
@@ -226,7 +239,8 @@ function tokenSealer(secrets: readonly NodeSecrets[], fillRandom: FillRandom): T
   });
 }
 
-function engineSettings({ seat, connections, timeouts, identities, earlyData }: ListenerOptions): EngineSettings {
+function engineSettings(options: ListenerOptions): EngineSettings {
+  const { seat, listen, connections, timeouts, earlyData, debug, identities } = options;
   return {
     identities,
     ticketKeys: seat.keys.shared.map(({ ticket }) => ticket),
@@ -235,8 +249,14 @@ function engineSettings({ seat, connections, timeouts, identities, earlyData }: 
     streamWindowBytes: connections.streamWindowBytes,
     congestionControl: connections.congestionControl,
     initialWindowPackets: connections.initialWindowPackets,
+    udpPayloadBytesMax: Math.min(
+      connections.udpPayloadBytesMax,
+      isIPv6(listen.address) ? PAYLOAD_IPV6_BYTES_MAX : Infinity,
+    ),
+    pmtuDiscovery: connections.pmtuDiscovery,
     streamsMax: connections.streamsPerConnectionMax,
     fieldSectionBytesMax: connections.headerBytesMax * HARD_LIMIT_FACTOR,
     earlyData: earlyData.allowed,
+    keylog: isWatching(debug) && debug.keylogFile !== null,
   };
 }

@@ -50,6 +50,12 @@ export class Counters {
   /** Of these, the ones that began with a session ticket. */
   connectionsResumed = 0;
   connectionsClosed = 0;
+  /** Chosen to be written down (keylog, qlog). */
+  connectionsWatched = 0;
+  /** Files of these that could not be made or written; files that ended, or secrets left out, at a bound; qlogs that were not begun for one. */
+  watchErrors = 0;
+  watchCut = 0;
+  qlogsRefused = 0;
   connectionsRefused = 0;
   connectionsOverTotal = 0;
   connectionsOverAddress = 0;

@@ -11,8 +11,8 @@ export const LIMITS = {
   datagramBytesMax: 2048,
   /** Largest UDP payload we announce to take (`max_udp_payload_size`), bytes: 1,500 less IPv4 and UDP headers. */
   receivePayloadBytesMax: 1472,
-  /** Largest UDP payload we send, bytes: 1,350 + headers fits the common 1,500 minus tunnels. */
-  sendDatagramBytesMax: 1350,
+  /** Room for a datagram that we send, bytes: the most that `quic_max_udp_payload_bytes` allows, 1,500 less IPv4 and UDP headers. */
+  sendDatagramBytesMax: 1472,
   /**
    * Addresses that one client may come from while its connection lives. quiche keeps a path for each, forgets none that may still be used,
    * and drops what comes from one more (0.30). We announce as many ids (`active_connection_id_limit`), which is where quiche takes it from.
@@ -50,6 +50,12 @@ export const LIMITS = {
   resetsAtOnceMax: 2000,
   /** And each second beyond that. */
   resetsPerSecond: 1000,
+  /** Bytes of one connection's qlog, about: a download of 200 MB. It ends there, with a whole record. */
+  qlogFileBytesMax: 64 * 1024 * 1024,
+  /** Qlogs that are open at once in a process, each with a descriptor; connections beyond that have none. */
+  qlogsOpenMax: 256,
+  /** Bytes of qlogs and secrets that a process writes in its life; then it writes no more of them. */
+  watchBytesMax: 1024 * 1024 * 1024,
   /** Bytes of a field section, as `spooky_h3_poll` lays it out. */
   fieldSectionBytesMax: 256 * 1024,
   /** Fields in one section. */

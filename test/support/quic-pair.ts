@@ -15,6 +15,7 @@ import type { Library } from "../../ffi/library.ts";
 import type { EngineSettings, Identity } from "../../ffi/quiche/config.ts";
 import { QuicheClient } from "../../ffi/quiche/client.ts";
 import { QuicheEngine } from "../../ffi/quiche/engine.ts";
+import type { EngineWatch } from "../../ffi/quiche/watch.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
 import { TokenSealer } from "../../src/quic/token.ts";
 import { tokenCipher } from "../../src/control/ciphers.ts";
@@ -31,6 +32,8 @@ export const TEST_SETTINGS = {
   streamWindowBytes: 1_000_000,
   congestionControl: "cubic",
   initialWindowPackets: 16,
+  udpPayloadBytesMax: 1350,
+  pmtuDiscovery: false,
   streamsMax: 100,
   fieldSectionBytesMax: 131_072,
   earlyData: false,
@@ -46,6 +49,7 @@ export interface PairOptions {
   readonly rules?: Partial<SessionRules>;
   /** Of the server's transport, instead of those of the tests. */
   readonly settings?: Partial<Omit<EngineSettings, "identities">>;
+  readonly watch?: EngineWatch;
 }
 
 const fillRandom = (bytes: Uint8Array): void => void randomFillSync(bytes);
@@ -80,8 +84,8 @@ export class TestServer {
     const buffers = { receiveBufferBytes: 4 << 20, sendBufferBytes: 4 << 20 };
     this.socket = new UdpSocket(options.library, { ip: options.ip ?? "127.0.0.1", port: 0, ...buffers }, this.counters);
     const { identities } = options;
-    const settings = { ...TEST_SETTINGS, ticketKeys: [], ...options.settings, identities };
-    this.engine = new QuicheEngine(options.library, this.socket, settings, this.counters);
+    const settings = { ...TEST_SETTINGS, ticketKeys: [], keylog: false, ...options.settings, identities };
+    this.engine = new QuicheEngine(options.library, this.socket, settings, this.counters, options.watch ?? null);
     this.endpoint = new Endpoint(
       {
         engine: this.engine,
@@ -129,7 +133,8 @@ export class TestServer {
     this.endpoint.flush();
   }
 
-  client(options: { ip?: string; serverIp?: string; serverName?: string } = {}): QuicheClient {
+  /** `port`: of something between that passes on to the server. */
+  client(options: { ip?: string; serverIp?: string; serverName?: string; port?: number } = {}): QuicheClient {
     const id = new Uint8Array(16);
     randomFillSync(id);
     const ip = options.ip ?? "127.0.0.1";
@@ -137,7 +142,7 @@ export class TestServer {
       this.#library,
       {
         serverName: options.serverName ?? "localhost",
-        server: { ip: options.serverIp ?? ip, port: this.socket.localPort },
+        server: { ip: options.serverIp ?? ip, port: options.port ?? this.socket.localPort },
         ip,
         settings: TEST_SETTINGS,
         id,

@@ -15,6 +15,8 @@ export interface LineFaults {
   readonly delayMs?: number;
   /** Up to so much more, milliseconds, for each datagram anew: they overtake each other. */
   readonly jitterMs?: number;
+  /** Larger datagrams are lost without a word, as where a path is narrow and nobody tells. */
+  readonly bytesMax?: number;
 }
 
 /** Where it stands. */
@@ -32,6 +34,9 @@ export interface TranslatorCounts {
   lost: number;
   repeated: number;
   reordered: number;
+  /** Lost because they were larger than the path, and bytes of the largest that was not. */
+  tooLarge: number;
+  largestBytes: number;
   /** Ports that clients were given towards the server. */
   flows: number;
   /** Times that it forgot all its clients. */
@@ -60,7 +65,16 @@ const BACK = 2;
 /** Opens it. */
 export async function openTranslator(options: TranslatorOptions): Promise<Translator> {
   const { nearHost, server, farHosts } = options;
-  const counts = { passed: 0, lost: 0, repeated: 0, reordered: 0, flows: 0, forgotten: 0 };
+  const counts = {
+    passed: 0,
+    lost: 0,
+    repeated: 0,
+    reordered: 0,
+    tooLarge: 0,
+    largestBytes: 0,
+    flows: 0,
+    forgotten: 0,
+  };
   const farSockets = new Set<{ close(): void }>();
   const flows = new Map<string, Promise<Way>>();
   const near = await Bun.udpSocket({
@@ -112,7 +126,7 @@ type Way = (datagram: Uint8Array) => void;
 
 /** One direction of one flow. */
 function badWay(faults: LineFaults, random: Random, counts: TranslatorCounts, arrive: Way): Way {
-  const { lossPercent = 0, duplicationPercent = 0, reorderPercent = 0 } = faults;
+  const { lossPercent = 0, duplicationPercent = 0, reorderPercent = 0, bytesMax = Infinity } = faults;
   const held: { readonly datagram: Uint8Array; overtaken: number }[] = [];
   const pass = delayed(faults, random, arrive);
   const happens = (percent: number): boolean => random.nextBelow(100) < percent;
@@ -123,6 +137,11 @@ function badWay(faults: LineFaults, random: Random, counts: TranslatorCounts, ar
     }
   };
   return (datagram) => {
+    if (datagram.length > bytesMax) {
+      counts.tooLarge += 1;
+      return;
+    }
+    counts.largestBytes = Math.max(counts.largestBytes, datagram.length);
     if (happens(lossPercent)) {
       counts.lost += 1;
       return;

@@ -6,15 +6,17 @@
 
 mod early;
 mod fields;
+mod pace;
 mod retry;
 mod streams;
 mod tickets;
 mod tls;
 mod waker;
+mod watch;
 
 /// Number of the exported interface. The loader refuses a library with another number than the one it was written for.
 /// Raise it with every change to a signature or a buffer layout in this crate, together with `ABI_VERSION` in `ffi/library.ts`.
-pub const ABI_VERSION: u32 = 6;
+pub const ABI_VERSION: u32 = 7;
 
 /// `uint32_t spooky_abi_version(void)`
 #[no_mangle]

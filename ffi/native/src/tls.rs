@@ -11,7 +11,7 @@ use boring::ssl::{
     SslVersion,
 };
 use boring::x509::{store::X509StoreBuilder, X509};
-use libc::{c_int, size_t};
+use libc::{c_char, c_int, c_void, size_t};
 use std::collections::HashMap;
 use std::{ptr, slice};
 
@@ -28,6 +28,7 @@ pub struct TlsBuilder {
     identities: Vec<Identity>,
     client_ca_pem: Option<(Vec<u8>, bool)>,
     ticket_keys: Option<TicketKeys>,
+    keylog: bool,
 }
 
 /// `spooky_tls *spooky_tls_new(void)`
@@ -108,6 +109,17 @@ pub unsafe extern "C" fn spooky_tls_ticket_keys(
     }
 }
 
+/// `void spooky_tls_keylog(spooky_tls *tls)`: secrets are handed to the connections that have a keylog (`spooky_conn_set_keylog`).
+///
+/// # Safety
+/// `tls` is live.
+#[no_mangle]
+pub unsafe extern "C" fn spooky_tls_keylog(tls: *mut TlsBuilder) {
+    if let Some(tls) = tls.as_mut() {
+        tls.keylog = true;
+    }
+}
+
 /// `quiche_config *spooky_tls_finish(spooky_tls *tls, uint32_t version, uint8_t *why, size_t why_len)`
 ///
 /// Consumes the builder (also on failure) and returns a quiche configuration that owns the context, to be freed with
@@ -176,16 +188,20 @@ fn identity(chain_pem: &[u8], key_pem: &[u8]) -> Result<SslContextBuilder, Strin
 }
 
 fn finish(tls: TlsBuilder, version: u32) -> Result<quiche::Config, String> {
-    let TlsBuilder { identities, client_ca_pem, ticket_keys } = tls;
+    let TlsBuilder { identities, client_ca_pem, ticket_keys, keylog } = tls;
     let sessions = Sessions { client_ca_pem, ticket_keys };
     let mut identities = identities.into_iter();
     let mut first = identities.next().ok_or_else(|| "no certificate was added".to_string())?;
 
     sessions.apply(&mut first.context)?;
     let mut by_name: HashMap<String, SslContext> = HashMap::new();
+    let first_context = first.context.as_ptr();
+    let mut other_contexts = Vec::new();
     for mut other in identities {
         sessions.apply(&mut other.context)?;
+        let at = other.context.as_ptr();
         let context = other.context.build();
+        other_contexts.push((at, context.clone()));
         for name in other.names {
             by_name.entry(name).or_insert_with(|| context.clone());
         }
@@ -206,8 +222,26 @@ fn finish(tls: TlsBuilder, version: u32) -> Result<quiche::Config, String> {
             }
         });
     }
-    quiche::Config::with_boring_ssl_ctx_builder(version, first.context)
-        .map_err(|e| format!("quiche refuses the TLS context: {e}"))
+    let mut config = quiche::Config::with_boring_ssl_ctx_builder(version, first.context)
+        .map_err(|e| format!("quiche refuses the TLS context: {e}"))?;
+    if keylog {
+        config.log_keys();
+        // quiche sets its callback on its own context, and SNI may choose another before the secrets are made.
+        for (at, _context) in other_contexts {
+            // Both live: the first is quiche's.
+            unsafe {
+                SSL_CTX_set_keylog_callback(at.cast(), SSL_CTX_get_keylog_callback(first_context.cast()));
+            }
+        }
+    }
+    Ok(config)
+}
+
+type KeylogCallback = Option<unsafe extern "C" fn(ssl: *const c_void, line: *const c_char)>;
+
+extern "C" {
+    fn SSL_CTX_get_keylog_callback(context: *const c_void) -> KeylogCallback;
+    fn SSL_CTX_set_keylog_callback(context: *mut c_void, callback: KeylogCallback);
 }
 
 /// What all contexts have in common, whichever of them SNI chooses.
