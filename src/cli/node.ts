@@ -5,7 +5,15 @@ import { allowedCores, workersForCores } from "../control/cores.ts";
 import type { AdoptWorker, LaunchWorker } from "../control/seat.ts";
 import type { Handover, SupervisorHandover, WayBack } from "../control/handover.ts";
 import { checkFixedKeys } from "../control/fixed-keys.ts";
-import { makeNodeKeys, type NodeSecretLists, renewSecrets, startSecrets, steeringKeys } from "../control/node-keys.ts";
+import { claimNode, type NodeClaim } from "../control/node-claim.ts";
+import {
+  makeNodeKeys,
+  type NodeKeys,
+  type NodeSecretLists,
+  renewSecrets,
+  startSecrets,
+  steeringKeys,
+} from "../control/node-keys.ts";
 import { ownStartedPath, Program } from "../control/program.ts";
 import type { NodeControl, NodeStatus, RenewalOutcome, RenewalRequest } from "../control/renewal.ts";
 import { Supervisor } from "../control/supervisor.ts";
@@ -13,6 +21,7 @@ import type { CrewPlan, SupervisorBefore, Ways } from "../control/supervisor-par
 import { adoptWorker, launchWorker } from "../control/worker-process.ts";
 import { LINK_VERSION, type StartOrder, writeSecrets } from "../control/worker-link.ts";
 import { must } from "../core/assert.ts";
+import { messageOf } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../observe/log.ts";
 import { encodeProgram } from "../quic/cbpf.ts";
@@ -70,6 +79,8 @@ export class Node implements NodeControl {
   readonly #bankSlots: number;
   /** The same for as long as the program runs: ids must find their workers whatever generation these are of. */
   readonly #steering: ReturnType<typeof steeringKeys>;
+  /** Nobody else on this machine is this node. */
+  readonly #claim: NodeClaim;
   readonly #startedEpochMs: number;
   readonly #startedPath: string | null;
   /** Of the workers that take new connections. */
@@ -86,13 +97,15 @@ export class Node implements NodeControl {
     this.#startedEpochMs = left?.startedEpochMs ?? Date.now();
     const secrets = before?.secrets ?? startSecrets(snapshot.cluster);
     this.#generation = { configuration, program: before?.program ?? Program.running(), secrets };
-    this.#steering = steeringKeys(makeNodeKeys(secrets, snapshot.cluster));
+    const keys = makeNodeKeys(secrets, snapshot.cluster);
+    this.#steering = steeringKeys(keys);
     // So that the next configuration may have as many workers as there are cores.
     this.#bankSlots =
       left?.bankSlots ?? Math.min(LIMITS.workersMax, Math.max(workersOf(configuration), workersForCores()));
     this.#sockets =
       left?.socketFds.map((fd) => adoptUdpSocket(context.library, fd, snapshot.listen.address)) ??
       openUdpGroup(context.library, socketOptions(snapshot), 2 * this.#bankSlots);
+    this.#claim = this.#claimNode(keys, left !== null);
     const { log } = context;
     const parts = { bankSlots: this.#bankSlots, timers: systemTimers, log, steer: (ways: Ways) => this.#steer(ways) };
     this.supervisor = new Supervisor(parts, left === null ? null : this.#supervisorBefore(left.supervisor));
@@ -186,7 +199,22 @@ export class Node implements NodeControl {
 
   /** Once nobody serves any more. */
   close(): void {
-    for (const { fd } of this.#sockets) this.#context.library.libc.close(fd);
+    closeSockets(this.#context.library, this.#sockets);
+    this.#claim.release();
+  }
+
+  /** Throws `NODE_IN_USE` with nothing left open. A program that goes on in place of another has workers that serve: it does not end for that. */
+  #claimNode(keys: NodeKeys, goesOn: boolean): NodeClaim {
+    try {
+      return claimNode(this.#context.library, keys);
+    } catch (thrown) {
+      if (!goesOn) {
+        closeSockets(this.#context.library, this.#sockets);
+        throw thrown;
+      }
+      this.#context.log.error("two processes are one node of the cluster", { reason: messageOf(thrown) });
+      return { release: () => undefined };
+    }
   }
 
   /** All that can be found wrong before a process is started. Throws `ProxyError`. */
@@ -257,6 +285,10 @@ function ownPath({ embedded }: CommandContext): string | null {
 /** How many workers a configuration asks for here. */
 function workersOf({ snapshot }: Configuration): number {
   return snapshot.workers.count === "auto" ? workersForCores() : snapshot.workers.count;
+}
+
+function closeSockets({ libc }: Library, sockets: readonly BoundSocket[]): void {
+  for (const { fd } of sockets) libc.close(fd);
 }
 
 function socketOptions({ listen, connections }: Snapshot): UdpOptions {

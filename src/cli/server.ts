@@ -6,6 +6,7 @@ import { loadIdentity } from "../control/certificates.ts";
 import { Departures } from "../control/departures.ts";
 import { HealthMonitor } from "../control/health.ts";
 import { Listener, type Seat } from "../control/listener.ts";
+import { claimNode, type NodeClaim } from "../control/node-claim.ts";
 import { makeNodeKeys, startSecrets } from "../control/node-keys.ts";
 import { Counters } from "../core/counters.ts";
 import { must } from "../core/assert.ts";
@@ -68,12 +69,15 @@ export class Server {
   readonly #deadlines: RequestDeadlines | null;
   readonly #sweeping: TimerHandle | null;
   readonly #departures: Departures;
+  /** Of the only process; else the supervisor has it. */
+  #claim: NodeClaim | null = null;
 
   /** Binds the address. Throws `ProxyError` with nothing left open. */
   constructor(snapshot: Snapshot, parts: ServerParts) {
     this.counters = parts.counters;
     this.#parts = parts;
     this.#snapshot = snapshot;
+    const seat = parts.seat ?? loneSeat(snapshot);
     const identities = snapshot.listen.certificates.map(loadIdentity);
     const random = freshRandom();
     const { counters, log } = parts;
@@ -94,7 +98,7 @@ export class Server {
     const services = makeServices(parts, random, snapshot.requests);
     const earlyMethods = new Set(snapshot.earlyData.methods);
     this.#listener = new Listener({
-      seat: parts.seat ?? loneSeat(snapshot),
+      seat,
       runtime: parts.runtime,
       library: parts.library,
       counters,
@@ -109,6 +113,7 @@ export class Server {
         new ConnectionHandler(services, clientOf(connection, buffers, earlyMethods, counters), generationNow),
       onClosed: (connection, reason) => this.#onClosed(connection, reason),
     });
+    if (seat !== parts.seat) this.#claimNode(seat);
     this.#departures = new Departures(() => this.#listener.endpoint.connectionCount, systemTimers);
   }
 
@@ -159,6 +164,7 @@ export class Server {
     this.#sweeping?.stop();
     this.#listener.close(H3_CODE.noError);
     this.#transports.close();
+    this.#claim?.release();
     return unfinished;
   }
 
@@ -166,6 +172,16 @@ export class Server {
     this.#parts.log.info(what, { connections: this.#listener.endpoint.connectionCount });
     begin();
     await this.#departures.wait(leastMs, this.#snapshot.timeouts.drainMs);
+  }
+
+  /** Throws `NODE_IN_USE` with nothing left open. */
+  #claimNode({ keys }: Seat): void {
+    try {
+      this.#claim = claimNode(this.#parts.library, keys);
+    } catch (thrown) {
+      this.close();
+      throw thrown;
+    }
   }
 
   #makeGeneration(random: Random): Generation {

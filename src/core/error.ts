@@ -42,6 +42,7 @@ const ERROR_CODES = {
   ADDRESS_IN_USE: { source: "config", status: 0 },
   ADDRESS_UNAVAILABLE: { source: "config", status: 0 },
   CONTROL_SOCKET: { source: "config", status: 0 },
+  NODE_IN_USE: { source: "config", status: 0 },
   WORKER_FAILED: { source: "internal", status: 0 },
   HANDOVER: { source: "internal", status: 0 },
   LIBRARY: { source: "internal", status: 0 },

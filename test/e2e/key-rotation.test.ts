@@ -13,11 +13,10 @@ import {
 import { QUICGO_MISSING, quicGoProgram, startQuicGo } from "../interop/quicgo.ts";
 import { startBackend } from "../support/backends.ts";
 import { clusterKeyFile, clusterKeys, type KeyRole } from "../support/cluster.ts";
-import type { RunningProxy } from "../support/proxy.ts";
+import { type RunningProxy, startProxy } from "../support/proxy.ts";
 import { tempFolder } from "../support/temp.ts";
-import { startUdpSwitch } from "../support/udp-switch.ts";
 import { type LogLine, logLine, stoppedLine } from "./log-lines.ts";
-import { startWorkers } from "./worker-proxies.ts";
+import { startWorkers, workersOf } from "./worker-proxies.ts";
 
 const LACK = aioquicPython === null ? AIOQUIC_MISSING : quicGoProgram === null ? QUICGO_MISSING : null;
 /** Requests a second at each node, and after how many of them a client comes anew. */
@@ -62,31 +61,48 @@ describe.skipIf(LACK !== null)(LACK ?? "the keys of two nodes change", () => {
     }
   });
 
-  test("at a restart: packets of connections that the process before had are answered with the resets of its key", async () => {
+  // One that has forgotten the key would be believed no reset.
+  test.each([
+    ["reset", { previous: 6, current: 7 }],
+    ["timeout", { current: 7 }],
+  ] as const)("at a restart, after which clients of the process before end by a %s", async (by, keys) => {
     const node = await ClusterNode.start("01");
-    const next = await ClusterNode.start("01", { previous: 6, current: 7 });
-    const after = await ClusterNode.start("01", { current: 7 });
-    // A restart as its clients see it: their packets go to another process.
-    expect(await endOfClientBetween(node, next)).toBe("reset");
-    // One that has forgotten the key would be believed no reset.
-    expect(await endOfClientBetween(node, after)).toBe("timeout");
+    const asked = [{ do: "request", path: "/small" }, { do: "say", text: "here" }, { do: "cue" }] as const;
+    const steps = [...asked, { do: "start", path: "/small" }, { do: "wait_closed" }] as const;
+    const run = startAioquic({ port: node.port, idle_timeout_ms: 3000, steps });
+    await run.event("said");
+    await node.kill();
+    await ClusterNode.start("01", keys, node.port);
+    run.cue();
+    expect((await run.connections)[0]?.closed?.by).toBe(by);
+  });
+});
+
+describe.skipIf(LACK !== null)(LACK ?? "a node whose keys change", () => {
+  test("is nobody else on this machine meanwhile", async () => {
+    const keys = clusterKeyFile({ current: 31 });
+    const backend = await startBackend({ protocol: "http1" });
+    const startNode = (file: string, extra: Readonly<Record<string, unknown>>): Promise<RunningProxy> =>
+      startProxy({
+        pools: [{ prefix: "/", backends: [backend.address] }],
+        extra: { cluster: { key_file: file, node_id: "01" }, ...extra },
+      });
+    const first = await startNode(keys, { supervisor: "off" });
+    const next = clusterKeyFile({ previous: 31, current: 32 });
+    for (const extra of [{ workers: 2 }, { supervisor: "off" }])
+      await expect(startNode(next, extra)).rejects.toThrow("another process on this machine is node 01 of the cluster");
+    await stoppedLine(first.process);
+    const second = await startNode(next, { workers: 2 });
+    // The program that takes its place is the node, too.
+    second.process.signal("SIGUSR2");
+    await logLine(second, { msg: "the supervisor goes on as another program" });
+    await expect(startNode(keys, { workers: 2 })).rejects.toThrow("another process on this machine is node 01");
+    await stoppedLine(second.process);
   });
 });
 
 function loadOf(port: number): Parameters<typeof startQuicGo>[0] {
   return { port, steps: [{ do: "load", path: "/small", rate: RATE, renew_every: RENEW_EVERY }] };
-}
-
-/** How the connection of a client ends that is with the first node when its packets begin to go to the second. */
-async function endOfClientBetween(first: ClusterNode, second: ClusterNode): Promise<string | undefined> {
-  const way = await startUdpSwitch([first.port, second.port]);
-  const asked = [{ do: "request", path: "/small" }, { do: "say", text: "here" }, { do: "cue" }] as const;
-  const steps = [...asked, { do: "start", path: "/small" }, { do: "wait_closed" }] as const;
-  const run = startAioquic({ port: way.port, idle_timeout_ms: 1500, steps });
-  await run.event("said");
-  way.use(1);
-  run.cue();
-  return (await run.connections)[0]?.closed?.by;
 }
 
 /** A node with two workers, and what is asked of it here. */
@@ -97,12 +113,12 @@ class ClusterNode {
   #generation = 1;
   #tickets = 0;
 
-  static async start(nodeId: string, keys: Keys = { current: 6 }): Promise<ClusterNode> {
+  static async start(nodeId: string, keys: Keys = { current: 6 }, port = 0): Promise<ClusterNode> {
     const backend = await startBackend({ protocol: "http1" });
     const keyFile = clusterKeyFile(keys);
     const cluster = { key_file: keyFile, node_id: nodeId };
     const performance = { retry: "always", shutdown_drain_timeout_ms: 10_000 };
-    return new ClusterNode(await startWorkers(2, backend.address, { extra: { cluster, performance } }), keyFile);
+    return new ClusterNode(await startWorkers(2, backend.address, { port, extra: { cluster, performance } }), keyFile);
   }
 
   private constructor(proxy: RunningProxy, keyFile: string) {
@@ -121,6 +137,15 @@ class ClusterNode {
     const before = this.#generation++;
     await logLine(this.#proxy, { msg: "crew has taken over", generation: this.#generation });
     await logLine(this.#proxy, { msg: "crew is gone", generation: before });
+  }
+
+  /** All its processes at once, so that none says goodbye to a client. */
+  async kill(): Promise<void> {
+    const { process: supervisor } = this.#proxy;
+    const workers = Object.values(workersOf(this.#proxy));
+    // The supervisor first: it would start others.
+    for (const pid of [supervisor.pid, ...workers]) process.kill(pid, "SIGKILL");
+    await supervisor.ended;
   }
 
   /** A file with a ticket of this node. */
