@@ -12,6 +12,7 @@ import type { QuicheClient } from "../../ffi/quiche/client.ts";
 import type { Identity } from "../../ffi/quiche/config.ts";
 import { testCertificate } from "../support/certs.ts";
 import { openTestLibrary } from "../support/native.ts";
+import { waitUntil } from "../support/net.ts";
 import { connect, drive, exchange, get, TestServer } from "../support/quic-pair.ts";
 
 const encoder = new TextEncoder();
@@ -182,6 +183,26 @@ describe("a client that migrates", () => {
 });
 
 describe("an address that was not validated", () => {
+  test("is challenged again when the answer to a challenge was lost", async () => {
+    const world = connected({ bodyBytes: BODY_BYTES });
+    const { client, server } = world;
+    client.request(get("/"), true);
+    client.step();
+    client.rebind();
+    client.ping();
+    client.step();
+    // What is sent to the new address is a challenge; what the client says to that does not arrive.
+    server.step();
+    client.step();
+    server.socket.receive();
+    await waitUntil(() => {
+      client.ping();
+      client.step();
+      server.step();
+      return server.counters.migrations === 1;
+    });
+  });
+
   test("gets at most three times the bytes that came from it, whatever waits to be sent", () => {
     const world = connected({ bodyBytes: BODY_BYTES });
     const { client, server } = world;

@@ -369,9 +369,11 @@ async def connect(plan, tell):
         lambda: Session(quic, tell), sock=open_socket(family, plan.get("local_host"))
     )
     keep.append(session)
+    # As the socket names who has sent something: aioquic drops what comes from anybody else.
+    server = (host, plan["port"], 0, 0) if family == socket.AF_INET6 else (host, plan["port"])
     if plan.get("early"):
-        session.connect_early((host, plan["port"]))
+        session.connect_early(server)
         return session, transport, family
-    session.connect((host, plan["port"]))
+    session.connect(server)
     await session.until(lambda: session.closed or session.handshake is not None)
     return session, transport, family

@@ -6,13 +6,17 @@
 import { join } from "node:path";
 import { AssertionFault } from "../../src/core/assert.ts";
 import { type RunningProcess, startProcess } from "./process.ts";
-import type { LineFaults, TranslatorCounts } from "./udp-translator.ts";
+import type { TranslatorCounts, TranslatorOptions } from "./udp-translator.ts";
 
 /** One side of a network. */
 export interface NetworkPlace {
   /** Puts a command there; its process id stays the one that is started. */
   command(command: readonly string[]): readonly string[];
 }
+
+/** What a test says of a translator: all but where it stands. Its outer addresses are all there are, unless it says which. */
+export type TranslatorLine = Omit<TranslatorOptions, "nearHost" | "server" | "farHosts"> &
+  Partial<Pick<TranslatorOptions, "farHosts">>;
 
 /** A translator that runs in the middle. */
 export interface PlacedTranslator {
@@ -34,7 +38,7 @@ export interface TestNetwork {
   readonly clientHosts: readonly string[];
   readonly clientHosts6: readonly string[];
   /** Starts a translator before a port of the server's side . */
-  translator(port: number, faults: LineFaults): Promise<PlacedTranslator>;
+  translator(port: number, line: TranslatorLine): Promise<PlacedTranslator>;
   /** Starts a backend in HTTP/1.1 on the server's side and gives its address there. */
   backend(): Promise<NetworkBackend>;
 }
@@ -61,6 +65,11 @@ const FAR = "10.77.2";
 const DIRECT6 = "fd77:";
 const SUPPORT = import.meta.dir;
 
+/** The server's side on the line behind the translator: a proxy that shall be reached through it listens there, or everywhere. */
+export const BEHIND = `${FAR}.1`;
+/** The translator's outer addresses. */
+export const OUTER_HOSTS = hosts(FAR, 11, OUTER_ADDRESSES);
+
 /** Makes a network. Call it only where `NETWORKS_MISSING` is null. */
 export async function startNetwork(): Promise<TestNetwork> {
   const [client, middle, server] = await Promise.all([openPlace(), openPlace(), openPlace()]);
@@ -68,13 +77,12 @@ export async function startNetwork(): Promise<TestNetwork> {
   const clientHosts6 = hosts6(11, CLIENT_ADDRESSES);
   const serverHosts = [`${DIRECT}.1`, `${DIRECT}.2`] as const;
   const serverHosts6 = [`${DIRECT6}:1`, `${DIRECT6}:2`] as const;
-  const outerHosts = hosts(FAR, 11, OUTER_ADDRESSES);
   await connectPlaces(client, "direct", [...clientHosts, ...clientHosts6], server, "direct", [
     ...serverHosts,
     ...serverHosts6,
   ]);
   await connectPlaces(client, "near", [`${NEAR}.11`], middle, "near", [`${NEAR}.1`]);
-  await connectPlaces(middle, "far", outerHosts, server, "far", [`${FAR}.1`]);
+  await connectPlaces(middle, "far", OUTER_HOSTS, server, "far", [BEHIND]);
   return {
     client,
     server,
@@ -82,7 +90,7 @@ export async function startNetwork(): Promise<TestNetwork> {
     serverHosts6,
     clientHosts,
     clientHosts6,
-    translator: (port, faults) => startTranslator(middle, outerHosts, port, faults),
+    translator: (port, line) => startTranslator(middle, { farHosts: OUTER_HOSTS, ...line }, port),
     backend: () => startPlacedBackend(server),
   };
 }
@@ -141,12 +149,11 @@ function hosts6(first: number, count: number): readonly string[] {
 
 async function startTranslator(
   middle: NetworkPlace,
-  farHosts: readonly string[],
+  line: Omit<TranslatorOptions, "nearHost" | "server">,
   port: number,
-  faults: LineFaults,
 ): Promise<PlacedTranslator> {
   const nearHost = `${NEAR}.1`;
-  const options = { ...faults, nearHost, farHosts, server: { host: `${FAR}.1`, port } };
+  const options: TranslatorOptions = { ...line, nearHost, server: { host: BEHIND, port } };
   const child = startProcess({
     command: middle.command([process.execPath, join(SUPPORT, "udp-translator.child.ts")]),
     input: `${JSON.stringify(options)}\n`,

@@ -26,6 +26,8 @@ export interface TranslatorOptions extends LineFaults {
   readonly server: { readonly host: string; readonly port: number };
   /** Addresses towards the server, taken in turn by `forget`. */
   readonly farHosts: readonly string[];
+  /** Forgets by itself, once: after so many datagrams of the server. */
+  readonly forgetsAfterAnswers?: number;
 }
 
 /** What it did so far, both directions. */
@@ -77,6 +79,7 @@ export async function openTranslator(options: TranslatorOptions): Promise<Transl
   };
   const farSockets = new Set<{ close(): void }>();
   const flows = new Map<string, Promise<Way>>();
+  let answers = 0;
   const near = await Bun.udpSocket({
     hostname: nearHost,
     port: 0,
@@ -95,9 +98,10 @@ export async function openTranslator(options: TranslatorOptions): Promise<Transl
   /** The way of one client to the server; its answers come back by one of their own. */
   async function open(clientPort: number, clientHost: string): Promise<Way> {
     const number = counts.flows++;
-    const back = badWay(options, Random.fromEntropy([options.seed, number, BACK]), counts, (datagram) =>
-      near.send(datagram, clientPort, clientHost),
-    );
+    const back = badWay(options, Random.fromEntropy([options.seed, number, BACK]), counts, (datagram) => {
+      near.send(datagram, clientPort, clientHost);
+      if (++answers === options.forgetsAfterAnswers) forget();
+    });
     const far = await Bun.udpSocket({
       hostname: farHosts[counts.forgotten % farHosts.length] ?? nearHost,
       port: 0,
