@@ -23,7 +23,7 @@ export function startWorkers(
 /** Worker processes of a proxy: their ids by their names. */
 export function workersOf(proxy: RunningProxy): Record<string, number> {
   const { pid } = proxy.process;
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").map(Number);
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
   return Object.fromEntries(children.map((child) => [nameOf(child), child]));
 }
 
