@@ -68,27 +68,30 @@ async function tell(command: ControlCommand, path: string, answer: FinalAnswer |
       return EXIT.ok;
     }
     case "done":
-      writeNow(1, `done: generation ${answer.generation} serves, and the one before it finishes what it has\n`);
-      return EXIT.ok;
+      return command.kind === "upgrade" ? tellUpgraded(path, answer.generation) : tellDone(answer.generation);
     case "replacing":
-      writeNow(1, `generation ${answer.generation} serves; the program goes on as the new one\n`);
-      return tellReplaced(path, answer.generation);
+      return tellUpgraded(path, answer.generation);
   }
 }
 
-async function tellReplaced(path: string, generation: number): Promise<number> {
+function tellDone(generation: number): number {
+  writeNow(1, `done: generation ${generation} serves, and the one before it finishes what it has\n`);
+  return EXIT.ok;
+}
+
+/** The program itself may have gone on as another one meanwhile: it has the last word. */
+async function tellUpgraded(path: string, generation: number): Promise<number> {
   const answer = await askAfterReplacement(path, generation);
-  if (typeof answer === "object" && answer.is === "status") {
-    const { version, pid } = answer.status;
-    writeNow(1, `done: version ${String(version)} runs as pid ${String(pid)}\n`);
-    return EXIT.ok;
+  if (typeof answer === "string" || answer.is !== "status") {
+    const seconds = LIMITS.controlReturnMsMax / 1000;
+    const reason = `generation ${generation} serves, but the program has said nothing for ${seconds} s since it was replaced`;
+    return complain(reason, EXIT.failure, "see its log; `spooky status` asks again");
   }
-  const seconds = LIMITS.controlReturnMsMax / 1000;
-  return complain(
-    `the program has not said a word within ${seconds} s since it was replaced`,
-    EXIT.failure,
-    "see its log; `spooky status` asks again",
-  );
+  const { version, pid, notice } = answer.status;
+  if (typeof notice === "string")
+    return complain(`generation ${generation} serves, but ${notice}`, EXIT.failure, "`spooky upgrade` tries it again");
+  writeNow(1, `version ${String(version)} runs as pid ${String(pid)}\n`);
+  return tellDone(generation);
 }
 
 function complainOfRefusal({ reason, remedy }: Refusal): number {

@@ -17,10 +17,11 @@ import {
 import { ownStartedPath, Program } from "../control/program.ts";
 import type { NodeControl, NodeStatus, RenewalOutcome, RenewalRequest } from "../control/renewal.ts";
 import { Supervisor } from "../control/supervisor.ts";
-import type { CrewPlan, SupervisorBefore, Ways } from "../control/supervisor-parts.ts";
+import type { CrewPlan, SupervisorBefore, SupervisorParts, Ways } from "../control/supervisor-parts.ts";
 import { adoptWorker, launchWorker } from "../control/worker-process.ts";
 import { LINK_VERSION, type StartOrder, writeSecrets } from "../control/worker-link.ts";
 import { must } from "../core/assert.ts";
+import { type Counters, countersSeen } from "../core/counters.ts";
 import { messageOf } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../observe/log.ts";
@@ -49,6 +50,7 @@ export interface NodeContext extends CommandContext {
   readonly library: Library;
   readonly processes: Processes;
   readonly log: Log;
+  readonly counters: Counters;
 }
 
 /** What one generation of workers is made of. */
@@ -83,9 +85,10 @@ export class Node implements NodeControl {
   readonly #claim: NodeClaim;
   readonly #startedEpochMs: number;
   readonly #startedPath: string | null;
-  /** Of the workers that take new connections. */
+  #notice: string | null = null;
   /** Only the first workers of a node that is alone know that nobody was before them. */
   #ticketsAreOlder = true;
+  /** Of the workers that take new connections. */
   #generation: Generation;
 
   /** Opens the sockets, or goes on with those of the program before. Throws `ProxyError` with nothing left open that it has opened. */
@@ -106,8 +109,14 @@ export class Node implements NodeControl {
       left?.socketFds.map((fd) => adoptUdpSocket(context.library, fd, snapshot.listen.address)) ??
       openUdpGroup(context.library, socketOptions(snapshot), 2 * this.#bankSlots);
     this.#claim = this.#claimNode(keys, left !== null);
-    const { log } = context;
-    const parts = { bankSlots: this.#bankSlots, timers: systemTimers, log, steer: (ways: Ways) => this.#steer(ways) };
+    const { log, counters } = context;
+    const parts: SupervisorParts = {
+      bankSlots: this.#bankSlots,
+      timers: systemTimers,
+      log,
+      steer: (ways) => this.#steer(ways),
+      counted: () => countersSeen(counters),
+    };
     this.supervisor = new Supervisor(parts, left === null ? null : this.#supervisorBefore(left.supervisor));
   }
 
@@ -135,7 +144,7 @@ export class Node implements NodeControl {
   }
 
   async renew(request: RenewalRequest, tell?: (progress: string) => void): Promise<RenewalOutcome> {
-    const outcome = await this.supervisor.renew(() => this.#planOf(this.#prepare(request)));
+    const outcome = await this.supervisor.renew(() => this.#planOf(this.#prepare(request)), tell);
     if (outcome.ok && request.kind === "upgrade") await this.#replaceSelf(outcome.generation, tell);
     return outcome;
   }
@@ -143,6 +152,7 @@ export class Node implements NodeControl {
   /** The supervisor follows its workers. When it cannot, they have another build than it has, and serve all the same. */
   async #replaceSelf(generation: number, tell?: (progress: string) => void): Promise<void> {
     const { runtime, processes, log } = this.#context;
+    tell?.(`generation ${generation} serves; the supervisor follows`);
     const program = this.#generation.program.hold();
     const reason = await replaceProgram({
       ...{ runtime, processes, log, program },
@@ -152,7 +162,7 @@ export class Node implements NodeControl {
     });
     program.release();
     await this.onStaying?.();
-    tell?.(`the workers are those of the new program, the supervisor is not: ${reason}`);
+    this.notify(`the workers are those of the new program, the supervisor is not: ${reason}`);
     log.error("the supervisor stays the program that it was; its workers are those of the new one", { reason });
   }
 
@@ -179,6 +189,11 @@ export class Node implements NodeControl {
     };
   }
 
+  /** For the status: something is not as it was asked for. An upgrade that succeeds ends it, for it ends this program. */
+  notify(notice: string): void {
+    this.#notice = notice;
+  }
+
   reopenLogs(): void {
     this.#context.log.reopen();
     this.supervisor.reopenLogs();
@@ -194,6 +209,7 @@ export class Node implements NodeControl {
       startedEpochMs: this.#startedEpochMs,
       crews,
       counts,
+      notice: this.#notice,
     };
   }
 

@@ -45,6 +45,7 @@ export class SoloControl implements NodeControl {
       configPath,
       startedEpochMs: this.#startedEpochMs,
       crews: [{ generation: 1, role: "active", workers: [worker] }],
+      notice: null,
       counts: countersSeen(server.counters),
     };
   }

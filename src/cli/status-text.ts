@@ -8,6 +8,7 @@ export function statusText(status: StatusDocument, nowEpochMs: number): string {
   const lines = [
     `spooky ${text(status["version"])}, pid ${text(status["pid"])}, generation ${text(status["generation"])}${up}`,
     `configuration  ${text(status["config_path"])}`,
+    ...(typeof status["notice"] === "string" ? [`notice         ${status["notice"]}`] : []),
     ...list(status["crews"]).flatMap(crewLines),
     ...counterLines(record(status["counters"])),
     ...Object.entries(record(status["histograms"])).map(([name, value]) => histogramLine(name, record(value))),

@@ -46,7 +46,7 @@ function serveAlone({ snapshot, path }: Configuration, context: CommandContext, 
   });
 }
 
-type SuperviseContext = Omit<NodeContext, "log">;
+type SuperviseContext = Omit<NodeContext, "log" | "counters">;
 
 async function supervise(configuration: Configuration, context: SuperviseContext): Promise<number> {
   const { snapshot } = configuration;
@@ -54,7 +54,7 @@ async function supervise(configuration: Configuration, context: SuperviseContext
   const counters = new Counters();
   const log = openLog(snapshot, counters);
   try {
-    const node = new Node(configuration, { ...context, log });
+    const node = new Node(configuration, { ...context, log, counters });
     const serving = heedSignals(node, context, log);
     const socket = await openControl(node, snapshot, log, counters);
     return await serving(socket, async () => {
@@ -79,7 +79,9 @@ async function goOn(legacy: Legacy, context: CommandContext): Promise<number> {
     const counters = new Counters();
     log = openLog(configuration.snapshot, counters);
     const program = legacy.programOf(handover);
-    const node = new Node(configuration, { ...context, library, processes, log }, { handover, secrets, program });
+    const before = { handover, secrets, program };
+    const node = new Node(configuration, { ...context, library, processes, log, counters }, before);
+    if (legacy.failure !== null) node.notify(`the new program could not go on as the supervisor: ${legacy.failure}`);
     // From here on there is no way back: the loop hears the workers.
     legacy.settle(handover);
     const serving = heedSignals(node, context, log);

@@ -118,6 +118,7 @@ export function statusDocument(status: NodeStatus): StatusDocument {
     generation: status.generation,
     config_path: status.configPath,
     started_epoch_ms: status.startedEpochMs,
+    notice: status.notice,
     crews: status.crews,
     counters,
     histograms: Object.fromEntries(shown),

@@ -23,9 +23,12 @@ export class CounterSums {
     this.#alive = new Map(Object.entries(before.alive).map(([slot, counts]) => [Number(slot), counts]));
   }
 
-  /** For another one to go on with. */
-  handOver(): CountsHandover {
-    return { alive: Object.fromEntries(this.#alive), gone: Object.fromEntries(this.#gone) };
+  /** For another one to go on with, which begins to count `own` anew. */
+  handOver(own: Counts = {}): CountsHandover {
+    const gone = new Map(this.#gone);
+    add(gone, own);
+
+    return { alive: Object.fromEntries(this.#alive), gone: Object.fromEntries(gone) };
   }
 
   /** What the worker in a slot has counted since its start. */
@@ -39,9 +42,10 @@ export class CounterSums {
     this.#alive.delete(slot);
   }
 
-  /** Everything so far. */
-  sums(): Record<string, number> {
+  /** Everything so far, and what whoever asks has counted by itself. */
+  sums(own: Counts = {}): Record<string, number> {
     const sums = new Map(this.#gone);
+    add(sums, own);
     for (const counts of this.#alive.values()) add(sums, counts);
     return Object.fromEntries(sums);
   }

@@ -53,6 +53,8 @@ export interface NodeStatus {
   readonly crews: readonly CrewStatus[];
   /** Of all workers that there are and were. */
   readonly counts: Counts;
+  /** What is not as it was asked for, for people; null while all is well. */
+  readonly notice: string | null;
 }
 
 /** How a running program is told what to do, by its control socket or by signals. */

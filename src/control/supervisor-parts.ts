@@ -3,6 +3,7 @@ import { ProxyError } from "../core/error.ts";
 import type { Logger } from "../observe/log.ts";
 import type { SlotRange, SteeringPlan } from "../quic/steer.ts";
 import type { Timers } from "../runtime/timers.ts";
+import type { Counts } from "./counter-sums.ts";
 import type { Crew } from "./crew.ts";
 import type { SupervisorHandover } from "./handover.ts";
 import type { AdoptWorker, LaunchWorker } from "./seat.ts";
@@ -18,6 +19,8 @@ export interface SupervisorParts {
   readonly log: Logger;
   /** From one datagram to the next, all go these ways. Throws `ProxyError` when the kernel refuses; the ways are as before then. */
   readonly steer: (ways: Ways) => void;
+  /** What this process has counted beside its workers. */
+  readonly counted?: () => Counts;
 }
 
 /** A crew to be. */

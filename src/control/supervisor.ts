@@ -65,7 +65,10 @@ export class Supervisor {
 
   /** What another program needs to go on; null while crews are on their way, and when all shall end. */
   handOver(): SupervisorHandover | null {
-    const { generation, alive, gone } = { generation: this.#generation, ...this.#sums.handOver() };
+    const { generation, alive, gone } = {
+      generation: this.#generation,
+      ...this.#sums.handOver(this.#parts.counted?.()),
+    };
     if (this.#stopping || this.#starting !== null || this.#active?.started !== true) return null;
     const active = this.#active.handOver();
     const draining = this.#draining?.handOver() ?? null;
@@ -82,7 +85,7 @@ export class Supervisor {
   /** Counters of all workers together, those that are gone included; and what became of workers and renewals. */
   get counts(): Record<string, number> {
     const own = Object.entries(this.#counts).filter(([, count]) => count > 0);
-    return { ...this.#sums.sums(), ...Object.fromEntries(own) };
+    return { ...this.#sums.sums(this.#parts.counted?.()), ...Object.fromEntries(own) };
   }
 
   /** Native objects that workers held when they last said so. */
@@ -124,10 +127,10 @@ export class Supervisor {
 
   /**
    * Starts another crew, lets it take the new connections once all its workers serve, and retires the one before. `prepare` is asked
-   * only when nothing stands against it, and may throw a `ProxyError` as its answer. Never rejects for one.
+   * only when nothing stands against it, and may throw a `ProxyError` as its answer. Never rejects for one. `tell` hears how far it is.
    */
-  async renew(prepare: () => CrewPlan): Promise<RenewalOutcome> {
-    const outcome = this.#refusal() ?? (await this.#tryRenew(prepare));
+  async renew(prepare: () => CrewPlan, tell?: (progress: string) => void): Promise<RenewalOutcome> {
+    const outcome = this.#refusal() ?? (await this.#tryRenew(prepare, tell));
     const { log } = this.#parts;
     if (outcome.ok) this.#counts.renewals += 1;
     else {
@@ -178,7 +181,7 @@ export class Supervisor {
     };
   }
 
-  async #tryRenew(prepare: () => CrewPlan): Promise<RenewalOutcome> {
+  async #tryRenew(prepare: () => CrewPlan, tell?: (progress: string) => void): Promise<RenewalOutcome> {
     const before = must(this.#active, "a program that is renewed has a crew");
     try {
       const plan = prepare();
@@ -186,6 +189,7 @@ export class Supervisor {
       plan.onSlots(crew.slots);
       this.#starting = crew;
       this.#parts.log.info("crew starts", { generation: crew.generation, workers: crew.slots.count });
+      tell?.(`generation ${crew.generation} starts, workers: ${crew.slots.count}`);
       await crew.start();
       const refused = this.#takeOver(crew, before);
       if (refused !== null) {

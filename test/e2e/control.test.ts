@@ -1,7 +1,8 @@
 /** The running program as people ask it and tell it: by its commands and by signals, with a supervisor and without. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { TRIAL_COMMAND } from "../../src/cli/args.ts";
 import { must } from "../../src/core/assert.ts";
 import { AIOQUIC_MISSING, aioquicPython, runAioquic, startAioquic } from "../interop/aioquic.ts";
 import { startBackend } from "../support/backends.ts";
@@ -22,6 +23,7 @@ interface Status {
   readonly pid: number;
   readonly version: string;
   readonly generation: number;
+  readonly notice: string | null;
   readonly config_path: string;
   readonly crews: readonly {
     readonly generation: number;
@@ -130,7 +132,9 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
       expect(existsSync(asked.path)).toBeFalse();
     },
   );
+});
 
+describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING : "a count", () => {
   test("never goes back: not when a worker is killed, and not when others take over", async () => {
     const { address } = await startBackend({ protocol: "http1" });
     const asked = await start("auto", address);
@@ -150,8 +154,20 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     expect(fourth.generation).toBe(2);
     const fifth = await request(asked, 5, CONNECTIONS * 15);
     expectGrown(fourth, fifth);
-    expect(fifth.counters).toMatchObject({ requests_completed: CONNECTIONS * 15, renewals: 1 });
-    expect(fifth.histograms["request_ms"]?.count).toBe(CONNECTIONS * 15);
+    await logLine(asked.proxy, { msg: "crew is gone", generation: 1 });
+    // The supervisor goes on as another program, too.
+    const upgraded = await asked.ask("upgrade");
+    expect(upgraded).toMatchObject({ code: EXIT.done, stderr: "" });
+    expect(upgraded.stdout).toContain(`runs as pid ${asked.proxy.process.pid}\n`);
+    await logLine(asked.proxy, { msg: "the supervisor goes on as another program", generation: 3 });
+    const sixth = await asked.status();
+    expectGrown(fifth, sixth);
+    expect(sixth).toMatchObject({ pid: asked.proxy.process.pid, generation: 3, notice: null });
+    const seventh = await request(asked, 5, CONNECTIONS * 20);
+    expectGrown(sixth, seventh);
+    const requests = CONNECTIONS * 20;
+    expect(seventh.counters).toMatchObject({ requests_completed: requests, renewals: 2, worker_restarts: 1 });
+    expect(seventh.histograms["request_ms"]?.count).toBe(requests);
   });
 });
 
@@ -234,6 +250,39 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     expect((await status()).generation).toBe(3);
     expect(readFileSync(`${file}.1`, "utf8").length).toBe(before);
     expect((await child.stop()).code).toBe(0);
+  });
+});
+
+describe("an upgrade", () => {
+  test("whose workers serve and whose supervisor cannot follow says so, until one comes that can", async () => {
+    const asked = await start("auto");
+    const command = runnerCommand(defaultRunner()).map((word) => `'${word}'`);
+    const script = `#!/bin/sh\n[ "$1" != ${TRIAL_COMMAND} ] || exit 7\nexec ${command.join(" ")} "$@"\n`;
+    const program = writeTemp(tempFolder("program"), "spooky", script);
+    chmodSync(program, 0o700);
+    const half = await asked.ask("upgrade", "--binary", program);
+    expect(half.code).toBe(EXIT.refused);
+    expect(half.stderr).toContain("generation 2 serves, but the workers are those of the new program");
+    expect(half.stderr).toContain("exit code 7");
+    expect((await asked.status()).notice).toContain("the supervisor is not");
+    expect((await asked.ask("status")).stdout).toContain("the supervisor is not");
+    await logLine(asked.proxy, { msg: "crew is gone", generation: 1 });
+    expect(await asked.ask("upgrade")).toMatchObject({ code: EXIT.done, stderr: "" });
+    expect(await asked.status()).toMatchObject({ generation: 3, notice: null, pid: asked.proxy.process.pid });
+  });
+
+  test("to what is no program changes nothing", async () => {
+    const asked = await start("auto");
+    const folder = tempFolder("program");
+    for (const [program, reason] of [
+      [join(folder, "none"), "none"],
+      [writeTemp(folder, "text", "no program"), "text"],
+    ] as const) {
+      const refused = await asked.ask("upgrade", "--binary", program);
+      expect(refused.code).toBe(EXIT.refused);
+      expect(refused.stderr).toContain(reason);
+    }
+    expect(await asked.status()).toMatchObject({ generation: 1, notice: null });
   });
 });
 

@@ -14,6 +14,7 @@ export class FakeNode implements NodeControl {
   readonly counts: Record<string, number> = {};
   reopened = 0;
   generation = 1;
+  notice: string | null = null;
   /** Settles the renewal that was asked for last. */
   settle: (outcome: RenewalOutcome) => void = () => undefined;
   tell: (progress: string) => void = () => undefined;
@@ -45,6 +46,7 @@ export class FakeNode implements NodeControl {
       startedEpochMs: Date.UTC(2026, 0, 1),
       crews: [{ generation: this.generation, role: "active", workers: [worker] }],
       counts: this.counts,
+      notice: this.notice,
     };
   }
 }

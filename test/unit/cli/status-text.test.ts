@@ -12,6 +12,7 @@ test("a status tells who serves, what was counted, and how long things took", ()
       generation: 2,
       config_path: "/etc/spooky/config.yaml",
       started_epoch_ms: STARTED_MS,
+      notice: "the supervisor is not the new one",
       crews: [
         { generation: 1, role: "draining", workers: [{ slot: 0, pid: 42, phase: "serving", connections: 7 }] },
         { generation: 2, role: "active", workers: [{ slot: 4, pid: null, phase: "waiting", connections: 0 }] },
@@ -34,6 +35,7 @@ test("a status tells who serves, what was counted, and how long things took", ()
   );
   expect(text).toBe(`spooky 1.2.3, pid 41, generation 2, up 1 d 2 h
 configuration  /etc/spooky/config.yaml
+notice         the supervisor is not the new one
 generation 1, draining
   slot 0   pid 42       serving   7 connections
 generation 2, active

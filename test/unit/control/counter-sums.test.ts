@@ -53,4 +53,19 @@ describe("sums over workers", () => {
     }
     expect(before).toBeGreaterThan(10_000);
   });
+
+  test("go on with those of the supervisor itself when another program takes its place", () => {
+    const before = new CounterSums();
+    before.report(0, { requests: 5, lines: 1 });
+    before.report(1, { requests: 2 });
+    before.settle(1);
+    const own = { lines: 3 };
+    expect(before.sums(own)).toEqual({ requests: 7, lines: 4 });
+    const after = new CounterSums(before.handOver(own));
+    // What was asked for beforehand has changed nothing, should there be no other program after all.
+    expect(before.sums(own)).toEqual({ requests: 7, lines: 4 });
+    expect(after.sums({})).toEqual({ requests: 7, lines: 4 });
+    after.report(0, { requests: 6, lines: 1 });
+    expect(after.sums({ lines: 1 })).toEqual({ requests: 8, lines: 5 });
+  });
 });
