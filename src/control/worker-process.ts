@@ -1,5 +1,7 @@
 /** A worker as a process: its descriptors, its channel, its end. */
+import { LIMITS } from "../core/limits.ts";
 import type { Channel, ChildProcess, Processes } from "../runtime/processes.ts";
+import { systemTimers } from "../runtime/timers.ts";
 import type { Library } from "../../ffi/library.ts";
 import { openSocketPair } from "../../ffi/socket-pair.ts";
 import type { WorkerHandover } from "./handover.ts";
@@ -93,9 +95,15 @@ class WorkerProcess implements WorkerPort {
         child.kill();
       },
     );
-    void child.ended.then(() => (this.#ending = true));
-    // What it said last may still be on its way when its process is gone.
-    void Promise.all([child.ended, closed.promise]).then(([end]) => events.onEnded(end));
+    void child.ended.then(async (end) => {
+      this.#ending = true;
+      // What it said last may still be on its way; but whatever it has started may hold the channel for as long as it likes.
+      const patience = systemTimers.after(LIMITS.workerLastWordsMsMax, onClosed);
+      await closed.promise;
+      patience.stop();
+      this.#channel?.close();
+      events.onEnded(end);
+    });
     if (worker.unsent !== "") this.#say(worker.unsent);
   }
 

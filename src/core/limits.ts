@@ -202,6 +202,8 @@ export const LIMITS = {
   retireMsMin: 1000,
   /** How long a worker may live on after the drain time is over, or after it was told to end at once, milliseconds. */
   workerEndMsMax: 2000,
+  /** How long the end of a worker's channel is waited for once its process is gone, milliseconds: others may hold it, whom it has started. */
+  workerLastWordsMsMax: 500,
   /** Longest wait before a worker that keeps ending is started again, milliseconds. */
   workerRestartMsMax: 10_000,
   /** A worker that has served so long is started again at once when it ends, milliseconds. */

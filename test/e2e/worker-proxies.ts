@@ -1,6 +1,6 @@
 /** Proxies with several workers, looked at from outside: who is there, and who answered what. */
 import { expect } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { type AioquicConnection, runAioquic } from "../interop/aioquic.ts";
 import { type ProxyOptions, type RunningProxy, startProxy } from "../support/proxy.ts";
 import { type LogLine, logLine } from "./log-lines.ts";
@@ -24,7 +24,9 @@ export function startWorkers(
 export function workersOf(proxy: RunningProxy): Record<string, number> {
   const { pid } = proxy.process;
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
-  return Object.fromEntries(children.map((child) => [nameOf(child), child]));
+  const named = children.map((child) => [nameOf(child), child] as const);
+  // A program that is tried before the supervisor becomes it is no worker.
+  return Object.fromEntries(named.filter(([name]) => name.startsWith("h3-worker-")));
 }
 
 /** What `pgrep` compares. */
@@ -63,4 +65,33 @@ export async function servesAnew(proxy: RunningProxy, slot: number, pid: number)
     const line: LogLine = text.startsWith("{") ? JSON.parse(text) : {};
     return line["msg"] === "worker serves" && line["slot"] === slot && line["pid"] !== pid;
   });
+}
+
+/** Asks for another crew and waits until it takes the new connections. Gives the generation of the one before. */
+export async function renewed(proxy: RunningProxy, signal: "SIGHUP" | "SIGUSR2"): Promise<number> {
+  const taken = linesWith(proxy, "crew has taken over");
+  await nextLine(proxy, signal, "crew has taken over");
+  const last: LogLine = JSON.parse(taken.at(-1) ?? '{"generation":1}');
+  return Number(last["generation"]);
+}
+
+/** Asks for another crew, which is refused or fails. Gives the reason. */
+export async function notRenewed(proxy: RunningProxy, signal: "SIGHUP" | "SIGUSR2"): Promise<string> {
+  const line: LogLine = JSON.parse(await nextLine(proxy, signal, "renewal failed: all stays as it is"));
+  return String(line["reason"]);
+}
+
+async function nextLine(proxy: RunningProxy, signal: NodeJS.Signals, msg: string): Promise<string> {
+  const before = new Set(linesWith(proxy, msg));
+  proxy.process.signal(signal);
+  return await proxy.process.waitForLine((line) => line.includes(`"msg":"${msg}"`) && !before.has(line));
+}
+
+function linesWith({ process: { stdout, stderr } }: RunningProxy, msg: string): string[] {
+  return [...stdout, ...stderr].filter((line) => line.includes(`"msg":"${msg}"`));
+}
+
+/** Writes another configuration where the proxy has its own. */
+export function changeConfig(proxy: RunningProxy, change: (text: string) => string): void {
+  writeFileSync(proxy.configFile, change(readFileSync(proxy.configFile, "utf8")));
 }

@@ -5,6 +5,7 @@ import { Counters } from "../../src/core/counters.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import { adoptUdpSocket, openUdpGroup } from "../../ffi/udp-group.ts";
 import { type BoundSocket, openUdpSocket, type UdpOptions } from "../../ffi/udp-open.ts";
+import { renewUdpSockets } from "../../ffi/udp-renew.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
 import { openTestLibrary } from "../support/native.ts";
 
@@ -73,4 +74,17 @@ describe("a socket from elsewhere", () => {
   test("that is none is a failure with its number", () => {
     expect(() => adoptUdpSocket(library, 9999, "127.0.0.1")).toThrow("descriptor 9999 is no socket");
   });
+});
+
+test("what lies in sockets that nobody has read is thrown away, and their buffers get other sizes", async () => {
+  const [alone] = group(1);
+  const { fd, local } = must(alone, "a group has a first socket");
+  const sender = await Bun.udpSocket({ connect: { hostname: "127.0.0.1", port: local.port } });
+  // More than one call takes.
+  for (let i = 0; i < 100; i++) sender.send("late");
+  sender.close();
+  const sizes = { receiveBufferBytes: 131_072, sendBufferBytes: 32_768 };
+  expect(renewUdpSockets(library, [fd], sizes)).toBe(100);
+  expect(renewUdpSockets(library, [fd], sizes)).toBe(0);
+  expect(adoptUdpSocket(library, fd, "127.0.0.1")).toMatchObject(sizes);
 });

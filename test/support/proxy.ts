@@ -36,6 +36,8 @@ export interface ProxyOptions {
   readonly pools: readonly ProxyPool[];
   /** Default: the environment's SPOOKY_TEST_RUNNER, else `source`. */
   readonly runner?: ProxyRunner;
+  /** Another way to call it than the runner's, to which the arguments are added. */
+  readonly command?: readonly string[];
   /** Default 127.0.0.1. */
   readonly address?: string;
   /** Default 0: the kernel chooses, and `RunningProxy.port` says what. */
@@ -72,7 +74,8 @@ export interface RunningProxy {
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const certificate = options.certificate ?? (await testCertificateFiles());
   const configFile = writeTemp(tempFolder("proxy"), "config.yaml", proxyConfig(options, certificate));
-  const command = [...runnerCommand(options.runner ?? defaultRunner()), "--config", configFile];
+  const program = options.command ?? runnerCommand(options.runner ?? defaultRunner());
+  const command = [...program, "--config", configFile];
   const child = startProcess({
     command: options.place?.command(command) ?? command,
     ...(options.env === undefined ? {} : { env: options.env }),
@@ -161,7 +164,7 @@ export function hasRunner(runner: ProxyRunner): boolean {
 }
 
 /** The built executable: the one that `scripts/ok.ts` has just built, else what lies in `dist`. */
-function binaryPath(): string {
+export function binaryPath(): string {
   return process.env["SPOOKY_TEST_BINARY"] ?? join(PROJECT, "dist", "spooky");
 }
 
