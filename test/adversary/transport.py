@@ -190,10 +190,16 @@ class Client:
         self.quic._peer_token = bytes(token)
 
     def do_move(self, step):
-        """On from another port."""
+        """On from another port, and from another address if one is given."""
         self.socket.close()
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        if "host" in step:
+            self.socket.bind((step["host"], 0))
         self.socket.connect(self.address)
+
+    def do_turn(self, step):
+        """On to another server, from the same port; aioquic does not hear of it."""
+        self.socket.connect((self.address[0], step["port"]))
 
     def do_strays(self, step):
         """Short packets that nobody can read, of these sizes, to the id in use; the lengths of the resets for them, by the token that was told."""

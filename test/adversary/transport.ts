@@ -23,8 +23,10 @@ export type TransportStep =
   | { readonly do: "retry" }
   /** A bit of its token is changed. */
   | { readonly do: "spoil_token"; readonly at: number }
-  /** On from another port. */
-  | { readonly do: "move" }
+  /** On from another port, and from another address if one is given. */
+  | { readonly do: "move"; readonly host?: string }
+  /** On to the server on another port, from the same one. */
+  | { readonly do: "turn"; readonly port: number }
   /** Short packets that nobody can read, of these sizes, to the id in use, until so many answers have come. */
   | { readonly do: "strays"; readonly sizes: readonly number[]; readonly answers: number; readonly after_ms?: number }
   | { readonly do: "closed" | "key_update" | "ticket" | "leave" }
