@@ -50,8 +50,9 @@ export function writeControl(message: ControlRequest | ControlAnswer): string {
 export function readRequest(line: string): ControlRequest | Refusal {
   const message = readObject(line);
   if (message === null) return refusal("form", "a request is one JSON object on one line");
-  if (message["v"] !== CONTROL_VERSION) {
-    const asked = JSON.stringify(message["v"] ?? null).slice(0, 20);
+  const { v } = message;
+  if (v !== CONTROL_VERSION) {
+    const asked = typeof v === "number" ? String(v) : "unknown";
     return refusal(
       "version",
       `the running program speaks version ${CONTROL_VERSION} of the control protocol and was asked in version ${asked}`,
