@@ -76,6 +76,12 @@ export class RunningProcess {
     }
   }
 
+  /** Resolves when more lines have come. Rejects when the process ends. */
+  async nextLine(): Promise<void> {
+    if (this.#finished) throw new AssertionFault(`the process has ended:\n${this.output()}`);
+    await new Promise<void>((resolve) => this.#waiters.add(resolve));
+  }
+
   /** All output so far, for messages. */
   output(): string {
     return `stdout:\n${joined(this.stdout)}\nstderr:\n${joined(this.stderr)}`;

@@ -3,7 +3,7 @@ import { must } from "../../src/core/assert.ts";
 import { ProxyError } from "../../src/core/error.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import type { WorkerHandover } from "../../src/control/handover.ts";
-import type { WorkerEvents } from "../../src/control/seat.ts";
+import type { WorkerEvents, WorkerPort } from "../../src/control/seat.ts";
 import type { RenewalOutcome } from "../../src/control/renewal.ts";
 import { Supervisor } from "../../src/control/supervisor.ts";
 import type { CrewPlan, Ways } from "../../src/control/supervisor-parts.ts";
@@ -32,9 +32,14 @@ export class FakeWorker {
     this.events = events;
   }
 
-  /** Null when it is not steady. */
-  handOver(): WorkerHandover | null {
-    return this.steady ? { pid: this.pid, channelFd: 50 + this.slot, unread: "", unsent: "" } : null;
+  get port(): WorkerPort {
+    const left: WorkerHandover = { pid: this.pid, channelFd: 50 + this.slot, unread: "", unsent: "" };
+    return {
+      pid: this.pid,
+      send: ({ type }) => void this.orders.push(type),
+      kill: () => void (this.killed += 1),
+      handOver: () => (this.steady ? left : null),
+    };
   }
 
   say(report: Report): void {
@@ -104,8 +109,7 @@ export class SupervisorBed {
         }
         const worker = new FakeWorker(slot, 100 + this.workers.length, events);
         this.workers.push(worker);
-        const send = ({ type }: { type: string }): void => void worker.orders.push(type);
-        return { pid: worker.pid, send, kill: () => void (worker.killed += 1), handOver: () => worker.handOver() };
+        return worker.port;
       },
     };
   }

@@ -24,3 +24,10 @@ export function writeTemp(folder: string, name: string, content: string | Uint8A
   writeFileSync(path, content, { mode: 0o600 });
   return path;
 }
+
+/** The same for a file that can be run. */
+export function writeProgram(folder: string, name: string, content: string): string {
+  const path = writeTemp(folder, name, content);
+  chmodSync(path, 0o700);
+  return path;
+}

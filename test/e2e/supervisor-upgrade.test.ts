@@ -1,0 +1,275 @@
+/** The supervisor goes on as another program, in its own process: nobody notices, nothing is lost, and whoever cannot go on does not. */
+import { describe, expect, test } from "bun:test";
+import { chmodSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { must } from "../../src/core/assert.ts";
+import {
+  AIOQUIC_MISSING,
+  type AioquicConnection,
+  aioquicPython,
+  runAioquic,
+  startAioquic,
+} from "../interop/aioquic.ts";
+import { startBackend } from "../support/backends.ts";
+import { runProcess } from "../support/process.ts";
+import { hasRunner, type ProxyRunner, type RunningProxy, runnerCommand, startProxy } from "../support/proxy.ts";
+import { tempFolder, writeProgram } from "../support/temp.ts";
+import { logLine, stoppedLine } from "./log-lines.ts";
+import { answered, askAll, nameOf, servesAnew, startWorkers, workersOf } from "./worker-proxies.ts";
+
+const ROUNDS = 6;
+const H3_REQUEST_REJECTED = 0x10b;
+const NOBODY = "127.0.0.1:9";
+const GOES_ON = "the supervisor goes on as another program";
+const STAYS = "the supervisor stays the program that it was; its workers are those of the new one";
+const WENT_BACK = "the new program could not go on: the supervisor stays the program that it was";
+
+interface Upgradable {
+  readonly proxy: RunningProxy;
+  /** What `spooky upgrade` gives, with another program if one is named. */
+  upgrade(binary?: string): ReturnType<typeof runProcess>;
+  status(): Promise<{ pid: number; generation: number; counters: Record<string, number> }>;
+}
+
+async function start(address: string, runner: ProxyRunner = "source", env = {}): Promise<Upgradable> {
+  const path = join(tempFolder("control"), "control.sock");
+  const performance = { shutdown_drain_timeout_ms: 10_000, quic_max_idle_timeout_ms: 5000 };
+  const proxy = await startWorkers(2, address, { runner, env, extra: { control: { socket: path }, performance } });
+  const ask = (...args: readonly string[]): ReturnType<typeof runProcess> =>
+    runProcess({ command: [...runnerCommand(runner), ...args, "--control", path] });
+  return {
+    proxy,
+    upgrade: (binary) => ask("upgrade", ...(binary === undefined ? [] : ["--binary", binary])),
+    status: async () => JSON.parse((await ask("status", "--json")).stdout),
+  };
+}
+
+/** By signal, up to where the new program goes on and those that it took over from are gone. */
+async function upgraded({ proxy }: Upgradable, generation: number): Promise<void> {
+  proxy.process.signal("SIGUSR2");
+  await logLine(proxy, { msg: GOES_ON, generation });
+  await logLine(proxy, { msg: "crew is gone", generation: generation - 1 });
+}
+
+function descriptorsOf({ proxy }: Upgradable): number {
+  return readdirSync(`/proc/${proxy.process.pid}/fd`).length;
+}
+
+/** Processes of the proxy that have ended and that nobody has asked about. */
+function zombiesOf({ proxy }: Upgradable): readonly string[] {
+  const { pid } = proxy.process;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
+  return children.filter((child) => /^State:\s+Z/m.test(readFileSync(`/proc/${child}/status`, "utf8")));
+}
+
+/** The source as a program of one file, with a few lines of shell before it. */
+function wrapper(lines: string, command: readonly string[] = runnerCommand("source")): string {
+  return writeProgram(tempFolder("program"), "spooky", `#!/bin/sh\n${lines}\nexec ${command.join(" ")} "$@"\n`);
+}
+
+const RUNNERS = (["source", "binary"] as const).filter(hasRunner);
+
+describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING : "a supervisor", () => {
+  test.each(RUNNERS)("goes on as another program many times under load, and no request fails: %s", async (runner) => {
+    const backend = await startBackend({ protocol: "http1" });
+    const upgradable = await start(backend.address, runner);
+    const { proxy } = upgradable;
+    await upgraded(upgradable, 2);
+    const descriptors = descriptorsOf(upgradable);
+    const load = startLoad(proxy);
+    const counts: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      await upgraded(upgradable, 3 + round);
+      counts.push((await upgradable.status()).counters["requests_completed"] ?? 0);
+    }
+    const { asked, got, sentOn } = await load.stop();
+    expect(asked).toBeGreaterThan(ROUNDS * 10);
+    expect(got + sentOn).toBe(asked);
+    expect(counts).toEqual(counts.toSorted((one, other) => one - other));
+    expect(await upgradable.status()).toMatchObject({ pid: proxy.process.pid, generation: 2 + ROUNDS });
+    expect(descriptorsOf(upgradable)).toBe(descriptors);
+    expect(zombiesOf(upgradable)).toEqual([]);
+    expect(nameOf(proxy.process.pid)).toBe("spooky");
+    const stopped = await stoppedLine(proxy.process);
+    expect(stopped).toMatchObject({ code: 0, native_handles: 0 });
+    expect(stopped["requests"]).toBe(got);
+    expect(await logLine(proxy, { msg: "counted" })).toMatchObject({ renewals: ROUNDS + 1, requests_completed: got });
+  });
+
+  test("knows how a worker ended that it has not started, and starts another", async () => {
+    const backend = await startBackend({ protocol: "http1" });
+    const upgradable = await start(backend.address);
+    const { proxy } = upgradable;
+    proxy.process.signal("SIGUSR2");
+    await logLine(proxy, { msg: "crew has taken over", generation: 2 });
+    const victim = must(workersOf(proxy)["h3-worker-2"] ?? workersOf(proxy)["h3-worker-3"], "there is a new worker");
+    const slot = Number(nameOf(victim).at(-1));
+    await logLine(proxy, { msg: GOES_ON });
+    process.kill(victim, "SIGKILL");
+    await logLine(proxy, { msg: "worker ended: started again", slot, pid: victim, code: null, signal: "SIGKILL" });
+    await servesAnew(proxy, slot, victim);
+    await askAll(proxy, 2);
+    await logLine(proxy, { msg: "crew is gone", generation: 1 });
+    expect(zombiesOf(upgradable)).toEqual([]);
+    expect((await stoppedLine(proxy.process)).code).toBe(0);
+  });
+});
+
+/** Requests that came behind a GOAWAY and were refused before anything was done for them: the client asks the next worker. */
+function sentOnOf({ bulks, goaways }: AioquicConnection): number {
+  const last = goaways.at(-1) ?? Infinity;
+  const failures = bulks.flatMap((bulk) => bulk.failures);
+  return failures.filter((one) => one.reset_code === H3_REQUEST_REJECTED && (one.stream_id ?? -1) >= last).length;
+}
+
+/** Clients that come, ask a little and go, again and again. */
+function startLoad(proxy: RunningProxy): { stop(): Promise<{ asked: number; got: number; sentOn: number }> } {
+  const connections = 4;
+  const count = 5;
+  const steps = [{ do: "request", id: "r", path: "/small", count, concurrency: 2 }, { do: "close" }] as const;
+  let running = true;
+  let asked = 0;
+  let got = 0;
+  let sentOn = 0;
+  const all = (async () => {
+    while (running) {
+      const done = await runAioquic({ port: proxy.port, connections, events: false, steps });
+      asked += connections * count;
+      got += answered(done);
+      sentOn += done.reduce((sum, connection) => sum + sentOnOf(connection), 0);
+    }
+  })();
+  return {
+    async stop() {
+      running = false;
+      await all;
+      return { asked, got, sentOn };
+    },
+  };
+}
+
+describe("a supervisor that goes on as another program", () => {
+  test.each(RUNNERS)("hears every signal that is sent meanwhile: %s", async (runner) => {
+    const upgradable = await start(NOBODY, runner);
+    const { proxy } = upgradable;
+    let sent = 0;
+    let generation = 1;
+    const reopened = (): number => proxy.logs().filter(({ signal }) => signal === "SIGUSR1").length;
+    const chain = (async () => {
+      // One at a time, since the kernel keeps one of a kind: each has to be heard for the next one to be sent.
+      while (generation <= ROUNDS) {
+        proxy.process.signal("SIGUSR1");
+        sent += 1;
+        while (reopened() < sent) await proxy.process.nextLine();
+      }
+    })();
+    while (generation <= ROUNDS) {
+      generation += 1;
+      await upgraded(upgradable, generation);
+    }
+    await chain;
+    expect(reopened()).toBe(sent);
+    expect(sent).toBeGreaterThan(ROUNDS);
+    expect((await stoppedLine(proxy.process)).code).toBe(0);
+  });
+
+  test("stops in order when it is told to in that moment", async () => {
+    const { proxy } = await start(NOBODY);
+    proxy.process.signal("SIGUSR2");
+    await logLine(proxy, { msg: "retiring" });
+    while (nameOf(proxy.process.pid) === "spooky") await Bun.sleep(0);
+    expect((await stoppedLine(proxy.process)).code).toBe(0);
+  });
+
+  test("leaves nothing of it to its workers, and all that it was given to itself", async () => {
+    const upgradable = await start(NOBODY, "source", { NOTIFY_SOCKET: "/run/nobody", OWN: "1" });
+    await upgraded(upgradable, 2);
+    const { pid } = upgradable.proxy.process;
+    const environmentOf = (id: number): string => readFileSync(`/proc/${id}/environ`, "utf8");
+    expect(environmentOf(pid)).toContain("NOTIFY_SOCKET=/run/nobody\0");
+    const [worker = 0] = Object.values(workersOf(upgradable.proxy));
+    process.kill(worker, "SIGKILL");
+    await logLine(upgradable.proxy, { msg: "worker ended: started again", pid: worker });
+    const slot = nameOf(must(Object.values(workersOf(upgradable.proxy))[0], "there is a worker"));
+    expect(slot).toBeString();
+    for (const id of Object.values(workersOf(upgradable.proxy))) expect(environmentOf(id)).not.toContain("HANDOVER");
+    expect(masksOf(Object.values(workersOf(upgradable.proxy)))).toEqual(["0", "0"]);
+    expect((await stoppedLine(upgradable.proxy.process)).code).toBe(0);
+  });
+});
+
+/** Which signals wait in each process's threads but the first, which the runtime changes all the time. */
+function masksOf(pids: readonly number[]): readonly string[] {
+  return pids.map((pid) => /^SigBlk:\s+0*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "");
+}
+
+describe("a supervisor stays the program that it was", () => {
+  test("when the new one fails its trial", async () => {
+    const upgradable = await start(NOBODY);
+    const program = wrapper('[ "$1" = takeover-trial ] && exit 7');
+    const done = await upgradable.upgrade(program);
+    expect(done).toMatchObject({ code: 0 });
+    expect(done.stdout).toContain("its trial ended with exit code 7");
+    await logLine(upgradable.proxy, { msg: STAYS, reason: "its trial ended with exit code 7" });
+    await goesOnWell(upgradable);
+  });
+
+  test("when the new one cannot be executed", async () => {
+    const upgradable = await start(NOBODY);
+    const program = wrapper('[ "$1" = takeover-trial ] && chmod 600 "$0"');
+    await upgradable.upgrade(program);
+    await logLine(upgradable.proxy, { msg: STAYS, reason: `the kernel does not execute ${program}` });
+    chmodSync(program, 0o700);
+    await goesOnWell(upgradable);
+  });
+
+  test("when the new one begins and cannot go on", async () => {
+    const upgradable = await start(NOBODY);
+    const bad = writeProgram(tempFolder("bad"), "bad.ts", BAD);
+    await upgradable.upgrade(wrapper("", [process.execPath, bad]));
+    await logLine(upgradable.proxy, { msg: WENT_BACK });
+    await goesOnWell(upgradable);
+  });
+});
+
+/** A build that finds out too late that it cannot go on. */
+const BAD = `
+const { on } = process;
+process.on = function (name, listener) {
+  if (name === "SIGCHLD") throw new Error("cannot have children");
+  return on.call(this, name, listener);
+};
+const { main } = await import(${JSON.stringify(join(import.meta.dir, "../../src/main.ts"))});
+await main(null);
+`;
+
+/** It restarts its workers and can be renewed. */
+async function goesOnWell(upgradable: Upgradable): Promise<void> {
+  const { proxy } = upgradable;
+  await logLine(proxy, { msg: "crew is gone", generation: 1 });
+  const victim = must(workersOf(proxy)["h3-worker-2"] ?? workersOf(proxy)["h3-worker-3"], "there is a worker");
+  process.kill(victim, "SIGKILL");
+  await logLine(proxy, { msg: "worker ended: started again", pid: victim, signal: "SIGKILL" });
+  proxy.process.signal("SIGHUP");
+  await logLine(proxy, { msg: "crew is gone", generation: 2 });
+  expect(await upgradable.status()).toMatchObject({ pid: proxy.process.pid, generation: 3 });
+  expect((await stoppedLine(proxy.process)).code).toBe(0);
+}
+
+describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING : "a new program", () => {
+  test("that is killed as soon as it begins leaves workers that finish what runs, and the address free", async () => {
+    const backend = await startBackend({ protocol: "http1" });
+    const { proxy, upgrade } = await start(backend.address);
+    const steps = [{ do: "start", id: "held", path: "/hold" }, { do: "wait" }, { do: "wait_closed" }] as const;
+    const run = startAioquic({ port: proxy.port, connections: 4, steps });
+    await backend.holding(4);
+    void upgrade(wrapper('[ -n "$SPOOKY_HANDOVER" ] && kill -9 $$'));
+    for (let worker = 0; worker < 4; worker++) await logLine(proxy, { msg: "draining", worker });
+    backend.release();
+    const statuses = (await run.connections).map(({ exchanges }) => exchanges[0]?.status);
+    expect(statuses).toEqual([200, 200, 200, 200]);
+    expect(await proxy.process.ended).toMatchObject({ signal: "SIGKILL" });
+    const next = await startProxy({ port: proxy.port, pools: [{ prefix: "/", backends: [backend.address] }] });
+    expect((await stoppedLine(next.process)).code).toBe(0);
+  });
+});
