@@ -208,8 +208,9 @@ describe("a supervisor stays the program that it was", () => {
     const upgradable = await start(NOBODY);
     const program = wrapper('[ "$1" = takeover-trial ] && exit 7');
     const done = await upgradable.upgrade(program);
-    expect(done).toMatchObject({ code: 0 });
-    expect(done.stdout).toContain("its trial ended with exit code 7");
+    expect(done.code).toBe(1);
+    expect(done.stderr).toContain("generation 2 serves, but");
+    expect(done.stderr).toContain("its trial ended with exit code 7");
     await logLine(upgradable.proxy, { msg: STAYS, reason: "its trial ended with exit code 7" });
     await goesOnWell(upgradable);
   });
