@@ -80,24 +80,28 @@ describe.skipIf(LACK !== null)(LACK ?? "a session ticket", () => {
 });
 
 describe.skipIf(LACK !== null)(LACK ?? "a session ticket, when what made it goes,", () => {
-  test("outlives the worker that gave it: its client is reset at once, comes back and resumes", async () => {
-    const proxy = await startBehind(2);
-    const ticket = newFile();
-    const steps = [
-      { do: "request", path: "/small" },
-      ...([{ do: "wait_tickets", count: TICKETS }, { do: "say", text: "ready" }, { do: "cue" }] as const),
-      ...([{ do: "start", path: "/small" }, { do: "wait_closed" }] as const),
-    ] as const;
-    const run = startAioquic({ port: proxy.port, ticket_to: ticket, steps });
-    await run.event("said");
-    const [[name, pid]] = await servingOne(proxy);
-    process.kill(pid, "SIGKILL");
-    await servesAnew(proxy, Number(name.at(-1)), pid);
-    run.cue();
-    const [connection] = await run.connections;
-    expect(connection?.closed?.by).toBe("reset");
-    for (let i = 0; i < 4; i++) expect((await resume(proxy.port, ticket)).resumed).toBe(true);
-  });
+  test.each(["off", "always"])(
+    "outlives the worker that gave it: its client is reset at once, comes back and resumes (retry: %s)",
+    async (retry) => {
+      const proxy = await startBehind(2, { performance: { retry, shutdown_drain_timeout_ms: 10_000 } });
+      const ticket = newFile();
+      const steps = [
+        { do: "request", path: "/small" },
+        ...([{ do: "wait_tickets", count: TICKETS }, { do: "say", text: "ready" }, { do: "cue" }] as const),
+        ...([{ do: "start", path: "/small" }, { do: "wait_closed" }] as const),
+      ] as const;
+      const run = startAioquic({ port: proxy.port, ticket_to: ticket, steps });
+      await run.event("said");
+      const [[name, pid]] = await servingOne(proxy);
+      process.kill(pid, "SIGKILL");
+      await servesAnew(proxy, Number(name.at(-1)), pid);
+      run.cue();
+      const [connection] = await run.connections;
+      expect(connection?.closed?.by).toBe("reset");
+      for (let i = 0; i < 4; i++)
+        expect(await resume(proxy.port, ticket)).toMatchObject({ resumed: true, retried: retry === "always" });
+    },
+  );
 
   test("of a key that nobody has, or changed by somebody, is a handshake like any other", async () => {
     const [one, other] = [await startBehind(1), await startBehind(1)];
