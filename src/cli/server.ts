@@ -114,7 +114,7 @@ export class Server {
       onClosed: (connection, reason) => this.#onClosed(connection, reason),
     });
     if (seat !== parts.seat) this.#claimNode(seat);
-    this.#departures = new Departures(() => this.#listener.endpoint.connectionCount, systemTimers);
+    this.#departures = new Departures(this.#listener, systemTimers);
   }
 
   /** `ip:port` that it listens on, and the port alone. */
@@ -154,7 +154,7 @@ export class Server {
 
   /** Ends everything now and says what that has broken off. Idempotent. */
   close(): Unfinished {
-    const unfinished = this.#listener.endpoint.unfinished();
+    const unfinished = this.#listener.unfinished();
     if (unfinished.requests > 0) {
       this.counters.connectionsCutOff += unfinished.connections;
       this.counters.requestsCutOff += unfinished.requests;
@@ -169,7 +169,7 @@ export class Server {
   }
 
   async #leave(what: string, leastMs: number, begin: () => void): Promise<void> {
-    this.#parts.log.info(what, { connections: this.#listener.endpoint.connectionCount });
+    this.#parts.log.info(what, { connections: this.#listener.connectionCount });
     begin();
     await this.#departures.wait(leastMs, this.#snapshot.timeouts.drainMs);
   }

@@ -32,6 +32,7 @@ import { type EngineSettings, type Identity } from "../../ffi/quiche/config.ts";
 import { QuicheEngine } from "../../ffi/quiche/engine.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
+import type { House } from "./departures.ts";
 import { tokenCipher } from "./ciphers.ts";
 import { ConnectionWatch, isWatching } from "./connection-watch.ts";
 import { ConnectionSessionHost } from "./session-host.ts";
@@ -79,7 +80,7 @@ const GOAWAY_SHARE_MAX = 0.25;
 const CONNECTION_REFUSED = 0x02;
 
 /** A listening address with its connections. */
-export class Listener {
+export class Listener implements House {
   readonly socket: UdpSocket;
   readonly endpoint: Endpoint;
   /** Of all connections' output that waits for clients. */
@@ -120,6 +121,22 @@ export class Listener {
     this.#loop = new Loop(this.#loopHost(), counters);
     this.endpoint = this.#makeEndpoint(options);
     this.#loop.add(this.endpoint);
+  }
+
+  get connectionCount(): number {
+    return this.endpoint.connectionCount;
+  }
+
+  get openCount(): number {
+    let count = 0;
+    for (const { isOpen } of this.endpoint.connections) if (isOpen) count += 1;
+    return count;
+  }
+
+  /** What `close` would break off now: connections, and requests on them. */
+  unfinished(): { readonly connections: number; readonly requests: number } {
+    const counts = [...this.endpoint.connections].map(({ unfinished }) => unfinished).filter((count) => count > 0);
+    return { connections: counts.length, requests: counts.reduce((sum, count) => sum + count, 0) };
   }
 
   /** Begins to serve. */

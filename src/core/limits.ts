@@ -198,6 +198,8 @@ export const LIMITS = {
   heartbeatsMissedMax: 5,
   /** How long a worker may take from its start to its first service, milliseconds. */
   workerStartMsMax: 30_000,
+  /** How long a process that ends stays for connections that are closed already, milliseconds: their clients may ask once more. */
+  closingMsMax: 200,
   /** How long a worker that others replace stays at least, milliseconds: what was sent to it before clients heard of the others still comes. */
   retireMsMin: 1000,
   /** How long a worker may live on after the drain time is over, or after it was told to end at once, milliseconds. */

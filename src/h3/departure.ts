@@ -1,6 +1,6 @@
 /**
  * How a connection is ended in order (RFC 9114 5.2). First its client hears GOAWAY with the highest id there is: it begins nothing new
- * here, and whatever it had sent before is still taken. A round trip later all of that has come, and GOAWAY says which request was the
+ * here, and whatever it had sent before is still taken. Two round trips later all of that has come, and GOAWAY says which request was the
  * last; later ones are refused and may be sent elsewhere. After as long again nothing is on its way that anybody waits for.
  */
 import { LIMITS } from "../core/limits.ts";
@@ -9,8 +9,8 @@ import { STREAM_ID_STEP } from "./stream-ids.ts";
 
 const PHASE = { staying: 0, warned: 1, told: 2, over: 3 } as const;
 
-/** Round trips between two steps: a packet that is lost the first time still comes. */
-const STEP_ROUND_TRIPS = 3;
+/** Round trips between two steps: one for what is on its way, one for a client that is not waiting for us. */
+const STEP_ROUND_TRIPS = 2;
 
 /** One connection's. */
 export class Departure {

@@ -93,9 +93,14 @@ export class Connection extends TimerEntry {
     return this.#idHex;
   }
 
-  /** Requests that its end would break off now. */
+  /** Neither side has closed it. */
+  get isOpen(): boolean {
+    return !this.#closed && !this.#closing && !this.engine.isDraining();
+  }
+
+  /** Requests that its end would break off now: none where the client has left them itself. */
   get unfinished(): number {
-    return this.#closing || this.#driver === null ? 0 : this.#driver.unfinished;
+    return this.#driver !== null && this.isOpen ? this.#driver.unfinished : 0;
   }
 
   /** True once something was sent: until then the client has no keys but those that everybody can derive. */

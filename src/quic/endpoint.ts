@@ -172,12 +172,6 @@ export class Endpoint implements ConnectionHost {
     this.#farewell.begin(this.#connections, nowMs, this.#options.goawaySpreadMs);
   }
 
-  /** What `closeAll` would break off now: connections, and requests on them. */
-  unfinished(): { readonly connections: number; readonly requests: number } {
-    const counts = [...this.#connections].map(({ unfinished }) => unfinished).filter((count) => count > 0);
-    return { connections: counts.length, requests: counts.reduce((sum, count) => sum + count, 0) };
-  }
-
   /** Closes every connection that is left with an HTTP/3 code and sends the closing packets as far as the kernel takes them. */
   closeAll(code: number): void {
     this.#admission.drain();

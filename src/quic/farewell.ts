@@ -19,7 +19,7 @@ export class Farewell {
 
   /**
    * Plans a moment for each connection within `spreadMs`, or within less when there are few: there is no crowd of ten to be spread. Costs
-   * some 0.2 us for each, all in one turn; what is said then is said in as many turns as there are moments.
+   * some 2 us for each, all in one turn (`bench/load/farewell.ts`); what is said then is said in as many turns as there are moments.
    */
   begin(connections: ReadonlySet<Connection>, nowMs: number, spreadMs: number): void {
     this.#begun = true;

@@ -114,6 +114,24 @@ drainTests("a drain", () => {
 });
 
 drainTests("a drain", () => {
+  test.each([1, 2])("ends a client that takes nothing when its time is over (%i workers)", async (workers) => {
+    const backend = await startBackend({ protocol: "http1" });
+    const proxy = await start(workers, backend.address, { shutdown_drain_timeout_ms: 700 });
+    const plan = { port: proxy.port, hold_flow_control: true, max_data: 300_000 };
+    const steps: AioquicStep[] = [
+      { do: "start", id: "long", path: "/bytes/3000000" },
+      { do: "wait_bytes", id: "long", bytes: 290_000 },
+      { do: "say", text: "full" },
+      { do: "wait_closed" },
+    ];
+    const run = startAioquic({ ...plan, steps });
+    await run.event("said", { text: "full" });
+    expect(await stoppedLine(proxy.process)).toMatchObject({ code: CUT_OFF, native_handles: 0 });
+    const connection = must((await run.connections)[0], "one connection");
+    expect(connection.closed).toMatchObject({ by: "peer", code: H3_NO_ERROR, application: true });
+    expect(exchangeOf(connection, "long").ended).toBe(false);
+  });
+
   test.each([1, 2])("that outlives its time breaks off what is left, and says so (%i workers)", async (workers) => {
     const backend = await startBackend({ protocol: "http1" });
     const proxy = await start(workers, backend.address, { shutdown_drain_timeout_ms: 700 });

@@ -1,6 +1,13 @@
 /** Workers that others replace: what they have ends whole, whoever still comes to them is served, and both are sent to the others. */
 import { afterAll, describe, expect, test } from "bun:test";
+import { Server } from "../../src/cli/server.ts";
+import { loadConfig } from "../../src/config/load.ts";
 import { must } from "../../src/core/assert.ts";
+import { Counters } from "../../src/core/counters.ts";
+import { Log } from "../../src/observe/log.ts";
+import { bunRuntime } from "../../src/runtime/bun.ts";
+import { testCertificateFiles } from "../support/certs.ts";
+import { openTestLibrary } from "../support/native.ts";
 import { startBackend } from "../support/backends.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 import { AIOQUIC_MISSING, aioquicPython, exchangeOf, runAioquicOnce, startAioquic } from "../interop/aioquic.ts";
@@ -128,6 +135,43 @@ describe.skipIf(quicGoProgram === null)(quicGoProgram === null ? QUICGO_MISSING 
     for (const name of ["requests_cut_off", "requests_rejected_draining"]) expect(counted[name]).toBeUndefined();
   });
 });
+
+retireTests("a server that is retired", () => {
+  test("asks its backends how they are for as long as it has requests", async () => {
+    const backend = await startBackend({ protocol: "http1" });
+    const { server, closed } = await startServer(backend.address);
+    const run = startAioquic({ port: server.port, steps: [{ do: "start", path: "/hold" }, { do: "wait" }] });
+    await backend.holding(1);
+    const probes = (): number => backend.seen.filter(({ target }) => target === "/health").length;
+    const retired = server.retire();
+    const before = probes();
+    while (probes() < before + 5) await new Promise((resolve) => setImmediate(resolve));
+    backend.release();
+    await retired;
+    expect((await run.connections)[0]?.exchanges).toMatchObject([{ status: 200, ended: true }]);
+    closed();
+  });
+});
+
+/** A server in this process, with health checks. */
+async function startServer(address: string): Promise<{ readonly server: Server; readonly closed: () => void }> {
+  const { certFile, keyFile } = await testCertificateFiles();
+  const health_check = { path: "/health", interval: 20, timeout_ms: 1000 };
+  const text = JSON.stringify({
+    listen: { address: "127.0.0.1", port: 0, tls: { cert: certFile, key: keyFile } },
+    upstream: { a: { route: { path_prefix: "/" }, backends: [{ id: "b", address, health_check }] } },
+    log: { level: "off" },
+  });
+  const loaded = loadConfig(text, "retire.yaml");
+  const snapshot = must("snapshot" in loaded ? loaded.snapshot : null, "the configuration is right");
+  const counters = new Counters();
+  const log = new Log(snapshot.log, { counters, epochMs: () => Date.now(), terminal: false });
+  const library = openTestLibrary();
+  const server = new Server(snapshot, { runtime: bunRuntime, library, log, counters });
+  await server.start();
+  const closed = (): void => expect(server.close()).toEqual({ connections: 0, requests: 0 });
+  return { server, closed };
+}
 
 /** A way to the proxy for one client that lets its first datagram through, and the rest when it is opened. */
 interface Gate {

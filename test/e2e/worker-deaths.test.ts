@@ -61,24 +61,27 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     expect((await stoppedLine(proxy.process)).code).toBe(0);
   });
 
-  test("of the supervisor lets workers finish what runs, and the address is free afterwards", async () => {
-    const backend = await startBackend({ protocol: "http1" });
-    const proxy = await startWorkers(2, backend.address);
-    const steps = [{ do: "start", id: "held", path: "/hold" }, { do: "wait" }, { do: "wait_closed" }] as const;
-    const run = startAioquic({ port: proxy.port, connections: 8, steps });
-    await backend.holding(8);
-    proxy.process.signal("SIGKILL");
-    await draining(proxy, 2);
-    backend.release();
-    const statuses = (await run.connections).map(({ exchanges }) => exchanges[0]?.status);
-    expect(statuses).toEqual(Array.from({ length: 8 }, () => 200));
-    // Its output ends when nobody is left that could write to it.
-    expect(await proxy.process.ended).toMatchObject({ signal: "SIGKILL" });
-    const pools = [{ prefix: "/", backends: [backend.address] }];
-    const next = await startProxy({ port: proxy.port, pools, extra: { workers: 2 } });
-    await askAll(next, 2);
-    expect((await stoppedLine(next.process)).code).toBe(0);
-  });
+  test.each([1, 2])(
+    "of the supervisor lets %i workers finish what runs, and the address is free afterwards",
+    async (workers) => {
+      const backend = await startBackend({ protocol: "http1" });
+      const proxy = await startWorkers(workers, backend.address);
+      const steps = [{ do: "start", id: "held", path: "/hold" }, { do: "wait" }, { do: "wait_closed" }] as const;
+      const run = startAioquic({ port: proxy.port, connections: 8, steps });
+      await backend.holding(8);
+      proxy.process.signal("SIGKILL");
+      await draining(proxy, workers);
+      backend.release();
+      const statuses = (await run.connections).map(({ exchanges }) => exchanges[0]?.status);
+      expect(statuses).toEqual(Array.from({ length: 8 }, () => 200));
+      // Its output ends when nobody is left that could write to it.
+      expect(await proxy.process.ended).toMatchObject({ signal: "SIGKILL" });
+      const pools = [{ prefix: "/", backends: [backend.address] }];
+      const next = await startProxy({ port: proxy.port, pools, extra: { workers } });
+      await askAll(next, 2);
+      expect((await stoppedLine(next.process)).code).toBe(0);
+    },
+  );
 });
 
 /** Connections that say when they are in the middle of it. */

@@ -47,9 +47,9 @@ describe("a session that is left", () => {
     expect(bed.counters.requestsRejectedDraining).toBe(0);
   });
 
-  test("gives a far client the time of three round trips, and a very far one a second", () => {
+  test("gives a far client the time of two round trips, and a very far one a second", () => {
     for (const [roundTrip, stepMs] of [
-      [200, 600],
+      [200, 400],
       [60_000, LIMITS.goawayStepMsMax],
     ] as const) {
       const bed = new SessionBed();
