@@ -1,6 +1,6 @@
 /** Where the control socket is, whether its folder is one that only its owner changes, and who serves it now. */
 import { Buffer } from "node:buffer";
-import { linkSync, lstatSync, mkdirSync, renameSync, type Stats, unlinkSync } from "node:fs";
+import { linkSync, lstatSync, mkdirSync, renameSync, type Stats, statSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { messageOf, ProxyError } from "../core/error.ts";
@@ -44,7 +44,8 @@ export function prepareFolder(path: string): boolean {
 
 /** Throws `CONTROL_SOCKET`, as `prepareFolder`, and when there is no such folder. */
 export function checkFolder(folder: string): void {
-  const found = statOf(folder);
+  // A link to a folder is as good as what it leads to.
+  const found = statSync(folder, { throwIfNoEntry: false }) ?? null;
   if (found === null) throw unusable(`${folder} is not there`);
   if (!found.isDirectory()) throw unusable(`${folder} is no folder`);
   const own = process.getuid?.() ?? 0;

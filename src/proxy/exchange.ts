@@ -135,9 +135,10 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     const pool = this.#pool;
     const backend = this.#backend;
     if (pool === null || backend === null) return;
-    this.#attempts += 1;
+    // The first one begins with the request, unless that has had to wait for the handshake.
+    if (this.#attempts > 0 || this.#early !== null) this.#attemptMs = this.#services.clock.nowMs();
+    const attempt = ++this.#attempts;
     this.#attemptOver = false;
-    const attempt = this.#attempts;
     this.#services.counters.upstreamAttempts += 1;
     const upstream = this.#generation.upstreamOf(backend, this.#head, this.#stream.state !== "ended");
     const call = upstream.start(this.#prepare(pool, backend, upstream), this);
@@ -164,7 +165,6 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     const mayRetry = mayTryAgain(error, this.#head.method, this.#stream, this.#attempts);
     if (!mayRetry || !this.#balance(this.#backendIndex)) return this.#fail(error);
     counters.retries += 1;
-    this.#attemptMs = this.#services.clock.nowMs();
     this.#attempt();
   }
 

@@ -216,6 +216,14 @@ describe("the path", () => {
     expect(await askControl(bed.path, { do: "status" })).toMatchObject({ is: "status" });
   });
 
+  test("may be in a folder that a link leads to", async () => {
+    const bed = new ControlBed();
+    const link = join(tempFolder("link"), "run");
+    symlinkSync(bed.folder, link);
+    await open(bed, join(link, "control.sock"));
+    expect(await askControl(bed.path, { do: "status" })).toMatchObject({ is: "status" });
+  });
+
   test("is no place without a folder, or when it is too long", async () => {
     const bed = new ControlBed();
     expect(await rejectionOf(open(bed, join(bed.folder, "none", "s")))).toMatchObject({ code: "CONTROL_SOCKET" });
