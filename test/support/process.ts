@@ -14,6 +14,8 @@ export interface ProcessOptions {
   readonly input?: string;
   /** Descriptors of this process that it gets as 3, 4, ... */
   readonly descriptors?: readonly number[];
+  /** Lines that are not kept: those of every request, where there are very many. */
+  readonly forgets?: (line: string) => boolean;
 }
 
 /** How it ended. */
@@ -42,6 +44,7 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessEnd & 
 export class RunningProcess {
   readonly #child;
   readonly #waiters = new Set<() => void>();
+  readonly #forgets: (line: string) => boolean;
   #finished = false;
   /** Lines of standard output and standard error, without line ends, in order of arrival. */
   readonly stdout: string[] = [];
@@ -55,6 +58,7 @@ export class RunningProcess {
       env: options.bareEnv ?? { ...process.env, ...options.env },
       stdio: ["pipe", "pipe", "pipe", ...(options.descriptors ?? [])],
     });
+    this.#forgets = options.forgets ?? (() => false);
     if (options.input !== undefined) this.write(options.input);
     this.ended = this.#finish();
   }
@@ -127,7 +131,7 @@ export class RunningProcess {
     for await (const piece of stream) {
       const parts = (rest + decoder.decode(piece, { stream: true })).split("\n");
       rest = parts.pop() ?? "";
-      lines.push(...parts);
+      lines.push(...parts.filter((line) => !this.#forgets(line)));
       if (parts.length > 0) this.#notify();
     }
     if (rest !== "") lines.push(rest);

@@ -52,6 +52,7 @@ export interface ProxyOptions {
   /** Merged into the top level of the file: `log`, `performance`, timeouts and so on. */
   readonly extra?: Readonly<Record<string, unknown>>;
   readonly env?: ProcessOptions["env"];
+  readonly forgets?: ProcessOptions["forgets"];
   /** Another network to run it in; default the test's own. */
   readonly place?: NetworkPlace;
 }
@@ -79,6 +80,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const child = startProcess({
     command: options.place?.command(command) ?? command,
     ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.forgets === undefined ? {} : { forgets: options.forgets }),
   });
   const { host, port } = await listeningAddress(child);
   return {
