@@ -50,7 +50,7 @@ const WHOLE: Value = {
   },
   log: { level: "info", format: "json", file: { enabled: true, path: "a" } },
   workers: 5,
-  supervisor: "off",
+  supervisor: "auto",
   control: { socket: "/a" },
   cluster: {
     ...{ key_file: "a", node_id: "01", connection_ids: "quic-lb" },

@@ -379,3 +379,23 @@ describe("methods in early data", () => {
     ],
   ]);
 });
+
+describe("one process without a supervisor", () => {
+  check([
+    [
+      "is one worker",
+      `${LEAST}workers: 2\nsupervisor: off\n`,
+      ['c.yaml:12:10: workers: 2 cannot be without a supervisor; expected 1, "auto", or no supervisor: off'],
+    ],
+    ["may be said twice", `${LEAST}workers: 1\nsupervisor: off\n`, []],
+    ["is one, whatever `auto` would be", `${LEAST}workers: auto\nsupervisor: off\n`, []],
+    ["is not meant by the default", `${LEAST}workers: 2\n`, []],
+    [
+      "is one worker under the other name, too",
+      `${LEAST}performance: { worker_threads: 3 }\nsupervisor: off\n`,
+      [
+        'c.yaml:12:32: performance.worker_threads: 3 cannot be without a supervisor; expected 1, "auto", or no supervisor: off',
+      ],
+    ],
+  ]);
+});
