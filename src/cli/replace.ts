@@ -48,8 +48,10 @@ export async function replaceProgram(parts: ReplaceParts): Promise<string> {
   const self = readSelf();
   if (self === null) return "the system does not tell how this program was started";
   const libc = openLibc(parts.runtime.foreign);
-  const programFd = openSync("/proc/self/exe", constants.O_RDONLY);
+  let programFd = -1;
   try {
+    // A program with capabilities of its own (setcap) may not be allowed to look at itself.
+    programFd = openSync("/proc/self/exe", constants.O_RDONLY);
     const back = { programFd, args: self.args };
     const document = await settled(parts, () => parts.write(back));
     const refusal = document === null ? UNSETTLED : await tryOut(parts, libc, document);
@@ -59,7 +61,7 @@ export async function replaceProgram(parts: ReplaceParts): Promise<string> {
   } catch (thrown) {
     return messageOf(thrown);
   } finally {
-    closeSync(programFd);
+    if (programFd >= 0) closeSync(programFd);
   }
 }
 

@@ -1,6 +1,16 @@
 /** The supervisor goes on as another program, in its own process: nobody notices, nothing is lost, and whoever cannot go on does not. */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, readdirSync, readFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  unlinkSync,
+} from "node:fs";
 import { join } from "node:path";
 import { must } from "../../src/core/assert.ts";
 import {
@@ -11,9 +21,17 @@ import {
   startAioquic,
 } from "../interop/aioquic.ts";
 import { startBackend } from "../support/backends.ts";
-import { runProcess } from "../support/process.ts";
-import { hasRunner, type ProxyRunner, type RunningProxy, runnerCommand, startProxy } from "../support/proxy.ts";
-import { tempFolder, writeProgram } from "../support/temp.ts";
+import { testCertificateFiles } from "../support/certs.ts";
+import { runProcess, startProcess } from "../support/process.ts";
+import {
+  hasRunner,
+  proxyConfig,
+  type ProxyRunner,
+  type RunningProxy,
+  runnerCommand,
+  startProxy,
+} from "../support/proxy.ts";
+import { tempFolder, writeProgram, writeTemp } from "../support/temp.ts";
 import { logLine, stoppedLine } from "./log-lines.ts";
 import { answered, askAll, nameOf, servesAnew, startWorkers, workersOf } from "./worker-proxies.ts";
 
@@ -150,7 +168,9 @@ function startLoad(proxy: RunningProxy): { stop(): Promise<{ asked: number; got:
 
 describe("a supervisor that goes on as another program", () => {
   test.each(RUNNERS)("hears every signal that is sent meanwhile: %s", async (runner) => {
-    const upgradable = await start(NOBODY, runner);
+    // Set beforehand by `./scripts/start`: nothing is left that a supervisor has to execute itself for, but its signals.
+    const env = runner === "source" ? { BUN_CONFIG_MAX_HTTP_REQUESTS: "65336" } : {};
+    const upgradable = await start(NOBODY, runner, env);
     const { proxy } = upgradable;
     let sent = 0;
     let generation = 1;
@@ -201,6 +221,55 @@ describe("a supervisor that goes on as another program", () => {
 /** Which signals wait in each process's threads but the first, which the runtime changes all the time. */
 function masksOf(pids: readonly number[]): readonly string[] {
   return pids.map((pid) => /^SigBlk:\s+0*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "");
+}
+
+describe.skipIf(!hasRunner("binary"))("the executable (dist/spooky, ./scripts/build makes it)", () => {
+  test("is replaced by what its path leads to by then, and says the new version", async () => {
+    const folder = tempFolder("releases");
+    const [built = ""] = runnerCommand("binary");
+    for (const release of ["one", "two", "three"]) mkdirSync(join(folder, release));
+    copyFileSync(built, join(folder, "one", "spooky"));
+    await compileNext(join(folder, "two", "spooky"));
+    linkSync(join(folder, "two", "spooky"), join(folder, "three", "spooky"));
+    const current = join(folder, "current");
+    symlinkSync("one", current);
+    const path = join(folder, "control.sock");
+    const pools = [{ prefix: "/", backends: [NOBODY] }];
+    const text = proxyConfig({ pools, extra: { workers: 1, control: { socket: path } } }, await testCertificateFiles());
+    const config = writeTemp(folder, "config.yaml", text);
+    const child = startProcess({ command: ["current/spooky", "--config", config], cwd: folder });
+    await logLine({ process: child }, { msg: "listening" });
+    const ask = async (...args: readonly string[]): Promise<string> =>
+      (await runProcess({ command: [built, ...args, "--control", path] })).stdout;
+    expect(JSON.parse(await ask("status", "--json")).version).not.toBe("9.9.9");
+    for (const [generation, release, ...named] of [
+      [2, "two"],
+      [3, "three", "--binary", join(folder, "three", "spooky")],
+      [4, "two"],
+    ] as const) {
+      if (named.length === 0) {
+        unlinkSync(current);
+        symlinkSync(release, current);
+      }
+      expect(await ask("upgrade", ...named)).toContain(`version 9.9.9 runs as pid ${child.pid}`);
+      expect(JSON.parse(await ask("status", "--json"))).toMatchObject({ version: "9.9.9", generation, pid: child.pid });
+      // Hard links of one file: the kernel tells by which it was opened.
+      expect(readlinkSync(`/proc/${child.pid}/exe`)).toBe(join(folder, release, "spooky"));
+      expect(nameOf(child.pid)).toBe("spooky");
+      await logLine({ process: child }, { msg: "crew is gone", generation: generation - 1 });
+    }
+    expect((await stoppedLine(child)).code).toBe(0);
+  });
+});
+
+/** The same program with another version. */
+async function compileNext(outfile: string): Promise<void> {
+  const entry = join(import.meta.dir, "../../src/main.compiled.ts");
+  const build = JSON.stringify({ version: "9.9.9", commit: "next", target: "test" });
+  const options = ["--minify-syntax", "--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"];
+  const defines = ["--define", `SPOOKY_BUILD=${build}`, `--outfile=${outfile}`];
+  const command = [process.execPath, "build", "--compile", ...options, ...defines, entry];
+  expect(await runProcess({ command })).toMatchObject({ code: 0 });
 }
 
 describe("a supervisor stays the program that it was", () => {
