@@ -24,6 +24,8 @@ from aioquic.quic.events import (
     StreamReset,
 )
 from aioquic.quic.packet import QuicErrorCode
+from aioquic.quic.packet_builder import QuicDeliveryState
+from aioquic.tls import Epoch
 from aioquic_exchange import H3_REQUEST_CANCELLED, Exchange, body_pieces, encoded
 
 H3_NO_ERROR = 0x100
@@ -63,6 +65,14 @@ class WatchedQuic(QuicConnection):
     def _receive_version_negotiation_packet(self, header, now):
         self.offered_versions = list(header.supported_versions)
         super()._receive_version_negotiation_packet(header=header, now=now)
+
+    def _receive_retry_packet(self, header, packet_without_tag, now):
+        """aioquic forgets what it has sent in 0-RTT packets before, and never sends it again."""
+        sent = list(self._spaces[Epoch.ONE_RTT].sent_packets.values())
+        super()._receive_retry_packet(header=header, packet_without_tag=packet_without_tag, now=now)
+        for packet in sent if self._retry_count > 0 else []:
+            for handler, arguments in packet.delivery_handlers:
+                handler(QuicDeliveryState.LOST, *arguments)
 
     def _handle_connection_close_frame(self, context, frame_type, buf):
         super()._handle_connection_close_frame(context, frame_type, buf)

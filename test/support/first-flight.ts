@@ -3,11 +3,12 @@
  * send it again: what a first flight of early data has to bear.
  */
 import { afterAll } from "bun:test";
-import { must } from "../../src/core/assert.ts";
 
 /** On the way. It stops at the end of the test, group or file that started it. */
 export interface FlightRelay {
   readonly port: number;
+  /** The server's side of it. */
+  readonly farPort: number;
   /** What clients have sent while answers were held, in order. */
   readonly flight: readonly Uint8Array[];
   /** Answers that are held. */
@@ -16,6 +17,8 @@ export interface FlightRelay {
   answers(count: number): Promise<void>;
   /** Lets everything pass from now on, what is held too. */
   release(): void;
+  /** Keeps what clients send from now on, until it is called again. */
+  keep(): void;
   /** Holds answers again, and forgets the flight. */
   hold(): void;
   /** Sends the flight, or another, to the server again, from the address that it came from. */
@@ -28,6 +31,7 @@ export async function startFlightRelay(toPort: number): Promise<FlightRelay> {
   let isHolding = true;
   let flight: Uint8Array[] = [];
   let held: Uint8Array[] = [];
+  let kept: Uint8Array[] | null = null;
   let answered = 0;
   let onAnswer = Promise.withResolvers<void>();
   const far = await Bun.udpSocket({
@@ -52,7 +56,8 @@ export async function startFlightRelay(toPort: number): Promise<FlightRelay> {
       data: (_, bytes, port) => {
         clientPort = port;
         if (isHolding) flight.push(Uint8Array.from(bytes));
-        far.send(bytes);
+        if (kept === null) far.send(bytes);
+        else kept.push(Uint8Array.from(bytes));
       },
       error: () => undefined,
     },
@@ -60,6 +65,7 @@ export async function startFlightRelay(toPort: number): Promise<FlightRelay> {
   afterAll(() => [near, far].forEach((socket) => socket.close()));
   return {
     port: near.port,
+    farPort: far.port,
     get flight() {
       return flight;
     },
@@ -73,17 +79,35 @@ export async function startFlightRelay(toPort: number): Promise<FlightRelay> {
       isHolding = false;
       for (const bytes of held.splice(0)) near.send(bytes, clientPort, "127.0.0.1");
     },
+    keep: () => {
+      for (const bytes of kept ?? []) far.send(bytes);
+      kept = kept === null ? [] : null;
+    },
     hold: () => {
       isHolding = true;
+      answered = 0;
       [flight, held] = [[], []];
     },
     replay: (other = flight) => other.forEach((bytes) => far.send(bytes)),
   };
 }
 
-/** Sends a flight to a port of this machine from an address of its own. Resolves when it has gone out. */
-export async function replayFromElsewhere(flight: readonly Uint8Array[], toPort: number): Promise<void> {
-  const socket = await Bun.udpSocket({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+/** Sends a flight to a port of this machine from an address of its own. Resolves with its port when so many answers have come. */
+export async function replayFromElsewhere(
+  flight: readonly Uint8Array[],
+  toPort: number,
+  answers: number = 0,
+): Promise<number> {
+  let left = answers;
+  const heard = Promise.withResolvers<void>();
+  if (left === 0) heard.resolve();
+  const socket = await Bun.udpSocket({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: { data: () => (--left === 0 ? heard.resolve() : undefined), error: () => undefined },
+  });
   afterAll(() => socket.close());
-  for (const bytes of flight) must(socket.send(bytes, toPort, "127.0.0.1") || null, "the datagram goes out");
+  for (const bytes of flight) socket.send(bytes, toPort, "127.0.0.1");
+  await heard.promise;
+  return socket.port;
 }

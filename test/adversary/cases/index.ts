@@ -2,6 +2,7 @@
 import type { Case } from "../case.ts";
 import { ADDRESS_CASES } from "./addresses.ts";
 import { DATAGRAM_CASES } from "./datagrams.ts";
+import { EARLY_DATA_CASES } from "./early-data.ts";
 import { HTTP3_CASES } from "./http3.ts";
 import { NETWORK_CASES } from "./network.ts";
 import { CONNECTION_ATTACKS } from "./resource-connections.ts";
@@ -18,6 +19,7 @@ import { UPSTREAM_FAULT_CASES } from "./upstream-faults.ts";
 export const CASES: readonly Case[] = [
   ...ADDRESS_CASES,
   ...DATAGRAM_CASES,
+  ...EARLY_DATA_CASES,
   ...HTTP3_CASES,
   ...NETWORK_CASES,
   ...CONNECTION_ATTACKS,
