@@ -68,8 +68,8 @@ export class Crew {
     const seats = handOverSeats(this.#seats, this.#parts.timers.nowMs());
     if (seats === null) return null;
     const { generation, slots, leftMs } = this;
-    const killsInMs = leftMs === Infinity ? null : leftMs;
-    return { generation, firstSlot: slots.first, drainMs: this.#parts.drainMs, killsInMs, seats };
+    const times = { drainMs: this.#parts.drainMs, killsInMs: leftMs === Infinity ? null : leftMs };
+    return { generation, firstSlot: slots.first, ...times, seats };
   }
 
   /** Have all been ready at one time? */
@@ -144,9 +144,10 @@ export class Crew {
     this.#settle();
   }
 
-  /** Tells all to finish what runs; those that outlive the drain time are killed. */
+  /** Tells all to finish what runs; those that outlive the drain time are killed. Before all serve, nobody has anything to finish. */
   drain(): void {
-    this.#stop("drain", this.#parts.drainMs + LIMITS.workerEndMsMax);
+    if (this.#state === "starting") this.end();
+    else this.#stop("drain", this.#parts.drainMs + LIMITS.workerEndMsMax);
   }
 
   /** Tells all to end now. */
@@ -308,8 +309,7 @@ export class Crew {
     const delayMs = seat.backoff.delayAfter(servedMs);
     this.#parts.log.error("worker ended: started again", { ...fields, after_ms: delayMs });
     this.#parts.onRestart();
-    seat.nativeHandles = 0;
-    seat.missed = 0;
+    seat.nativeHandles = seat.missed = 0;
     seat.phase = "waiting";
     if (delayMs === 0) return this.#launch(seat);
     this.#launchAfter(seat, delayMs);

@@ -269,11 +269,23 @@ describe("the stop", () => {
     const outcome = bed.renew("second", 2);
     bed.worker(1).ready();
     const drained = bed.supervisor.drain();
-    expect(ordersOf(bed)).toEqual([["drain"], ["drain"], ["end"]]);
+    expect(ordersOf(bed)).toEqual([["drain"], ["end"], ["end"]]);
     for (const worker of bed.workers) worker.finish();
     await drained;
     expect(await outcome).toMatchObject({ ok: false });
     expect([bed.ways.length, bed.timers.waiting, bed.supervisor.ending]).toEqual([1, 0, "well"]);
+  });
+
+  test("does not wait for the drain time of a crew that hangs in its start", async () => {
+    const bed = await servingBed(1);
+    void bed.renew("second", 1);
+    const drained = bed.supervisor.drain();
+    bed.worker(0).finish();
+    bed.timers.advance(LIMITS.workerEndMsMax);
+    expect(bed.worker(1).killed).toBe(1);
+    bed.worker(1).events.onEnded(KILLED);
+    await drained;
+    expect(bed.timers.waiting).toBe(0);
   });
 
   test("between the last worker's word and the change of ways keeps the ways", async () => {
