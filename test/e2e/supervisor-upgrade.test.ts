@@ -35,7 +35,7 @@ import { tempFolder, writeProgram, writeTemp } from "../support/temp.ts";
 import { logLine, stoppedLine } from "./log-lines.ts";
 import { answered, askAll, nameOf, servesAnew, startWorkers, workersOf } from "./worker-proxies.ts";
 
-const ROUNDS = 6;
+const ROUNDS = 4;
 const H3_REQUEST_REJECTED = 0x10b;
 const NOBODY = "127.0.0.1:9";
 const GOES_ON = "the supervisor goes on as another program";
@@ -197,7 +197,9 @@ describe("a supervisor that goes on as another program", () => {
     const { proxy } = await start(NOBODY);
     proxy.process.signal("SIGUSR2");
     await logLine(proxy, { msg: "retiring" });
-    while (nameOf(proxy.process.pid) === "spooky") await Bun.sleep(0);
+    // The kernel names the process after the file until the new program names itself; a test that looks too late has nothing to see.
+    const isOver = (): boolean => proxy.logs().some(({ msg }) => msg === GOES_ON);
+    while (nameOf(proxy.process.pid) === "spooky" && !isOver()) await Bun.sleep(0);
     expect((await stoppedLine(proxy.process)).code).toBe(0);
   });
 
@@ -208,19 +210,32 @@ describe("a supervisor that goes on as another program", () => {
     const environmentOf = (id: number): string => readFileSync(`/proc/${id}/environ`, "utf8");
     expect(environmentOf(pid)).toContain("NOTIFY_SOCKET=/run/nobody\0");
     const [worker = 0] = Object.values(workersOf(upgradable.proxy));
+    const slot = Number(nameOf(worker).at(-1));
     process.kill(worker, "SIGKILL");
-    await logLine(upgradable.proxy, { msg: "worker ended: started again", pid: worker });
-    const slot = nameOf(must(Object.values(workersOf(upgradable.proxy))[0], "there is a worker"));
-    expect(slot).toBeString();
-    for (const id of Object.values(workersOf(upgradable.proxy))) expect(environmentOf(id)).not.toContain("HANDOVER");
-    expect(masksOf(Object.values(workersOf(upgradable.proxy)))).toEqual(["0", "0"]);
+    // By then it is a program of its own, and no copy of the supervisor any more.
+    await servesAnew(upgradable.proxy, slot, worker);
+    const next = must(workersOf(upgradable.proxy)[`h3-worker-${slot}`], "the next one serves");
+    expect(environmentOf(next)).toContain("OWN=1\0");
+    expect(environmentOf(next)).not.toContain("HANDOVER");
+    expect(masksOf(next)).toEqual(["none"]);
     expect((await stoppedLine(upgradable.proxy.process)).code).toBe(0);
   });
 });
 
-/** Which signals wait in each process's threads but the first, which the runtime changes all the time. */
-function masksOf(pids: readonly number[]): readonly string[] {
-  return pids.map((pid) => /^SigBlk:\s+0*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "");
+/**
+ * What threads of a process let wait of the signals that a supervisor holds (HUP, INT, USR1, USR2, TERM): the first one is left out, whose
+ * mask the runtime changes all the time, and so are those that let everything wait (QUIT is a sign of that).
+ */
+function masksOf(pid: number): readonly string[] {
+  const held = 0x4a03;
+  const quit = 0x4;
+  const masks = readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
+    if (Number(thread) === pid) return [];
+    const status = readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8");
+    const mask = Number.parseInt(/^SigBlk:\s+[0-9a-f]{8}([0-9a-f]{8})$/m.exec(status)?.[1] ?? "", 16);
+    return (mask & quit) === 0 ? [(mask & held) === 0 ? "none" : "some"] : [];
+  });
+  return [...new Set(masks)];
 }
 
 describe.skipIf(!hasRunner("binary"))("the executable (dist/spooky, ./scripts/build makes it)", () => {
