@@ -7,6 +7,7 @@ import {
   type EngineConnection,
   type EngineSession,
   FEED,
+  type Pace,
   SEND_DONE,
   SEND_FULL,
 } from "../../src/quic/engine.ts";
@@ -108,6 +109,14 @@ export class QuicheConnection implements EngineConnection {
       ticketAgeSkewSeconds: arena.word(early + RANDOM_BYTES) | 0,
       reason: EARLY_REASONS[arena.word(early + RANDOM_BYTES + 4)] ?? "unknown",
     };
+  }
+
+  readPace(pace: Pace): void {
+    const { library, scratch } = this.#parts;
+    const { arena, counts } = scratch;
+    if (!library.native.spooky_conn_pace(this.#handle.address, arena.address + counts)) return;
+    pace.cwndBytes = arena.getWide(counts);
+    pace.roundTripMs = arena.getWide(counts + 8) / 1000;
   }
 
   isDraining(): boolean {

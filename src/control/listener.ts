@@ -213,6 +213,7 @@ export class Listener implements House {
         epochMs: () => Date.now(),
         admission: connections,
         handshakeMs: timeouts.handshakeMs,
+        burstBytes: connections.pacing ? connections.initialWindowPackets * payloadBytesMax(options) : 0,
         goawaySpreadMs: Math.min(timeouts.goawaySpreadMs, timeouts.drainMs * GOAWAY_SHARE_MAX),
         earlyData: options.earlyData.allowed
           ? new EarlyData(new ReplayGuard(performance.now(), seat.ticketsAreOlder), counters)
@@ -257,7 +258,7 @@ function tokenSealer(secrets: readonly NodeSecrets[], fillRandom: FillRandom): T
 }
 
 function engineSettings(options: ListenerOptions): EngineSettings {
-  const { seat, listen, connections, timeouts, earlyData, debug, identities } = options;
+  const { seat, connections, timeouts, earlyData, debug, identities } = options;
   return {
     identities,
     ticketKeys: seat.keys.shared.map(({ ticket }) => ticket),
@@ -266,14 +267,15 @@ function engineSettings(options: ListenerOptions): EngineSettings {
     streamWindowBytes: connections.streamWindowBytes,
     congestionControl: connections.congestionControl,
     initialWindowPackets: connections.initialWindowPackets,
-    udpPayloadBytesMax: Math.min(
-      connections.udpPayloadBytesMax,
-      isIPv6(listen.address) ? PAYLOAD_IPV6_BYTES_MAX : Infinity,
-    ),
+    udpPayloadBytesMax: payloadBytesMax(options),
     pmtuDiscovery: connections.pmtuDiscovery,
     streamsMax: connections.streamsPerConnectionMax,
     fieldSectionBytesMax: connections.headerBytesMax * HARD_LIMIT_FACTOR,
     earlyData: earlyData.allowed,
     keylog: isWatching(debug) && debug.keylogFile !== null,
   };
+}
+
+function payloadBytesMax({ listen, connections }: ListenerOptions): number {
+  return Math.min(connections.udpPayloadBytesMax, isIPv6(listen.address) ? PAYLOAD_IPV6_BYTES_MAX : Infinity);
 }

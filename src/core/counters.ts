@@ -43,6 +43,8 @@ export class Counters {
   sendBlocked = 0;
   versionNegotiations = 0;
   heldFlushes = 0;
+  /** Flushes that stopped so that the rest is no burst. */
+  flushesPaced = 0;
 
   // Connections.
   connectionsAccepted = 0;

@@ -30,6 +30,8 @@ export interface ConnectionHost {
   readonly counters: Counters;
   /** The turn's time, monotonic milliseconds. */
   readonly nowMs: number;
+  /** What a connection may always send at once before the rest is paced, bytes; 0: nothing is. */
+  readonly burstBytes: number;
   /** Puts the connection among those that are flushed at the end of the turn, and makes sure there is a turn. */
   markDirty(connection: Connection): void;
   /** Sets when the connection is next looked at; `Infinity` for not before something happens. */

@@ -9,16 +9,15 @@ import type { AddressKey } from "../guard/address-table.ts";
 import type { ConnectionHost, SessionDriver } from "./connection-host.ts";
 import type { EarlyFlight } from "./early-data.ts";
 import { type EngineConnection, SEND_DONE, SEND_FULL } from "./engine.ts";
+import { Pacer } from "./pacer.ts";
 import { offerIds, retireIds } from "./spare-ids.ts";
 
 /** A flush of more packets than this was part of something large. */
 const BULK_PACKETS = 4;
 /** Bytes sent for each byte received before the client's address is validated (RFC 9000 8.1). */
 const AMPLIFICATION_MAX = 3;
-/** H3_INTERNAL_ERROR (RFC 9114 8.1). */
-const H3_INTERNAL_ERROR = 0x102;
-/** NO_ERROR (RFC 9000 20.1): closed abruptly in the absence of any error. */
-const NO_ERROR = 0x00;
+/** RFC 9114 8.1, and RFC 9000 20.1: closed abruptly in the absence of any error. */
+const [H3_INTERNAL_ERROR, NO_ERROR] = [0x102, 0x00];
 
 /** A connection from accept to close. */
 export class Connection extends TimerEntry {
@@ -29,9 +28,8 @@ export class Connection extends TimerEntry {
   clientIdKey: string | null = null;
   /** What its client's address is counted under, while addresses are counted. */
   addressKey: AddressKey | null = null;
-  /** Already among the dirty ones of this turn. */
+  /** Already among the dirty ones, and among the touched ones, of this turn. */
   dirty = false;
-  /** Already among the touched ones of this turn. */
   touched = false;
   /** Its client's early data that was taken. */
   early: EarlyFlight | null = null;
@@ -52,10 +50,10 @@ export class Connection extends TimerEntry {
   /** Bytes that may be sent to a client whose address is not validated; `Infinity` when it is. */
   #creditBytes = 0;
   #receivedSinceFlush = 0;
+  readonly #pacer: Pacer | null;
   #heldUntilMs = 0;
   /** Packets of the last flush: after many, what comes in opens the congestion window for more of them. */
   #lastPackets = 0;
-
   /** Ids that were wanted could not be made: it is tried again with the next datagrams. */
   #idsShort = false;
   /** Its session was told to take no more because the client has come from so many addresses. */
@@ -67,6 +65,7 @@ export class Connection extends TimerEntry {
     super();
     this.engine = engine;
     this.#host = host;
+    this.#pacer = host.burstBytes > 0 ? new Pacer(host.burstBytes, host.nowMs) : null;
     this.#acceptedMs = host.nowMs;
     this.#handshakeDeadlineMs = host.nowMs + handshakeMs;
     this.ids.push(id);
@@ -188,6 +187,7 @@ export class Connection extends TimerEntry {
   close(app: boolean, code: number, reason: string): void {
     if (this.#closed) return;
     this.#closing = true;
+    this.#pacer?.release();
     this.engine.close(app, code, reason);
     this.wake();
   }
@@ -269,12 +269,13 @@ export class Connection extends TimerEntry {
   #sendShare(): boolean {
     this.#lastPackets = 0;
     while (this.#lastPackets < LIMITS.packetsPerConnectionTurnMax) {
-      if (this.#creditBytes <= 0) return true;
+      if (this.#pacer?.holds(this.#host, this.engine) === true || this.#creditBytes <= 0) return true;
       const result = this.engine.send(this.#creditBytes);
       if (result === SEND_DONE) return true;
       if (result === SEND_FULL) return false;
       this.#spoken = true;
       this.#creditBytes -= result;
+      this.#pacer?.spend(result);
       this.#lastPackets += 1;
     }
     this.#host.markDirty(this);
@@ -287,7 +288,8 @@ export class Connection extends TimerEntry {
       return;
     }
     const timeoutMs = this.engine.timeoutMs();
-    const engineMs = timeoutMs < 0 ? Infinity : this.#host.nowMs + timeoutMs;
+    const pacedMs = this.#pacer?.untilMs ?? Infinity;
+    const engineMs = timeoutMs < 0 ? pacedMs : Math.min(this.#host.nowMs + timeoutMs, pacedMs);
     this.#host.setDeadline(this, this.#closing ? engineMs : Math.min(engineMs, this.#ownDeadlineMs()));
   }
 

@@ -20,6 +20,8 @@ export interface EndpointOptions {
   readonly handshakeMs: number;
   /** Over what time clients are told to go elsewhere, when they are many. */
   readonly goawaySpreadMs: number;
+  /** What a connection may always send at once before the rest is paced, bytes; 0: nothing is. */
+  readonly burstBytes: number;
   /** Makes and judges the tokens of Retries. */
   readonly tokens: TokenSealer;
   /** Milliseconds since 1970, for tokens. */

@@ -30,6 +30,7 @@ const IDS_PER_CONNECTION = 4;
 export class Endpoint implements ConnectionHost {
   readonly counters: Counters;
   readonly earlyData: EarlyData | null;
+  readonly burstBytes: number;
   readonly #options: EndpointOptions;
   readonly #engine: QuicEngine;
   readonly #ids: IdTable<Connection>;
@@ -50,7 +51,7 @@ export class Endpoint implements ConnectionHost {
   constructor(options: EndpointOptions, nowMs: number) {
     this.#options = options;
     this.#engine = options.engine;
-    this.counters = options.counters;
+    ({ counters: this.counters, burstBytes: this.burstBytes } = options);
     this.nowMs = nowMs;
     this.#wheel = new TimerWheel<Connection>(nowMs);
     const { engine, counters, fillRandom, ids, tokens: sealer, epochMs } = options;

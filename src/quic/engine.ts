@@ -48,6 +48,18 @@ export interface RetryIds {
   readonly retryId: Uint8Array;
 }
 
+/** How fast a path may be sent on. */
+export interface Pace {
+  cwndBytes: number;
+  roundTripMs: number;
+}
+
+/** Who knows. */
+export interface PacedPath {
+  /** Writes the congestion window and the smoothed round trip of the path in use. */
+  readPace(pace: Pace): void;
+}
+
 /** Negative results of `EngineConnection.feed`. */
 export const FEED = {
   /** The peer broke a rule: the connection is closing, `closeReason` says why. */
@@ -100,7 +112,7 @@ export interface EarlyFacts {
 }
 
 /** One connection of the engine. After `free` every call is an assertion. */
-export interface EngineConnection {
+export interface EngineConnection extends PacedPath {
   /** The client's address as `ip` and `port` at the start. */
   readonly peerIp: string;
   readonly peerPort: number;

@@ -21,6 +21,7 @@ import {
   SEND_DONE,
   SEND_FULL,
   STREAM,
+  type Pace,
 } from "../../src/quic/engine.ts";
 import { FakeSocket, STALE } from "./fake-socket.ts";
 import { type Field, fieldsOfFlat, flatOf } from "./sections.ts";
@@ -117,6 +118,8 @@ export class FakeConnection implements EngineConnection {
   closed = false;
   freed = false;
   timeoutInMs = -1;
+  /** What it says of its path. */
+  readonly pace: Pace = { cwndBytes: 120_000, roundTripMs: 50 };
   reason: CloseReason | null = null;
   /** How many more ids the peer takes, and those it was offered. */
   wanted = 0;
@@ -171,6 +174,12 @@ export class FakeConnection implements EngineConnection {
     if (!this.#socket.append({ from: this })) return SEND_FULL;
     this.packets -= 1;
     return Math.min(PACKET_BYTES, bytesMax);
+  }
+
+  readPace(pace: Pace): void {
+    this.#assertAlive();
+    pace.cwndBytes = this.pace.cwndBytes;
+    pace.roundTripMs = this.pace.roundTripMs;
   }
 
   timeoutMs(): number {

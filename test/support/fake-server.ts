@@ -23,6 +23,7 @@ export interface FakeServerOptions {
   readonly handshakeMs?: number;
   /** By default all are told at once. */
   readonly goawaySpreadMs?: number;
+  readonly burstBytes?: number;
   /** Early data is taken. */
   readonly replayGuard?: ReplayGuard;
   /** Makes the sessions; by default one that does nothing. */
@@ -113,6 +114,7 @@ export class FakeServer {
         admission: { ...ADMISSION, connectionsMax: options.connectionsMax ?? 10, ...options.admission },
         handshakeMs: options.handshakeMs ?? 10_000,
         goawaySpreadMs: options.goawaySpreadMs ?? 0,
+        burstBytes: options.burstBytes ?? 0,
         tokens: this.tokens,
         epochMs: () => this.epochMs,
         earlyData: options.replayGuard === undefined ? null : new EarlyData(options.replayGuard, this.counters),

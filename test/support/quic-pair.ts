@@ -50,6 +50,7 @@ export interface PairOptions {
   /** Of the server's transport, instead of those of the tests. */
   readonly settings?: Partial<Omit<EngineSettings, "identities">>;
   readonly watch?: EngineWatch;
+  readonly burstBytes?: number;
 }
 
 const fillRandom = (bytes: Uint8Array): void => void randomFillSync(bytes);
@@ -95,6 +96,7 @@ export class TestServer {
         admission: { ...STANDARD.connections, connectionsMax: 2000, handshakesMax: 2000, ...options.admission },
         handshakeMs: options.handshakeMs ?? 10_000,
         goawaySpreadMs: 0,
+        burstBytes: options.burstBytes ?? 0,
         tokens: makeTokens(),
         epochMs: () => Date.now() + this.skewMs,
         earlyData:
