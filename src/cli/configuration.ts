@@ -1,5 +1,5 @@
 /** A configuration from its file: read, checked, and every problem named. */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { formatProblem, loadConfig } from "../config/load.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
@@ -14,6 +14,16 @@ export interface Configuration {
 /** Reads and checks a file. Throws `CONFIG_UNREADABLE`, or what `parseConfiguration` throws. */
 export function readConfiguration(path: string): Configuration {
   return parseConfiguration(path, readText(path));
+}
+
+/** The same for a program that serves already. What was a pipe has been read, and the next reading would wait for a writer. */
+export function readConfigurationAgain(path: string): Configuration {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found !== undefined && !found.isFile())
+    throw new ProxyError("CONFIG_UNREADABLE", `the configuration cannot be read again: ${path} is no file`, {
+      remedy: "restart the program, with a file that stays",
+    });
+  return readConfiguration(path);
 }
 
 /** Checks a text. Throws `CONFIG_INVALID` with one line per problem. */

@@ -39,7 +39,7 @@ import { renewUdpSockets } from "../../ffi/udp-renew.ts";
 import { WORKER_COMMAND } from "./args.ts";
 import { buildInfo } from "./build-info.ts";
 import { checkReferences, type CommandContext } from "./commands.ts";
-import { type Configuration, readConfiguration } from "./configuration.ts";
+import { type Configuration, readConfigurationAgain } from "./configuration.ts";
 import { steeringText } from "./handover-check.ts";
 import { replaceProgram } from "./replace.ts";
 import { requestsEnvironment } from "./self.ts";
@@ -236,7 +236,7 @@ export class Node implements NodeControl {
   /** All that can be found wrong before a process is started. Throws `ProxyError`. */
   #prepare(request: RenewalRequest): Generation {
     const before = this.#generation;
-    const configuration = readConfiguration(before.configuration.path);
+    const configuration = readConfigurationAgain(before.configuration.path);
     const { snapshot } = configuration;
     checkReferences(snapshot, this.#context.runtime);
     checkFixedKeys(before.configuration.snapshot, snapshot, workersOf(configuration), this.#bankSlots);

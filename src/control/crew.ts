@@ -87,7 +87,7 @@ export class Crew {
     return this.#gone.promise;
   }
 
-  /** How its workers ended when they were told to: the worst end of any. */
+  /** How its workers ended when they were told to: the worst end of any. A crew that has never served breaks nothing off: `well`. */
   get ending(): Ending {
     return this.#ending;
   }
@@ -298,7 +298,7 @@ export class Crew {
         return this.#settle();
       case "stopping":
         seat.phase = "ended";
-        this.#ending = worstOf([this.#ending, endingOf(end)]);
+        if (this.#failure === null) this.#ending = worstOf([this.#ending, endingOf(end)]);
         if (endingOf(end) === "badly") this.#parts.log.warn("worker ended badly", fields);
         return this.#settle();
     }

@@ -24,7 +24,8 @@ export class Program {
   /** Opens a file. Throws `CONFIG_INVALID` when it is not there or cannot be run. */
   static open(path: string): Program {
     try {
-      const fd = openSync(path, constants.O_RDONLY);
+      // A pipe without a writer is found to be no file instead of being waited for.
+      const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
       try {
         if (!fstatSync(fd).isFile()) throw new ProxyError("CONFIG_INVALID", `${path} is no file`);
         accessSync(path, constants.X_OK);

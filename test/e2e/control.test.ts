@@ -284,6 +284,20 @@ describe("an upgrade", () => {
     }
     expect(await asked.status()).toMatchObject({ generation: 1, notice: null });
   });
+
+  test("of or to what is a pipe is refused, for nobody may ever write into it", async () => {
+    const asked = await start("auto");
+    const pipe = join(tempFolder("program"), "pipe");
+    expect((await runProcess({ command: ["mkfifo", pipe] })).code).toBe(0);
+    const program = await asked.ask("upgrade", "--binary", pipe);
+    expect(program).toMatchObject({ code: EXIT.refused });
+    expect(program.stderr).toContain("is no file");
+    renameSync(pipe, asked.proxy.configFile);
+    const configuration = await asked.ask("reload");
+    expect(configuration).toMatchObject({ code: EXIT.refused });
+    expect(configuration.stderr).toContain("is no file");
+    expect((await asked.status()).generation).toBe(1);
+  });
 });
 
 describe("one process without a supervisor", () => {

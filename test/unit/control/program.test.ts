@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { must } from "../../../src/core/assert.ts";
@@ -37,11 +38,13 @@ describe("a program", () => {
     expect(Program.running().path).toBeNull();
   });
 
-  test("that is not there, is a folder or cannot be run is refused", () => {
+  test("that is not there, is a folder or a pipe, or cannot be run is refused", () => {
     const folder = tempFolder("program");
     mkdirSync(join(folder, "folder"));
     writeTemp(folder, "text", "text");
-    for (const name of ["nothing", "folder", "text"])
+    // Nobody writes into it: an ordinary open would never return.
+    expect(spawnSync("mkfifo", [join(folder, "pipe")]).status).toBe(0);
+    for (const name of ["nothing", "folder", "text", "pipe"])
       expect(() => Program.open(join(folder, name))).toThrow("the program cannot be run: ");
   });
 });
