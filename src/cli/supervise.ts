@@ -1,4 +1,5 @@
 /** `spooky --config P`: a supervisor with its workers, or one process that serves. */
+import { resolve } from "node:path";
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
 import { ControlSocket } from "../control/control-socket.ts";
@@ -35,7 +36,8 @@ export async function runServe(configPath: string, context: CommandContext): Pro
   if (processes === null) return serveAlone(configuration, context, `${name} cannot hand a socket to another process`);
   const support = steeringSupport(library);
   if (!support.supported) return serveAlone(configuration, context, support.reason);
-  return supervise(configuration, { ...context, library, processes });
+  // It is read again by whoever follows, when the folder that we began in may be gone.
+  return supervise({ ...configuration, path: resolve(configPath) }, { ...context, library, processes });
 }
 
 /** Where packets cannot be brought to the worker that knows their connection, one process is all that is sound. */

@@ -1,4 +1,5 @@
 /** Processes and channels on Bun. */
+import { existsSync, readlinkSync } from "node:fs";
 import process from "node:process";
 import { LIMITS } from "../core/limits.ts";
 import { openLibc } from "../../ffi/library.ts";
@@ -19,12 +20,23 @@ function spawn({ program, args, name, env, descriptors }: ChildOptions): ChildPr
   const self = script.startsWith(EMBEDDED) ? [SELF] : [SELF, script];
   const command = [...(program === null ? self : [program]), ...args];
   const stdio = ["ignore", "inherit", "inherit", ...descriptors] as const;
+  leaveGoneFolder();
   const child = withoutHeldSignals(() => Bun.spawn(command, { argv0: name, env, stdio: [...stdio] }));
   const ended = child.exited.then(() => {
     const signal = child.signalCode;
     return { code: child.exitCode, signal: signal === null ? null : String(signal) };
   });
   return { pid: child.pid, ended, kill: () => child.kill("SIGKILL") };
+}
+
+/** Bun does not begin in a folder that is gone, as that of a release is which was cleared away: neither our children nor whoever follows us. */
+function leaveGoneFolder(): void {
+  try {
+    // The kernel marks what is gone, so that there is nothing of that name.
+    if (!existsSync(readlinkSync("/proc/self/cwd"))) process.chdir("/");
+  } catch {
+    // Nobody says where we are; then it is as good as any.
+  }
 }
 
 /** A child gets the mask of whoever starts it, and Bun leaves it so. What has waited is delivered now, which is as good as later. */

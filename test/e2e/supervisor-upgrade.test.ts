@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmdirSync,
   symlinkSync,
   unlinkSync,
 } from "node:fs";
@@ -200,6 +201,20 @@ describe("a supervisor that goes on as another program", () => {
     // The kernel names the process after the file until the new program names itself; a test that looks too late has nothing to see.
     const isOver = (): boolean => proxy.logs().some(({ msg }) => msg === GOES_ON);
     while (nameOf(proxy.process.pid) === "spooky" && !isOver()) await Bun.sleep(0);
+    expect((await stoppedLine(proxy.process)).code).toBe(0);
+  });
+
+  test.each(RUNNERS)("outlives the folder that it was started in: %s", async (runner) => {
+    const folder = tempFolder("release");
+    const command = ["sh", "-c", `cd ${folder} && exec "$@"`, "sh", ...runnerCommand(runner)];
+    const proxy = await startWorkers(2, NOBODY, { command });
+    rmdirSync(folder);
+    const victim = must(workersOf(proxy)["h3-worker-1"], "there is a worker");
+    process.kill(victim, "SIGKILL");
+    await servesAnew(proxy, 1, victim);
+    proxy.process.signal("SIGUSR2");
+    await logLine(proxy, { msg: GOES_ON, generation: 2 });
+    await logLine(proxy, { msg: "crew is gone", generation: 1 });
     expect((await stoppedLine(proxy.process)).code).toBe(0);
   });
 
