@@ -13,6 +13,7 @@ export interface Row {
   readonly untried?: string;
 }
 
+const LATER = "comes with reloads of certificates, checks before a start, and faults of the machine";
 const FLAP = "panic mode and slow start of backends come with passive health checks";
 
 /** All of them, in order. */
@@ -122,4 +123,24 @@ export const ROWS: readonly Row[] = [
   { row: 98, name: "slow-upstream" },
   { row: 99, name: "flap", untried: FLAP },
   { row: 100, name: "0-RTT" },
+  // Configuration, upgrades, and processes that die.
+  { row: 101, name: "check", untried: LATER },
+  { row: 102, name: "reload-live", untried: LATER },
+  { row: 103, name: "cert-swap", untried: LATER },
+  { row: 104, name: "drain", elsewhere: "test/e2e/drain.test.ts" },
+  { row: 105, name: "hard-stop", elsewhere: "test/e2e/drain.test.ts" },
+  { row: 106, name: "upgrade", elsewhere: "test/netns/upgrades.test.ts" },
+  { row: 107, name: "upgrade-fails", elsewhere: "test/e2e/renewals-that-fail.test.ts" },
+  { row: 108, name: "kill -9 worker", elsewhere: "test/netns/deaths.test.ts" },
+  { row: 109, name: "kill -9 supervisor", elsewhere: "test/e2e/worker-deaths.test.ts" },
+  { row: 110, name: "resources", untried: LATER },
+  // Several workers, several nodes.
+  { row: 111, name: "token of another node", elsewhere: "test/e2e/two-nodes.test.ts" },
+  { row: 112, name: "ticket of another node", elsewhere: "test/e2e/two-nodes.test.ts" },
+  { row: 113, name: "rebinding to another node", elsewhere: "test/e2e/two-nodes.test.ts" },
+  { row: 114, name: "node id clash", elsewhere: "test/e2e/key-rotation.test.ts" },
+  { row: 115, name: "key rotation", elsewhere: "test/e2e/key-rotation.test.ts" },
+  { row: 116, name: "slot fairness", elsewhere: "test/netns/deaths.test.ts" },
+  { row: 117, name: "program equals router", elsewhere: "test/ffi/steering.test.ts" },
+  { row: 118, name: "unsupported kernel", elsewhere: "test/netns/unsupported-kernel.test.ts" },
 ];
