@@ -269,10 +269,17 @@ describe("a cluster", () => {
       [],
     ],
     [
+      "whose id is read as a number for want of quotes",
+      written("key_file: k, node_id: 08"),
+      [
+        'c.yaml:12:34: cluster.node_id: is the number 08; expected 2 to 16 hexadecimal digits, two for each byte, such as "08" in quotes',
+      ],
+    ],
+    [
       "that is misspelt in one place is one mistake",
       written("key_file: k, node_id: xyz"),
       [
-        'c.yaml:12:34: cluster.node_id: "xyz" is no id of a node; expected 2 to 16 hexadecimal digits, two for each byte, such as 01',
+        'c.yaml:12:34: cluster.node_id: "xyz" is no id of a node; expected 2 to 16 hexadecimal digits, two for each byte',
       ],
     ],
   ]);
