@@ -29,13 +29,13 @@ export function isWatching({ keylogFile, qlogFolder, clients, samplePerMillion }
 export function checkWatchFiles(settings: DebugSettings): void {
   if (!isWatching(settings)) return;
   const { keylogFile, qlogFolder } = settings;
-  if (qlogFolder !== null) checkFolder(qlogFolder);
+  if (qlogFolder !== null) checkFolder("debug.qlog_folder", qlogFolder);
   if (keylogFile === null) return;
   let fd: number;
   try {
     fd = openSync(keylogFile, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (thrown) {
-    if (isMissing(thrown)) return checkFolder(join(keylogFile, ".."));
+    if (isMissing(thrown)) return checkFolder("debug.keylog_file", join(keylogFile, ".."));
     throw unwritable("debug.keylog_file", keylogFile, thrown);
   }
   checkKeylog(fd, keylogFile);
@@ -129,13 +129,15 @@ function checkKeylog(fd: number, file: string): void {
   });
 }
 
-function checkFolder(folder: string): void {
+function checkFolder(key: string, folder: string): void {
   try {
     if (statSync(folder).isDirectory()) return accessSync(folder, constants.W_OK | constants.X_OK);
   } catch (thrown) {
-    throw unwritable("debug", folder, thrown);
+    throw unwritable(key, folder, thrown);
   }
-  throw new ProxyError("CONFIG_INVALID", `debug: ${folder} is no folder`);
+  throw new ProxyError("CONFIG_INVALID", `${key}: ${folder} is no folder`, {
+    remedy: "name a folder that exists",
+  });
 }
 
 function isMissing(thrown: unknown): boolean {
@@ -145,6 +147,8 @@ function isMissing(thrown: unknown): boolean {
 function unwritable(key: string, path: string, cause: unknown): ProxyError {
   return new ProxyError("CONFIG_UNREADABLE", `${key}: ${path} cannot be written: ${messageOf(cause)}`, {
     cause,
-    remedy: "make it writable for the user that the program runs as",
+    remedy: isMissing(cause)
+      ? `make it: mkdir -m 700 ${path}`
+      : "make it writable for the user that the program runs as",
   });
 }

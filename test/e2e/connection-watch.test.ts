@@ -122,6 +122,19 @@ describe("check", () => {
     expect(first.text).toContain(`${open} is open to others (mode 644)`);
     const second = await check({ qlog_folder: open, clients });
     expect(second.code).toBe(2);
-    expect(second.text).toContain(`${open} is no folder`);
+    expect(second.text).toContain(`debug.qlog_folder: ${open} is no folder`);
+  });
+
+  test("says which key names a folder that is missing, and how to make it", async () => {
+    const missing = join(tempFolder("missing"), "none");
+    for (const [key, place] of [
+      ["qlog_folder", missing],
+      ["keylog_file", join(missing, "keys.log")],
+    ] as const) {
+      const { code, text } = await check({ [key]: place, clients: ["127.0.0.1"] });
+      expect(code).toBe(2);
+      expect(text).toContain(`debug.${key}: ${missing} cannot be written`);
+      expect(text).toContain(`mkdir -m 700 ${missing}`);
+    }
   });
 });
