@@ -1,6 +1,6 @@
 /** What is allowed and yet worth knowing: said by `spooky check`, and at each start. */
 import { BACKEND_CONNECTIONS_STANDARD } from "../config/schema.ts";
-import type { DebugSettings, PoolSettings, Snapshot } from "../config/snapshot.ts";
+import type { ConnectionSettings, DebugSettings, PoolSettings, Snapshot } from "../config/snapshot.ts";
 import { isWatching } from "../control/connection-watch.ts";
 
 /** One thing worth knowing, and which key is about it. */
@@ -11,12 +11,25 @@ export interface Warning {
   readonly text: string;
 }
 
+/** The thresholds that go together. */
+type RetryBounds = Pick<ConnectionSettings, "retryFromHandshakes" | "handshakesMax">;
+
+/** What warnings are about. */
+type Warned = Pick<Snapshot, "pools" | "debug"> & { readonly connections: RetryBounds };
+
 /** All of them: of the pools in the order of the file, then the rest. */
-export function warningsOf({ pools, debug }: Pick<Snapshot, "pools" | "debug">): readonly Warning[] {
+export function warningsOf({ pools, connections, debug }: Warned): readonly Warning[] {
   const ofPools = pools.flatMap((pool) =>
     POOL_WARNINGS.filter(({ isDue }) => isDue(pool)).map((due) => warningOf(pool, due)),
   );
-  return [...ofPools, ...watchWarnings(debug)];
+  return [...ofPools, ...retryWarnings(connections), ...watchWarnings(debug)];
+}
+
+/** Clients without a free place for a handshake are refused: a threshold that is never reached below asks nobody. */
+function retryWarnings({ retryFromHandshakes, handshakesMax }: RetryBounds): readonly Warning[] {
+  if (!Number.isFinite(retryFromHandshakes) || retryFromHandshakes < handshakesMax) return [];
+  const text = `${retryFromHandshakes} is not below max_handshakes (${handshakesMax}): clients are refused before any is asked for its address`;
+  return [{ upstream: null, key: "performance.retry_from_handshakes", text }];
 }
 
 function watchWarnings(debug: DebugSettings): readonly Warning[] {
