@@ -1,5 +1,5 @@
 /** Rules over the keys of the program as a whole: its processes and its fleet. As in `rules.ts`. */
-import { childOf, isGiven, stringOf } from "./document.ts";
+import { childOf, isGiven, nodeAt, pathText, stringOf } from "./document.ts";
 import type { ConfigNode } from "./document.ts";
 import type { ProblemList } from "./problem.ts";
 
@@ -7,7 +7,25 @@ import type { ProblemList } from "./problem.ts";
 export function checkProcesses(root: ConfigNode, problems: ProblemList): void {
   checkSupervisor(root, problems);
   checkCluster(root, problems);
+  checkKeylog(root, problems);
 }
+
+/** Secrets are added to the end of their file: a key file would be none any more at the next start. */
+function checkKeylog(root: ConfigNode, problems: ProblemList): void {
+  const keylog = nodeAt(root, ["debug", "keylog_file"]);
+  const file = stringOf(keylog);
+  if (keylog === null || file === null) return;
+  const other = OTHER_FILES.map((path) => nodeAt(root, path)).find((node) => stringOf(node) === file);
+  if (other === undefined || other === null) return;
+  const wrong = `is the file of ${pathText(other.path)}, too`;
+  problems.add(keylog.valueAt, keylog.path, { wrong, expected: "a file of its own" });
+}
+
+const OTHER_FILES = [
+  ["cluster", "key_file"],
+  ["listen", "tls", "key"],
+  ["listen", "tls", "cert"],
+];
 
 /** One process alone is one worker. */
 function checkSupervisor(root: ConfigNode, problems: ProblemList): void {

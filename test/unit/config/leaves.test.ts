@@ -56,7 +56,7 @@ const WHOLE: Value = {
     ...{ key_file: "a", node_id: "01", connection_ids: "quic-lb" },
     ...{ quic_lb_encrypted: false, quic_lb_nonce_bytes: 5 },
   },
-  debug: { keylog_file: "a", qlog_folder: "b", clients: ["::1"], sample_per_million: 5 },
+  debug: { keylog_file: "e", qlog_folder: "b", clients: ["::1"], sample_per_million: 5 },
   max_concurrent_connections: 5,
   backend_connection_pool_size: 5,
   performance: {

@@ -285,6 +285,22 @@ describe("a cluster", () => {
   ]);
 });
 
+describe("debug.keylog_file", () => {
+  check([
+    [
+      "as the file of a private key",
+      `${LEAST}debug: { keylog_file: key.pem }\n`,
+      ["c.yaml:12:23: debug.keylog_file: is the file of listen.tls.key, too; expected a file of its own"],
+    ],
+    [
+      "as the file of the cluster's keys",
+      `${LEAST}cluster: { key_file: k, node_id: "01" }\ndebug: { keylog_file: k }\n`,
+      ["c.yaml:13:23: debug.keylog_file: is the file of cluster.key_file, too; expected a file of its own"],
+    ],
+    ["with a file of its own", `${LEAST}debug: { keylog_file: keys.log }\n`, []],
+  ]);
+});
+
 describe("upstream.<pool>.transport", () => {
   const written = (transport: string, address: string): string =>
     `${LEAST_WITHOUT_POOLS}upstream:\n  a:\n    route: {path_prefix: /}\n    transport: ${transport}\n    backends: [{id: x, address: "${address}"}]\n`;
