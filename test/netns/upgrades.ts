@@ -32,8 +32,8 @@ export interface UpgradesOutcome {
   /** Crews that lived at once, by the log. */
   readonly crewsHighest: number;
   readonly generation: number;
-  /** Ids of the supervisor's process before and after. */
-  readonly pids: readonly [number, number];
+  /** How often the supervisor went on as the new program, by the log. */
+  readonly replacements: number;
   readonly slowestMs: number;
   readonly failures: readonly unknown[];
   readonly counted: Readonly<Record<string, unknown>>;
@@ -62,7 +62,6 @@ export async function playUpgrades(plan: UpgradesPlan): Promise<UpgradesOutcome>
     forgets: (line) => line.includes('"msg":"request"'),
     extra: settings("off"),
   });
-  const { pid } = proxy.process;
   const translator = await network.translator(proxy.port, { seed: 106 });
   const [host = ""] = network.serverHosts;
   const { clientHosts: local_hosts } = network;
@@ -94,7 +93,7 @@ export async function playUpgrades(plan: UpgradesPlan): Promise<UpgradesOutcome>
   }
   const goLoads = [...(await straight.finish()), ...(await translated.finish())].flatMap(({ loads }) => loads);
   const aioquicLoad = await aioquic();
-  return outcomeOf(goLoads, aioquicLoad, proxy.logs(), await stoppedCounts(proxy), [pid, proxy.process.pid]);
+  return outcomeOf(goLoads, aioquicLoad, proxy.logs(), await stoppedCounts(proxy));
 }
 
 function outcomeOf(
@@ -102,7 +101,6 @@ function outcomeOf(
   { counts, failures }: MovingLoad,
   lines: readonly Readonly<Record<string, unknown>>[],
   counted: Readonly<Record<string, unknown>>,
-  pids: readonly [number, number],
 ): UpgradesOutcome {
   const sum = (of: (load: QuicGoLoad) => number): number => goLoads.reduce((total, load) => total + of(load), 0);
   const highest = (of: (load: QuicGoLoad) => number): number => Math.max(...goLoads.map(of));
@@ -124,7 +122,7 @@ function outcomeOf(
     retries: Number(counted["retries_sent"] ?? 0),
     crewsHighest,
     generation,
-    pids,
+    replacements: lines.filter(({ msg }) => msg === "the supervisor goes on as another program").length,
     slowestMs: highest(({ slowest_ms }) => slowest_ms),
     failures: [...goLoads.flatMap(({ errors }) => errors), ...failures],
     counted,
