@@ -26,7 +26,7 @@ const LINES = [
   ["a bad line, each time at another address", BAD_LINE],
 ] as const;
 
-/** Now and then the client hears nothing more after a move and gives up: once in four runs of all tests. The cause is not found yet. */
+/** Now and then the client hears nothing more after a move and gives up: once in some runs of all tests. The cause is not found yet. */
 const STALLS = " (gap: a transfer stalls now and then after a move on a lossy line)";
 
 describe.skipIf(aioquicLack !== null)(aioquicLack ?? "aioquic behind a translator", () => {
