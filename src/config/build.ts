@@ -10,13 +10,16 @@ import type {
   CertificateSettings,
   ClusterSettings,
   ConnectionSettings,
+  ControlSettings,
   DebugSettings,
+  DoorSettings,
   EarlyDataSettings,
   ForwardingSettings,
   HealthCheckSettings,
   HostPolicy,
   ListenSettings,
   LogSettings,
+  ObservabilitySettings,
   PoolSettings,
   RequestSettings,
   RouteSettings,
@@ -50,7 +53,8 @@ export function buildSnapshot(config: ConfigValue, poolNames: readonly string[])
       pinned: config.performance.pin_workers,
       supervised: config.supervisor === "auto",
     },
-    control: { socket: config.control.socket === "off" ? null : config.control.socket },
+    control: controlOf(config.control),
+    observability: observabilityOf(config.observability),
     cluster: clusterOf(config.cluster),
     earlyData: earlyDataOf(config.resilience.protocol),
     debug: debugOf(config.debug),
@@ -73,6 +77,7 @@ function poolOf(name: string, pool: PoolValue, config: ConfigValue): PoolSetting
   return {
     name,
     route: routeOf(pool.route),
+    required: pool.required,
     balancing: balancing.type,
     hashKey: checked(parseHashKey(balancing.key)),
     backends: pool.backends.map((backend) => backendOf(backend, pool)),
@@ -157,6 +162,28 @@ function logOf(log: ConfigValue["log"]): LogSettings {
 function logFileOf(file: ConfigValue["log"]["file"]): string | null {
   if (file === null || typeof file === "string") return file;
   return file.enabled ? file.path : null;
+}
+
+function controlOf(control: ConfigValue["control"]): ControlSettings {
+  const { socket, watch, watch_interval_ms: watchIntervalMs } = control;
+  return { socket: socket === "off" ? null : socket, watch, watchIntervalMs };
+}
+
+function observabilityOf({ metrics, health }: ConfigValue["observability"]): ObservabilitySettings {
+  return {
+    metrics: metrics.enabled ? { ...doorOf(metrics), path: metrics.path } : null,
+    health: health.enabled ? { ...doorOf(health), healthPath: health.health_path, readyPath: health.ready_path } : null,
+  };
+}
+
+function doorOf(door: ConfigValue["observability"]["metrics" | "health"]): DoorSettings {
+  return {
+    address: checked(parseIp(door.address)),
+    port: door.port,
+    required: door.required,
+    connectionsMax: door.max_connections,
+    connectionTimeoutMs: door.connection_timeout_ms,
+  };
 }
 
 function clusterOf(cluster: ConfigValue["cluster"]): ClusterSettings {

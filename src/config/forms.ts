@@ -35,6 +35,7 @@ const FOLDER_EXPECTED = "the path of a folder";
 const NAME_EXPECTED = "a name of 1 to 128 characters";
 const PREFIX_EXPECTED = 'a path that begins with "/", such as "/api"';
 const PROBE_EXPECTED = 'a path that begins with "/", such as "/health"';
+const DOOR_PATH_EXPECTED = 'a path of letters, digits and "-._~/" that begins with "/", such as "/health"';
 const AUTHORITY_EXPECTED = 'a host with or without port, such as "app.internal" or "app.internal:8080"';
 const NODE_ID_EXPECTED = "2 to 16 hexadecimal digits, two for each byte";
 const METHOD_EXPECTED = 'one HTTP method, such as "GET"';
@@ -55,6 +56,7 @@ export const FORMS = {
   cidr: { expected: CIDR_EXPECTED, parse: parseCidr },
   "path-prefix": { expected: PREFIX_EXPECTED, parse: parsePathPrefix },
   "probe-path": { expected: PROBE_EXPECTED, parse: parseProbePath },
+  "door-path": { expected: DOOR_PATH_EXPECTED, parse: parseDoorPath },
   "node-id": { expected: NODE_ID_EXPECTED, parse: parseNodeIdText },
   method: { expected: METHOD_EXPECTED, parse: parseMethod },
   "safe-method": { expected: SAFE_METHOD_EXPECTED, parse: parseSafeMethod },
@@ -128,6 +130,11 @@ export function parseProbePath(text: string): Parsed<string> {
   const fault = pathFault(text, PROBE_EXPECTED);
   if (fault !== null) return fault;
   return text.includes("#") ? bad(`${quoted(text)} has a fragment`, PROBE_EXPECTED) : good(text);
+}
+
+function parseDoorPath(text: string): Parsed<string> {
+  const isOne = /^\/[A-Za-z0-9\-._~/]*$/.test(text);
+  return isOne ? good(text) : bad(`${quoted(text)} is no such path`, DOOR_PATH_EXPECTED);
 }
 
 function pathFault(text: string, expected: string): ReturnType<typeof bad> | null {

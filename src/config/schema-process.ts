@@ -1,6 +1,17 @@
 /** The keys of the program as a whole: its processes, how it is spoken to, its fleet, and what it shows of its connections. */
 import { LIMITS } from "../core/limits.ts";
-import { choice, flag, integer, integerOr, list, map, optionalText, standardText, text } from "./words.ts";
+import {
+  choice,
+  flag,
+  integer,
+  integerOr,
+  list,
+  map,
+  milliseconds,
+  optionalText,
+  standardText,
+  text,
+} from "./words.ts";
 
 /** `workers`. */
 export const WORKERS = integerOr("auto", [1, LIMITS.workersMax], "auto", {
@@ -26,6 +37,13 @@ export const ControlSchema = map(
       "Unix socket for `spooky upgrade`, `spooky reload` and `spooky status`, for this user alone. `auto`: `control.sock` in $RUNTIME_DIRECTORY, " +
         "/run/spooky or $XDG_RUNTIME_DIR/spooky. `off`: none; signals still work.",
     ),
+    watch: choice(["off", "certificates", "all"], {
+      default: "certificates",
+      description:
+        "Which files are looked at again and again, and cause a reload when they have changed: those of certificates, keys and authorities, or the " +
+        "configuration too. What is wrong with them leaves what is there as it is, and is tried again.",
+    }),
+    watch_interval_ms: milliseconds(5000, "From one such look to the next."),
   },
   { default: {}, description: "How a running program is told what to do." },
 );

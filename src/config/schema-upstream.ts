@@ -138,6 +138,7 @@ export const PoolSchema = map(
       "How requests are spread over the pool. Left out: as the `load_balancing` at the top.",
     ),
     route: RouteSchema,
+    required: flag(true, "Is the program not ready (`/ready`) while none of the pool's backends can be used?"),
     host_policy: HostPolicySchema,
     forwarded_headers: orNull(
       map(FORWARDING),
@@ -169,6 +170,6 @@ export const PoolSchema = map(
   },
   {
     expected:
-      "a map with load_balancing, route, host_policy, forwarded_headers, max_request_body_bytes, transport, protocol, backends, tls",
+      "a map with load_balancing, route, required, host_policy, forwarded_headers, max_request_body_bytes, transport, protocol, backends, tls",
   },
 );

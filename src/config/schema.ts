@@ -5,6 +5,7 @@
  */
 import { LIMITS } from "../core/limits.ts";
 import { PerformanceSchema } from "./schema-performance.ts";
+import { ObservabilitySchema } from "./schema-observability.ts";
 import { ClusterSchema, ControlSchema, DebugSchema, SUPERVISOR, WORKERS } from "./schema-process.ts";
 import { BALANCING, FORWARDING, PoolSchema } from "./schema-upstream.ts";
 import type { Shape } from "./shape.ts";
@@ -169,6 +170,7 @@ const ConfigSchema = map(
     workers: WORKERS,
     supervisor: SUPERVISOR,
     control: ControlSchema,
+    observability: ObservabilitySchema,
     cluster: ClusterSchema,
     debug: DebugSchema,
     max_concurrent_connections: integer([1, 1_000_000], 10_000, {

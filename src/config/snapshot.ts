@@ -16,6 +16,7 @@ export interface Snapshot {
   readonly timeouts: TimeoutSettings;
   readonly workers: WorkerSettings;
   readonly control: ControlSettings;
+  readonly observability: ObservabilitySettings;
   readonly cluster: ClusterSettings;
   readonly earlyData: EarlyDataSettings;
   readonly debug: DebugSettings;
@@ -35,6 +36,39 @@ export interface WorkerSettings {
 export interface ControlSettings {
   /** Path of the unix socket; `auto`: where it may be; null: none. */
   readonly socket: string | null;
+  /** Which files cause a reload when they change. */
+  readonly watch: "off" | "certificates" | "all";
+  readonly watchIntervalMs: number;
+}
+
+/** What a running program shows of itself. */
+export interface ObservabilitySettings {
+  /** Null: none. */
+  readonly metrics: MetricsSettings | null;
+  readonly health: HealthDoorSettings | null;
+}
+
+/** A place that answers HTTP/1.1 over TCP. */
+export interface DoorSettings {
+  /** An IP literal without brackets. */
+  readonly address: string;
+  /** 0 lets the kernel choose. */
+  readonly port: number;
+  /** False: the program serves without it when the port is taken. */
+  readonly required: boolean;
+  readonly connectionsMax: number;
+  readonly connectionTimeoutMs: number;
+}
+
+/** Where metrics are. */
+export interface MetricsSettings extends DoorSettings {
+  readonly path: string;
+}
+
+/** Where the program's health is. */
+export interface HealthDoorSettings extends DoorSettings {
+  readonly healthPath: string;
+  readonly readyPath: string;
 }
 
 /** Several nodes that know each other's tokens. */
@@ -93,6 +127,8 @@ export type HashKey =
 export interface PoolSettings {
   readonly name: string;
   readonly route: RouteSettings;
+  /** Is the program not ready while no backend of it is usable? */
+  readonly required: boolean;
   readonly balancing: BalancingType;
   readonly hashKey: HashKey;
   readonly backends: readonly BackendSettings[];

@@ -35,7 +35,9 @@ const PROTOCOL = [
 const UPSTREAM_TLS = ["strict_sni", "client_certificate_ref", "client_key_ref"];
 
 const UNSUPPORTED: ReadonlySet<string> = new Set([
-  ...["listeners", "observability", "security", "secrets", "listen.tls.client_auth"],
+  ...["listeners", "security", "secrets", "listen.tls.client_auth"],
+  ...["control_api", "tracing", "routing"].map((key) => `observability.${key}`),
+  "observability.metrics.allow_non_loopback",
   ...["auth"].map((key) => `upstream.<pool>.${key}`),
   ...UPSTREAM_TLS.flatMap((key) => [`upstream_tls.${key}`, `upstream.<pool>.tls.${key}`]),
   ...PERFORMANCE.map((key) => `performance.${key}`),

@@ -228,6 +228,8 @@ export const LIMITS = {
   controlAnswerMsMax: 90_000,
   /** Bytes of the control socket's path: the kernel takes 107, and a name that is used while it is made takes some of them. */
   controlPathBytesMax: 96,
+  /** Connections at once to a place that shows metrics or health: as many as may be configured. */
+  doorConnectionsMax: 1024,
   /** Bytes of one log write to a pipe that several processes write to: what the kernel keeps in one piece (PIPE_BUF). */
   sharedWriteBytesMax: 4096,
   /** Bytes of one log write: what collected while the write before it ran. */

@@ -87,6 +87,7 @@ describe("the proxy's configuration for a test", () => {
     ] as const;
     expect(JSON.parse(proxyConfig({ pools, extra: { log: { level: "warn" } } }, files))).toEqual({
       ...{ supervisor: "off", control: { socket: "off" } },
+      observability: { metrics: { enabled: false }, health: { enabled: false } },
       version: 1,
       listen: { protocol: "http3", address: "127.0.0.1", port: 0, tls: { cert: "/c", key: "/k" } },
       upstream_tls: { ca_file: "/a" },

@@ -117,6 +117,7 @@ export function proxyConfig(options: ProxyOptions, certificate: CertificateFiles
       log: { level: "info", format: "json" },
       // Many run beside each other; those that are asked something have a path of their own.
       control: { socket: "off" },
+      observability: { metrics: { enabled: false }, health: { enabled: false } },
       supervisor: options.supervisor ?? defaultSupervisor(options.extra),
       ...options.extra,
     },

@@ -1,6 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import { backendWith, LEAST, poolOf, snapshotOf, withPool } from "./sample.ts";
 
+const OBSERVABILITY = {
+  metrics: {
+    ...{ address: "127.0.0.1", port: 9090, path: "/metrics", required: true },
+    ...{ connectionsMax: 64, connectionTimeoutMs: 30_000 },
+  },
+  health: {
+    ...{ address: "0.0.0.0", port: 8080, healthPath: "/health", readyPath: "/ready", required: true },
+    ...{ connectionsMax: 64, connectionTimeoutMs: 30_000 },
+  },
+};
+
 describe("the least file", () => {
   test("has every default in its snapshot", () => {
     expect(snapshotOf(LEAST)).toEqual({
@@ -13,6 +24,7 @@ describe("the least file", () => {
         {
           name: "web",
           route: { host: null, pathPrefix: "/", method: null },
+          required: true,
           balancing: "round-robin",
           hashKey: { kind: "client_ip" },
           backends: [
@@ -62,7 +74,8 @@ describe("the least file", () => {
         goawaySpreadMs: 5000,
       },
       workers: { count: "auto", pinned: false, supervised: true },
-      control: { socket: "auto" },
+      control: { socket: "auto", watch: "certificates", watchIntervalMs: 5000 },
+      observability: OBSERVABILITY,
       cluster: { keyFile: null, nodeId: null, quicLb: null },
       earlyData: { allowed: false, methods: ["GET", "HEAD"] },
       debug: { keylogFile: null, qlogFolder: null, clients: [], samplePerMillion: 0 },

@@ -23,6 +23,7 @@ function pool(name: string, pathPrefix: string, balancing: string, backends: rea
   return {
     ...{ name, route: { host: null, pathPrefix, method: null }, balancing, hashKey: { kind: "client_ip" } },
     ...{ backends, tls: UNSET_TLS, backendConnectionsMax: 100, hostPolicy: { mode: "pass-through" } },
+    required: true,
     forwarding: { mode: "overwrite", trustedProxies: [], sendsForwarded: true },
     ...{ requestBodyBytesMax: Infinity, inFlightMax: 65_536, backendInFlightMax: 16_384 },
   };

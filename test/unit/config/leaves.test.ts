@@ -23,6 +23,7 @@ const WHOLE: Value = {
     "<pool>": {
       load_balancing: { type: "consistent-hash", key: "path" },
       route: { host: "a.example", path_prefix: "/a", method: "GET" },
+      required: false,
       host_policy: { mode: "rewrite", host: "a.example" },
       forwarded_headers: { mode: "append", trusted_proxies: ["10.0.0.0/8"], forwarded: true },
       max_request_body_bytes: 5,
@@ -51,7 +52,17 @@ const WHOLE: Value = {
   log: { level: "info", format: "json", file: { enabled: true, path: "a" } },
   workers: 5,
   supervisor: "auto",
-  control: { socket: "/a" },
+  control: { socket: "/a", watch: "all", watch_interval_ms: 5 },
+  observability: {
+    metrics: {
+      ...{ enabled: true, required: false, address: "::1", port: 5, path: "/a" },
+      ...{ max_connections: 5, connection_timeout_ms: 5 },
+    },
+    health: {
+      ...{ enabled: true, required: false, address: "::1", port: 5, health_path: "/a", ready_path: "/b" },
+      ...{ max_connections: 5, connection_timeout_ms: 5 },
+    },
+  },
   cluster: {
     ...{ key_file: "a", node_id: "01", connection_ids: "quic-lb" },
     ...{ quic_lb_encrypted: false, quic_lb_nonce_bytes: 5 },

@@ -11,11 +11,11 @@ function check(cases: readonly Case[]): void {
 }
 
 const TOP_KEYS =
-  "one of version, listen, upstream, load_balancing, forwarded_headers, upstream_tls, log, workers, supervisor, control, cluster, debug, " +
+  "one of version, listen, upstream, load_balancing, forwarded_headers, upstream_tls, log, workers, supervisor, control, observability, cluster, debug, " +
   "max_concurrent_connections, " +
   "backend_connection_pool_size, performance, resilience";
 const POOL_KEYS_PLAIN =
-  "load_balancing, route, host_policy, forwarded_headers, max_request_body_bytes, transport, protocol, backends, tls";
+  "load_balancing, route, required, host_policy, forwarded_headers, max_request_body_bytes, transport, protocol, backends, tls";
 const POOL_KEYS = `one of ${POOL_KEYS_PLAIN}`;
 const ROUTE = "route: { path_prefix: / }";
 const BACKENDS = "backends: [{ id: a, address: a:1 }]";
@@ -364,7 +364,7 @@ describe("a text of the wrong form", () => {
 describe("a key of the original without a meaning here", () => {
   const paths: readonly (readonly [string, string, string])[] = [
     ["listeners", `${LEAST}listeners: []\n`, "12:1"],
-    ["observability", `${LEAST}observability: { metrics: { enabled: true } }\n`, "12:1"],
+    ["observability.tracing", `${LEAST}observability: { tracing: { enabled: true } }\n`, "12:18"],
     ["security", `${LEAST}security:\n`, "12:1"],
     ["secrets", `${LEAST}secrets: {}\n`, "12:1"],
     ["listen.tls.client_auth", LEAST.replace("  tls:\n", "  tls:\n    client_auth: {}\n"), "3:5"],
