@@ -87,6 +87,11 @@ const CONNECTION = {
     args: ["pointer", "pointer", "pointer", "pointer", "pointer"],
     returns: "bool",
   },
+  quiche_conn_peer_cert: {
+    c: "void quiche_conn_peer_cert(const quiche_conn *conn, const uint8_t **out, size_t *out_len)",
+    args: ["pointer", "pointer", "pointer"],
+    returns: "void",
+  },
   quiche_conn_server_name: {
     c: "void quiche_conn_server_name(const quiche_conn *conn, const uint8_t **out, size_t *out_len)",
     args: ["pointer", "pointer", "pointer"],

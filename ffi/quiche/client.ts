@@ -120,6 +120,17 @@ export class QuicheClient {
     return count;
   }
 
+  /** The certificate that the server has shown, DER; null before it has. */
+  serverCertificate(): Uint8Array | null {
+    const at = this.#scratch.address;
+    this.#library.native.quiche_conn_peer_cert(this.#handle.address, at, at + 8);
+    const size = this.#scratch.getWide(8);
+    if (this.#scratch.getWide(0) === 0 || size === 0) return null;
+    const copy = new Arena(this.#library.foreign, size);
+    this.#library.copyIn(copy, 0, this.#scratch.getWide(0), size);
+    return copy.bytes.slice(0, size);
+  }
+
   /** The HTTP/3 session; made on first use after the handshake. */
   get session(): EngineSession {
     this.#session ??= this.connection.openSession();

@@ -16,9 +16,21 @@ export interface Identity {
   readonly label: string;
 }
 
+/** Certificates that clients are asked for. */
+export interface ClientAuth {
+  /** Authorities that are trusted, PEM. */
+  readonly caPem: Uint8Array;
+  /** Is a client without a certificate turned away? */
+  readonly required: boolean;
+  /** For error messages. */
+  readonly label: string;
+}
+
 /** Transport and HTTP/3 settings of a server. */
 export interface EngineSettings {
   readonly identities: readonly Identity[];
+  /** Null: clients are not asked for certificates. */
+  readonly clientAuth: ClientAuth | null;
   /** Keys of session tickets, 48 bytes each: name, HMAC key, AES key. The first makes them, all are tried. None: ones of this engine alone. */
   readonly ticketKeys: readonly Uint8Array[];
   readonly idleTimeoutMs: number;
@@ -40,7 +52,7 @@ export interface EngineSettings {
 }
 
 /** What both ends have. */
-export type TransportSettings = Omit<EngineSettings, "identities" | "ticketKeys" | "keylog">;
+export type TransportSettings = Omit<EngineSettings, "identities" | "clientAuth" | "ticketKeys" | "keylog">;
 
 /** As quiche names them, NUL-terminated. */
 const CONGESTION_CONTROL = {
@@ -63,6 +75,7 @@ export function makeServerConfig(library: Library, settings: EngineSettings): Ha
   const builder = new Handle("tls", native.spooky_tls_new(), ledger, (at) => native.spooky_tls_free(at));
   try {
     for (const identity of settings.identities) addIdentity(library, builder, arena, identity);
+    if (settings.clientAuth !== null) askClients(library, builder, arena, settings.clientAuth);
     if (settings.keylog) native.spooky_tls_keylog(builder.address);
     addTicketKeys(library, builder, settings.ticketKeys);
   } catch (thrown) {
@@ -152,6 +165,12 @@ function addIdentity(library: Library, builder: Handle, arena: Arena, identity: 
     WHY_BYTES,
   );
   if (result !== 0) throw new ProxyError("CERTIFICATE", `${identity.label}: ${arena.text(0)}`);
+}
+
+function askClients(library: Library, builder: Handle, arena: Arena, { caPem, required, label }: ClientAuth): void {
+  const at = arena.address;
+  const result = library.native.spooky_tls_client_ca(builder.address, caPem, caPem.length, required, at, WHY_BYTES);
+  if (result !== 0) throw new ProxyError("CERTIFICATE", `${label}: ${arena.text(0)}`);
 }
 
 function addTicketKeys({ native }: Library, builder: Handle, keys: readonly Uint8Array[]): void {

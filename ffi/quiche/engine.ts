@@ -9,7 +9,14 @@ import type { Library } from "../library.ts";
 import { Arena } from "../memory.ts";
 import { readSockaddr, SOCKADDR_BYTES, sockaddrLength } from "../sockaddr.ts";
 import type { UdpSocket } from "../udp-socket.ts";
-import { earlyContext, type EngineSettings, makeH3Config, makeServerConfig } from "./config.ts";
+import {
+  type ClientAuth,
+  earlyContext,
+  type EngineSettings,
+  type Identity,
+  makeH3Config,
+  makeServerConfig,
+} from "./config.ts";
 import { QuicheConnection, SCRATCH } from "./connection.ts";
 import { refusalPacket } from "./refusal.ts";
 import type { EngineWatch } from "./watch.ts";
@@ -83,8 +90,9 @@ export class QuicheEngine implements QuicEngine {
   readonly #parts: EngineParts;
   readonly #library: Library;
   readonly #watch: EngineWatch | null;
+  readonly #earlyContext: Uint8Array | null;
+  #settings: EngineSettings;
   #config: Handle;
-  #earlyContext: Uint8Array | null;
 
   /** `watch` chooses connections that are written down; null: none. */
   constructor(
@@ -98,6 +106,7 @@ export class QuicheEngine implements QuicEngine {
     this.#library = library;
     this.socket = socket;
     this.counters = counters;
+    this.#settings = settings;
     this.#config = makeServerConfig(library, settings);
     this.#earlyContext = earlyContext(settings);
     this.#parts = makeParts(library, socket, makeH3Config(library, settings.fieldSectionBytesMax));
@@ -215,12 +224,17 @@ export class QuicheEngine implements QuicEngine {
     outgoing.meta.view.setUint32(outgoing.info + SEND_INFO.from_len, lengthBytes, true);
   }
 
-  /** Replaces certificates and settings for new connections; those that exist keep theirs. Throws as the constructor. */
-  replaceSettings(settings: EngineSettings): void {
+  /**
+   * New handshakes use these certificates and ask clients for these, under the ticket keys and limits of before; connections that exist keep
+   * what they were made with, and the last of them takes it along. Throws `CERTIFICATE`, and then nothing has changed.
+   */
+  replaceIdentities(identities: readonly Identity[], clientAuth: ClientAuth | null): void {
+    const settings = { ...this.#settings, identities, clientAuth };
     const next = makeServerConfig(this.#library, settings);
+    // TLS counts the users of its context: what is given back here is ours alone.
     this.#config.free();
     this.#config = next;
-    this.#earlyContext = earlyContext(settings);
+    this.#settings = settings;
   }
 
   close(): void {

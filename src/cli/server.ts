@@ -109,6 +109,7 @@ export class Server {
       earlyData: snapshot.earlyData,
       debug: snapshot.debug,
       identities,
+      clientAuth: null,
       handlerOf: (connection, buffers) =>
         new ConnectionHandler(services, clientOf(connection, buffers, earlyMethods, counters), generationNow),
       onClosed: (connection, reason) => this.#onClosed(connection, reason),

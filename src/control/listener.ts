@@ -28,7 +28,7 @@ import type { NodeSecrets } from "../quic/secrets.ts";
 import { TokenSealer } from "../quic/token.ts";
 import type { Runtime, Waker } from "../runtime/runtime.ts";
 import type { Library } from "../../ffi/library.ts";
-import { type EngineSettings, type Identity } from "../../ffi/quiche/config.ts";
+import type { ClientAuth, EngineSettings, Identity } from "../../ffi/quiche/config.ts";
 import { QuicheEngine } from "../../ffi/quiche/engine.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
@@ -63,6 +63,7 @@ export interface ListenerOptions {
   readonly earlyData: EarlyDataSettings;
   readonly debug: DebugSettings;
   readonly identities: readonly Identity[];
+  readonly clientAuth: ClientAuth | null;
   /** Makes the answerer of one connection's requests; `buffers` says what waits for its client and for all. */
   readonly handlerOf: (connection: Connection, buffers: BufferAccount) => RequestHandler;
   readonly onClosed: (connection: Connection, reason: CloseReason | null) => void;
@@ -143,6 +144,11 @@ export class Listener implements House {
   async start(runtime: Runtime, library: Library): Promise<void> {
     this.#waker = await runtime.createWaker(library, [this.socket.fd], this.#timing);
     this.#loop.start();
+  }
+
+  /** For new handshakes; connections that exist go on with what they have. Throws `CERTIFICATE`, and then nothing has changed. */
+  replaceIdentities(identities: readonly Identity[], clientAuth: ClientAuth | null): void {
+    this.#engine.replaceIdentities(identities, clientAuth);
   }
 
   /** GOAWAY to all, no new connections. Handshakes are refused: one whose client is gone would hold the drain for its idle time. */
@@ -258,9 +264,10 @@ function tokenSealer(secrets: readonly NodeSecrets[], fillRandom: FillRandom): T
 }
 
 function engineSettings(options: ListenerOptions): EngineSettings {
-  const { seat, connections, timeouts, earlyData, debug, identities } = options;
+  const { seat, connections, timeouts, earlyData, debug, identities, clientAuth } = options;
   return {
     identities,
+    clientAuth,
     ticketKeys: seat.keys.shared.map(({ ticket }) => ticket),
     idleTimeoutMs: timeouts.quicIdleMs,
     connectionWindowBytes: connections.connectionWindowBytes,

@@ -113,7 +113,7 @@ describe("native handles", () => {
           library,
           server.socket,
           {
-            ...{ ...TEST_SETTINGS, ticketKeys: [], keylog: false },
+            ...{ ...TEST_SETTINGS, clientAuth: null, ticketKeys: [], keylog: false },
             identities: [{ ...identity, chainPem: encoder.encode(certPem), keyPem: encoder.encode(keyPem) }],
           },
           server.counters,

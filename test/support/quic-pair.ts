@@ -85,7 +85,14 @@ export class TestServer {
     const buffers = { receiveBufferBytes: 4 << 20, sendBufferBytes: 4 << 20 };
     this.socket = new UdpSocket(options.library, { ip: options.ip ?? "127.0.0.1", port: 0, ...buffers }, this.counters);
     const { identities } = options;
-    const settings = { ...TEST_SETTINGS, ticketKeys: [], keylog: false, ...options.settings, identities };
+    const settings = {
+      ...TEST_SETTINGS,
+      clientAuth: null,
+      ticketKeys: [],
+      keylog: false,
+      ...options.settings,
+      identities,
+    };
     this.engine = new QuicheEngine(options.library, this.socket, settings, this.counters, options.watch ?? null);
     this.endpoint = new Endpoint(
       {
