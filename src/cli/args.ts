@@ -16,11 +16,23 @@ export interface ControlCommand {
   readonly json: boolean;
 }
 
+/** Something to look at before a start. */
+export interface CheckCommand {
+  readonly kind: "check";
+  readonly configPath: string;
+  /** The form for programs. */
+  readonly json: boolean;
+  /** Warnings count for the exit code. */
+  readonly strict: boolean;
+  /** Backends are not asked. */
+  readonly offline: boolean;
+}
+
 /** What the program shall do. */
 export type Command =
   | ControlCommand
   | { readonly kind: "serve"; readonly configPath: string }
-  | { readonly kind: "check"; readonly configPath: string }
+  | CheckCommand
   | { readonly kind: "demo"; readonly port: number }
   | { readonly kind: "worker" }
   | { readonly kind: "trial" }
@@ -33,7 +45,7 @@ export const HELP = `spooky: an HTTP/3 to HTTP/2 edge proxy and load balancer
 
 Usage:
   spooky [--config PATH]          validate the configuration, then serve it
-  spooky check [--config PATH]    validate the configuration and what it names, then exit
+  spooky check [--config PATH]    look at all that a start needs, and say what is wrong
   spooky upgrade [--binary PATH]  replace the running program by the installed one, without loss
   spooky reload                   reload the configuration of the running program, without loss
   spooky status [--json]          print how the running program is
@@ -45,7 +57,9 @@ Options:
   -c, --config PATH   configuration file (default ${DEFAULT_CONFIG_PATH})
   --control PATH      control socket of the running program (default: what its configuration says)
   --binary PATH       program to upgrade to (default: the path that the running one came from)
-  --json              the status in full, for programs
+  --json              for programs: the status in full, the report of a check
+  --strict            for \`check\`: warnings count, exit code 1
+  --offline           for \`check\`: backends are not asked
   -V, --version
   -h, --help
 
@@ -56,9 +70,11 @@ Signals:
   SIGUSR2             upgrade
 
 Exit codes:
-  0   all went well (for \`check\`: the configuration is valid)
-  1   a failure while running; for \`upgrade\` and \`reload\`: refused, and all is as before
-  2   a usage error, a wrong configuration, an address that cannot be served, no program to ask
+  0   all went well (for \`check\`: no errors)
+  1   a failure while running; for \`upgrade\` and \`reload\`: refused, and all is as before;
+      for \`check --strict\`: warnings
+  2   a usage error, a wrong configuration, an address that cannot be served, no program to ask;
+      for \`check\`: errors
   3   it served and stopped, and requests outlived the drain time
 `;
 
@@ -104,7 +120,9 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map([
     "--binary",
     { value: "needs the path of a program", only: ["upgrade"], elsewhere: "--binary belongs to `spooky upgrade`" },
   ],
-  ["--json", { value: null, only: ["status"], elsewhere: "--json belongs to `spooky status`" }],
+  ["--json", { value: null, only: ["status", "check"], elsewhere: "--json belongs to `spooky status` and `check`" }],
+  ["--strict", { value: null, only: ["check"], elsewhere: "--strict belongs to `spooky check`" }],
+  ["--offline", { value: null, only: ["check"], elsewhere: "--offline belongs to `spooky check`" }],
 ]);
 
 const SHORT: ReadonlyMap<string, string> = new Map([
@@ -168,7 +186,10 @@ class ArgReader {
       case "demo":
         return this.#demo();
       case "check":
-        return { kind: "check", configPath };
+        return {
+          ...{ kind: "check", configPath, json: given.has("--json") },
+          ...{ strict: given.has("--strict"), offline: given.has("--offline") },
+        };
       case null:
         return { kind: "serve", configPath };
       default:

@@ -1,7 +1,5 @@
 /** The commands, from their arguments to an exit code. */
 import { once } from "node:events";
-import { accessSync, constants, existsSync } from "node:fs";
-import { dirname } from "node:path";
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
 import { loadIdentity } from "../control/certificates.ts";
@@ -18,14 +16,12 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { systemTimers } from "../runtime/timers.ts";
 import { openLibrary } from "../../ffi/library.ts";
 import { buildInfo } from "./build-info.ts";
-import { readConfiguration } from "./configuration.ts";
 import { obeySignals } from "./control-signals.ts";
 import type { EarlySignals } from "./early-signals.ts";
 import { libraryPlaces } from "./places.ts";
 import { prepareProcess } from "./self.ts";
 import { SoloControl } from "./solo-control.ts";
 import { makeTransports, Server, type Unfinished } from "./server.ts";
-import { warningsOf } from "./warnings.ts";
 
 /** Exit codes; documented in `--help` and `docs/cli.md`. */
 export const EXIT = { ok: 0, failure: 1, usage: 2, cutOff: CUT_OFF_CODE } as const;
@@ -56,36 +52,12 @@ export function runVersion({ runtime, embedded }: CommandContext): number {
   return EXIT.ok;
 }
 
-/** `spooky check`. */
-export function runCheck(configPath: string, { runtime }: CommandContext): number {
-  const { snapshot } = readConfiguration(configPath);
-  checkReferences(snapshot, runtime);
-  if (snapshot.log.file !== null) checkWritable(snapshot.log.file);
-  for (const { upstream, key, text } of warningsOf(snapshot))
-    writeNow(2, `${configPath}: warning: ${upstream === null ? "" : `upstream.${upstream}, `}${key}: ${text}\n`);
-  const backends = snapshot.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
-  writeNow(1, `${configPath}: valid (${snapshot.pools.length} pools, ${backends} backends)\n`);
-  return EXIT.ok;
-}
-
 /** What a configuration names: certificates, trust and cluster keys. Throws `CERTIFICATE`, `CONFIG_INVALID` or `CONFIG_UNREADABLE`. */
 export function checkReferences(snapshot: Snapshot, runtime: Runtime): void {
   for (const certificate of snapshot.listen.certificates) loadIdentity(certificate);
   makeTransports(snapshot, runtime, new Counters()).close();
   startSecrets(snapshot.cluster);
   checkWatchFiles(snapshot.debug);
-}
-
-/** Looks without making the file. Throws `CONFIG_UNREADABLE`. */
-function checkWritable(file: string): void {
-  try {
-    accessSync(existsSync(file) ? file : dirname(file), constants.W_OK);
-  } catch (thrown) {
-    throw new ProxyError("CONFIG_UNREADABLE", `log.file cannot be written: ${messageOf(thrown)}`, {
-      cause: thrown,
-      remedy: "make its folder writable for this user, or leave log.file out to log to standard output",
-    });
-  }
 }
 
 /**

@@ -33,7 +33,8 @@ export function parseConfiguration(path: string, text: string): Configuration {
   throw new ProxyError("CONFIG_INVALID", result.problems.map(formatProblem).join("\n"));
 }
 
-function readText(path: string): string {
+/** The text of a configuration file. Throws `CONFIG_UNREADABLE`. */
+export function readText(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (thrown) {

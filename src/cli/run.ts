@@ -3,7 +3,7 @@ import process from "node:process";
 import { writeNow } from "../observe/sink.ts";
 import { selectRuntime } from "../runtime/select.ts";
 import { HELP, parseArgs } from "./args.ts";
-import { type CommandContext, EXIT, explain, runCheck, runVersion } from "./commands.ts";
+import { type CommandContext, EXIT, explain, runVersion } from "./commands.ts";
 import type { EarlySignals } from "./early-signals.ts";
 import { runServe } from "./supervise.ts";
 
@@ -34,7 +34,7 @@ async function runCommand(context: CommandContext): Promise<number> {
     case "version":
       return runVersion(context);
     case "check":
-      return runCheck(command.configPath, context);
+      return (await import("./check.ts")).runCheck(command, context);
     case "serve":
       return runServe(command.configPath, context);
     case "upgrade":

@@ -124,7 +124,7 @@ export const ROWS: readonly Row[] = [
   { row: 99, name: "flap", untried: FLAP },
   { row: 100, name: "0-RTT" },
   // Configuration, upgrades, and processes that die.
-  { row: 101, name: "check", untried: LATER },
+  { row: 101, name: "check", elsewhere: "test/e2e/check.test.ts" },
   { row: 102, name: "reload-live", untried: LATER },
   { row: 103, name: "cert-swap", untried: LATER },
   { row: 104, name: "drain", elsewhere: "test/e2e/drain.test.ts" },

@@ -70,26 +70,25 @@ for (const runner of RUNNERS) {
           ["check", "--config", file],
         ]) {
           const { code, stdout, stderr } = await run(...command);
-          expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-          expect(stderr).toContain(said);
+          expect(code).toBe(2);
+          expect(command[0] === "check" ? stdout : stderr).toContain(said);
         }
       }
     });
   });
 
   describe.skipIf(missing !== null)(missing ?? `what is doubtful is said by the ${runner}:`, () => {
-    test("check warns of what a valid configuration gives up, and of nothing else", async () => {
+    test("check warns of what a valid configuration gives up, and of nothing else of it", async () => {
       const pools = [
         { prefix: "/by-choice", backends: ["https://127.0.0.1:1"], extra: { transport: "fetch" } },
         { prefix: "/by-default", backends: ["https://127.0.0.1:1"] },
         { prefix: "/trusting", backends: ["http://127.0.0.1:1"], extra: { tls: { verify_certificates: false } } },
       ];
       const file = writeTemp(tempFolder("config"), "odd.yaml", proxyConfig({ pools }, await testCertificateFiles()));
-      const { code, stdout, stderr } = await run("check", "--config", file);
-      expect({ code, stdout }).toEqual({ code: 0, stdout: `${file}: valid (3 pools, 3 backends)` });
-      const lines = stderr.split("\n").map((line) => line.slice(0, line.indexOf(": ", file.length + 12)));
-      const warning = `${file}: warning: upstream`;
-      expect(lines).toEqual([`${warning}.pool_0, transport`, `${warning}.pool_2, verify_certificates`]);
+      const { code, stdout, stderr } = await run("check", "--offline", "--config", file);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      const warned = [...stdout.matchAll(/^! warning configuration \S+:\d+:\d+: (\S+): /gm)].map(([, key]) => key);
+      expect(warned).toEqual(["upstream.pool_0.transport", "upstream.pool_2.tls.verify_certificates"]);
     });
   });
 
@@ -101,7 +100,9 @@ for (const runner of RUNNERS) {
         proxyConfig({ pools: POOLS }, await testCertificateFiles()),
       );
       const { code, stdout, stderr } = await run("check", "--config", file);
-      expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${file}: valid (1 pools, 1 backends)`, stderr: "" });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout).toContain("ok      configuration valid (1 pools, 1 backends)");
+      expect(stdout.trimEnd().split("\n").at(-1)).toMatch(/^\S+config\S*: 0 errors, \d+ warnings?$/);
     });
 
     test("--version names the program, the library, the runtime, the commit and the target; --help the usage", async () => {

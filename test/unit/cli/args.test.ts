@@ -1,8 +1,18 @@
 import { describe, expect, test } from "bun:test";
-import { type Command, type ControlCommand, DEFAULT_CONFIG_PATH, HELP, parseArgs } from "../../../src/cli/args.ts";
+import {
+  type CheckCommand,
+  type Command,
+  type ControlCommand,
+  DEFAULT_CONFIG_PATH,
+  HELP,
+  parseArgs,
+} from "../../../src/cli/args.ts";
 
 const serve = (configPath: string): Command => ({ kind: "serve", configPath });
-const check = (configPath: string): Command => ({ kind: "check", configPath });
+const check = (configPath: string, given: Partial<CheckCommand> = {}): Command => ({
+  ...{ kind: "check", configPath, json: false, strict: false, offline: false },
+  ...given,
+});
 const demo = (port: number): Command => ({ kind: "demo", port });
 const control = (kind: ControlCommand["kind"], given: Partial<ControlCommand> = {}): Command => ({
   ...{ kind, controlPath: null, configPath: DEFAULT_CONFIG_PATH, binary: null, json: false },
@@ -25,6 +35,7 @@ describe("arguments that are right", () => {
     ["--config=a=b", serve("a=b")],
     ["--config -", serve("-")],
     ["check", check(DEFAULT_CONFIG_PATH)],
+    ["check --strict --json --offline", check(DEFAULT_CONFIG_PATH, { strict: true, json: true, offline: true })],
     ["check --config my.yaml", check("my.yaml")],
     ["--config my.yaml check", check("my.yaml")],
     ["-c my.yaml check", check("my.yaml")],
@@ -93,8 +104,8 @@ describe("arguments that are wrong are a usage error that says which", () => {
     ["--port 443", "--port belongs to `spooky demo`; a configuration names its own listen.port"],
     ["check --port 443", "--port belongs to `spooky demo`; a configuration names its own listen.port"],
     ["demo --config x", "`spooky demo` has a configuration of its own: leave --config out"],
-    ["--json", "--json belongs to `spooky status`"],
-    ["reload --json", "--json belongs to `spooky status`"],
+    ["--json", "--json belongs to `spooky status` and `check`"],
+    ["reload --json", "--json belongs to `spooky status` and `check`"],
     ["status --json=1", "--json takes no value"],
     ["reload --binary x", "--binary belongs to `spooky upgrade`"],
     ["upgrade --binary", "--binary needs the path of a program"],
@@ -120,7 +131,20 @@ describe("arguments that are wrong are a usage error that says which", () => {
 test("every option of the help text is known, with its value", () => {
   const options = [...HELP.matchAll(/(?<=\s|\[)--?[a-zA-Z]+/g)].map(([option]) => option);
   expect(new Set(options)).toEqual(
-    new Set(["-c", "--config", "-V", "--version", "-h", "--help", "--port", "--control", "--binary", "--json"]),
+    new Set([
+      "-c",
+      "--config",
+      "-V",
+      "--version",
+      "-h",
+      "--help",
+      "--port",
+      "--control",
+      "--binary",
+      "--json",
+      "--strict",
+      "--offline",
+    ]),
   );
   for (const option of options) {
     const command = parseArgs([option, "1", "demo"]);
