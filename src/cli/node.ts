@@ -28,7 +28,8 @@ import type { Log } from "../observe/log.ts";
 import { encodeProgram } from "../quic/cbpf.ts";
 import { steeringProgram } from "../quic/steer.ts";
 import { AdoptedChildren } from "../runtime/adopted-children.ts";
-import type { Processes } from "../runtime/processes.ts";
+import { killLeftBehind, killWithGroup } from "../runtime/process-group.ts";
+import type { ChildProcess, ProcessEnd, Processes } from "../runtime/processes.ts";
 import { systemTimers } from "../runtime/timers.ts";
 import { reapChild } from "../../ffi/children.ts";
 import type { Library } from "../../ffi/library.ts";
@@ -86,6 +87,7 @@ export class Node implements NodeControl {
   readonly #startedEpochMs: number;
   readonly #startedPath: string | null;
   #notice: string | null = null;
+  #trial: ChildProcess | null = null;
   /** Only the first workers of a node that is alone know that nobody was before them. */
   #ticketsAreOlder = true;
   /** Of the workers that take new connections. */
@@ -122,10 +124,8 @@ export class Node implements NodeControl {
 
   #supervisorBefore(handover: SupervisorHandover): SupervisorBefore {
     const { processes, library } = this.#context;
-    const children = new AdoptedChildren({
-      reap: (pid) => reapChild(library, pid),
-      kill: (pid) => void process.kill(pid, "SIGKILL"),
-    });
+    const reap = (pid: number): ProcessEnd | null => reapChild(library, pid);
+    const children = new AdoptedChildren({ reap, kill: killWithGroup, killLeftBehind });
     process.on("SIGCHLD", () => children.look());
     const adopt: AdoptWorker = (worker, events) => adoptWorker(processes, children.adopt(worker.pid), worker, events);
     return { handover, adopt, plan: this.#planOf(this.#generation) };
@@ -158,6 +158,7 @@ export class Node implements NodeControl {
       ...{ runtime, processes, log, program },
       write: (back) => this.#handOver(back),
       isStopping: () => this.supervisor.isStopping,
+      onTrial: (trial) => (this.#trial = trial),
       onReplacing: () => this.onReplacing?.(generation) ?? Promise.resolve(),
     });
     program.release();
@@ -215,6 +216,7 @@ export class Node implements NodeControl {
 
   /** Once nobody serves any more. */
   close(): void {
+    this.#trial?.kill();
     closeSockets(this.#context.library, this.#sockets);
     this.#claim.release();
   }

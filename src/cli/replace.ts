@@ -7,10 +7,11 @@ import process from "node:process";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { type Handover, type WayBack, writeHandover } from "../control/handover.ts";
 import type { Program } from "../control/program.ts";
+import { EXEC_REMEDY } from "../control/seat.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../observe/log.ts";
-import type { Processes } from "../runtime/processes.ts";
+import type { ChildProcess, Processes } from "../runtime/processes.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { keepOnExec, openMemoryFile } from "../../ffi/descriptors.ts";
 import { type Libc, openLibc } from "../../ffi/library.ts";
@@ -39,6 +40,8 @@ export interface ReplaceParts {
   readonly write: (back: Omit<WayBack, "fds">) => Handover | null;
   /** All shall end: nothing is replaced any more. */
   readonly isStopping: () => boolean;
+  /** The process of the trial while there is one: whoever ends this program ends that one too. */
+  readonly onTrial: (trial: ChildProcess | null) => void;
   /** The trial has gone well; what others shall know of it beforehand is told now. */
   readonly onReplacing: () => Promise<void>;
 }
@@ -95,11 +98,15 @@ async function tryOut(parts: ReplaceParts, libc: Libc, handover: Handover): Prom
       env: { ...requestsEnvironment, ...process.env },
       descriptors: [document, answer],
     });
+    parts.onTrial(child);
     const killing = globalThis.setTimeout(() => child.kill(), LIMITS.workerStartMsMax);
     const end = await child.ended;
+    parts.onTrial(null);
     clearTimeout(killing);
     const said = readAnswer(readFileSync(`/proc/self/fd/${answer}`, "utf8"));
     if (said !== null && "refusal" in said) return said.refusal;
+    // Executed in place of this process it would be its child: whoever has the workers would not be the program.
+    if (said?.pid !== undefined && said.pid !== child.pid) return `its trial was another process: ${EXEC_REMEDY}`;
     if (end.code === 0 && said !== null) return null;
     return `its trial ended ${end.signal === null ? `with exit code ${end.code}` : `by ${end.signal}`}`;
   } finally {

@@ -33,6 +33,17 @@ export class Legacy {
     this.failure = failure;
   }
 
+  /**
+   * For a program that may execute itself once more before it goes on: what it was started with, its descriptors kept. The runtime has
+   * closed them to whoever is executed.
+   */
+  again(): Readonly<Record<string, string | undefined>> {
+    const libc = openLibc(this.#runtime.foreign);
+    for (const fd of [this.#document, ...(readWayBack(this.#text())?.fds ?? [])]) keepOnExec(libc, fd, true);
+    const failed = this.failure === null ? {} : { [HANDOVER_FAILED_KEY]: this.failure };
+    return { ...process.env, ...failed, [HANDOVER_KEY]: String(this.#document) };
+  }
+
   /** Throws `HANDOVER`. */
   read(): Handover {
     return readHandover(this.#text());

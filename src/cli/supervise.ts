@@ -73,7 +73,7 @@ async function supervise(configuration: Configuration, context: SuperviseContext
 async function goOn(legacy: Legacy, context: CommandContext): Promise<number> {
   let log: Log | null = null;
   try {
-    prepareProcess(context.runtime, process.env, context.early.names);
+    prepareProcess(context.runtime, legacy.again(), context.early.names);
     const library = openLibrary(context.runtime.foreign, libraryPlaces(context.embedded, process.env));
     const processes = must(context.runtime.processes, "only a runtime with processes has had a supervisor");
     const handover = legacy.read();

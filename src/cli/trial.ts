@@ -12,8 +12,8 @@ import { libraryPlaces } from "./places.ts";
 /** Where a trial finds the document, and where it writes its answer. */
 const TRIAL_FDS = { document: 3, answer: 4 } as const;
 
-/** A program's answer: whether it can. */
-type TrialAnswer = { readonly version: string } | { readonly refusal: string };
+/** A program's answer: whether it can, and as which process it says so. */
+type TrialAnswer = { readonly version: string; readonly pid?: number } | { readonly refusal: string };
 
 /** Reads the document that the running program would leave, and answers. */
 export function runTrial({ runtime, embedded }: CommandContext): number {
@@ -22,7 +22,7 @@ export function runTrial({ runtime, embedded }: CommandContext): number {
     openLibrary(runtime.foreign, libraryPlaces(embedded, process.env));
     // By its path, so that it is read from its beginning.
     understand(readHandover(readFileSync(`/proc/self/fd/${TRIAL_FDS.document}`, "utf8")), runtime);
-    answer = { version: buildInfo().version };
+    answer = { version: buildInfo().version, pid: process.pid };
   } catch (thrown) {
     answer = { refusal: messageOf(thrown) };
   }
@@ -35,7 +35,10 @@ export function readAnswer(text: string): TrialAnswer | null {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value !== "object" || value === null) return null;
-    if ("version" in value && typeof value.version === "string") return { version: value.version };
+    if ("version" in value && typeof value.version === "string")
+      return "pid" in value && typeof value.pid === "number"
+        ? { version: value.version, pid: value.pid }
+        : { version: value.version };
     return "refusal" in value && typeof value.refusal === "string" ? { refusal: value.refusal } : null;
   } catch {
     return null;

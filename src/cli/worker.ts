@@ -21,7 +21,7 @@ import { Server } from "./server.ts";
 /** Serves until the supervisor says otherwise. */
 export async function runWorker(context: CommandContext): Promise<number> {
   const link = await openLink(context);
-  // A terminal that hangs up or is interrupted tells all processes; the supervisor hears it, too, and decides.
+  // A service manager that stops the program tells all its processes; the supervisor hears it, too, and decides.
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => link.onSignal());
   // What these mean is the supervisor's business alone, and a worker shall not end by them.
   for (const signal of ["SIGUSR1", "SIGUSR2"] as const) process.on(signal, () => undefined);
@@ -65,7 +65,7 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
     await server.start();
     const beat = (): void => sendBeat(link, server, library);
     const beating = systemTimers.every(LIMITS.heartbeatMs, beat);
-    link.send({ type: "ready" });
+    link.send({ type: "ready", pid: process.pid });
     const asked = await Promise.race([leave(link, server, log), link.end.then(() => true)]);
     beating.stop();
     const end = endOf(server.close(), asked === true);

@@ -3,7 +3,7 @@
  * once others do, and ends them all. Policy only: how a worker is started and spoken to is a port, time is given.
  */
 import { assert } from "../core/assert.ts";
-import { ProxyError } from "../core/error.ts";
+import { type ErrorDetails, ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { SlotRange } from "../quic/steer.ts";
 import type { ProcessEnd } from "../runtime/processes.ts";
@@ -15,6 +15,8 @@ import type { WorkerStatus } from "./renewal.ts";
 import {
   endedEarly,
   handOverSeats,
+  IS_ANOTHER,
+  isAnother,
   makeSeats,
   missedTooMany,
   type Seat,
@@ -162,13 +164,8 @@ export class Crew {
 
   /** Once each heartbeat's time. */
   tick(): void {
-    for (const seat of this.#seats) {
-      if (seat.worker === null || !missedTooMany(seat)) continue;
-      const { slot, phase } = seat;
-      this.#parts.log.error("worker says nothing: killed", { slot, pid: seat.worker.pid, phase });
-      this.#fail(new ProxyError("WORKER_FAILED", `worker ${slot} says nothing: killed`));
-      seat.worker.kill();
-    }
+    for (const seat of this.#seats)
+      if (seat.worker !== null && missedTooMany(seat)) this.#giveUpOn(seat, "says nothing: killed");
   }
 
   #stop(type: "drain" | "end", killAfterMs: number): void {
@@ -192,6 +189,13 @@ export class Crew {
       this.#parts.log.error("worker does not end: killed", { slot, pid: worker.pid });
       worker.kill();
     }
+  }
+
+  #giveUpOn(seat: Seat, what: string, details: ErrorDetails = {}): void {
+    const { slot, phase, worker } = seat;
+    this.#parts.log.error(`worker ${what}`, { slot, pid: worker?.pid ?? 0, phase });
+    this.#fail(new ProxyError("WORKER_FAILED", `worker ${slot} ${what}`, details));
+    worker?.kill();
   }
 
   /** In a start the first failure is everybody's: a start that does not work is an error, not a loop. */
@@ -225,19 +229,14 @@ export class Crew {
   }
 
   #launchAfter(seat: Seat, delayMs: number): void {
-    const { timers } = this.#parts;
-    seat.restartAtMs = timers.nowMs() + delayMs;
-    seat.restart = timers.after(delayMs, () => this.#launch(seat));
+    seat.restartAtMs = this.#parts.timers.nowMs() + delayMs;
+    seat.restart = this.#parts.timers.after(delayMs, () => this.#launch(seat));
   }
 
   #eventsOf(seat: Seat): WorkerEvents {
     return {
       onReport: (report) => this.#onReport(seat, report),
-      onGibberish: () => {
-        this.#parts.log.error("worker says what nobody understands: killed", { slot: seat.slot });
-        this.#fail(new ProxyError("WORKER_FAILED", `worker ${seat.slot} says what nobody understands`));
-        seat.worker?.kill();
-      },
+      onGibberish: () => this.#giveUpOn(seat, "says what nobody understands: killed"),
       onEnded: (end) => this.#onEnded(seat, end),
     };
   }
@@ -250,6 +249,7 @@ export class Crew {
         seat.connections = report.connections ?? 0;
         return this.#parts.sums.report(seat.slot, report.counts);
       case "ready":
+        if (isAnother(seat, report)) return this.#giveUpOn(seat, IS_ANOTHER.what, IS_ANOTHER.details);
         return this.#onReady(seat);
       case "failed":
         this.#parts.log.error("worker cannot serve", { slot: seat.slot, reason: report.text });

@@ -113,6 +113,19 @@ export function endedEarly(slot: number, { code, signal }: ProcessEnd): ProxyErr
   return new ProxyError("WORKER_FAILED", `worker ${slot} ended ${how} before it served`);
 }
 
+/** What to do about a script that runs the program and waits for it: its process is not the program's. */
+export const EXEC_REMEDY = "a script that runs the program has to become it: write exec before the command";
+/** What is said of a worker that is not the process that was started. */
+export const IS_ANOTHER = {
+  what: "is another process than the one that was started: killed",
+  details: { remedy: EXEC_REMEDY },
+} as const;
+
+/** Whether somebody else than the seat's process has said so. Workers of releases that do not say who they are count as the right ones. */
+export function isAnother({ worker }: Seat, { pid }: { readonly pid?: number }): boolean {
+  return pid !== undefined && pid !== worker?.pid;
+}
+
 /** Nobody is in it, and nobody comes. */
 export function vacate(seat: Seat): void {
   seat.phase = "ended";

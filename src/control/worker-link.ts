@@ -45,9 +45,11 @@ export interface Beat {
   readonly connections?: number;
 }
 
-/** From a worker. `ready`: it serves. `failed`: it cannot, with the words for people; `isConfig`: for a reason in the configuration. */
+/** From a worker. `ready`: it serves, as that process. `failed`: it cannot, with the words for people; `isConfig`: for a reason in the configuration. */
 export type Report =
-  Beat | { readonly type: "ready" } | { readonly type: "failed"; readonly text: string; readonly isConfig: boolean };
+  | Beat
+  | { readonly type: "ready"; readonly pid?: number }
+  | { readonly type: "failed"; readonly text: string; readonly isConfig: boolean };
 
 /** A message as its line, in ASCII: wherever its stream is cut when a supervisor hands over to another, no character is. */
 export function writeMessage(message: Order | Report): string {
@@ -98,8 +100,8 @@ export function readOrder(line: string): Order | null {
 export function readReport(line: string): Report | null {
   const message = readObject(line);
   if (message === null) return null;
-  const { type, text, isConfig, counts, nativeHandles, connections = 0 } = message;
-  if (type === "ready") return { type };
+  const { type, text, isConfig, counts, nativeHandles, connections = 0, pid } = message;
+  if (type === "ready") return isCount(pid) ? { type, pid } : { type };
   if (type === "failed" && typeof text === "string" && typeof isConfig === "boolean") return { type, text, isConfig };
   if (type !== "beat" || !isRecord(counts) || !isCount(nativeHandles) || !isCount(connections)) return null;
   const pairs = Object.entries(counts).filter((pair): pair is [string, number] => typeof pair[1] === "number");

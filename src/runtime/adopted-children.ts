@@ -5,8 +5,10 @@ import type { ChildProcess, ProcessEnd } from "./processes.ts";
 export interface ChildSystem {
   /** How a child has ended, once; null while it runs. */
   reap(pid: number): ProcessEnd | null;
-  /** SIGKILL. */
+  /** SIGKILL, to whatever it has started as well. */
   kill(pid: number): void;
+  /** SIGKILL to what one has left behind that has ended just now. */
+  killLeftBehind(pid: number): void;
 }
 
 /** Those that live. */
@@ -42,6 +44,7 @@ export class AdoptedChildren {
     const end = this.#system.reap(pid);
     if (end === null) return;
     this.#alive.delete(pid);
+    this.#system.killLeftBehind(pid);
     resolve(end);
   }
 }

@@ -5,6 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import { openLibc } from "../../ffi/library.ts";
 import { bunForeign } from "../../ffi/open.bun.ts";
 import { blockedSignals, blockSignals, unblockSignals } from "../../ffi/signal-mask.ts";
+import { killLeftBehind, killWithGroup } from "./process-group.ts";
 import type { Channel, ChannelHost, ChildOptions, ChildProcess, Processes } from "./processes.ts";
 
 /** Bun's. */
@@ -21,12 +22,15 @@ function spawn({ program, args, name, env, descriptors }: ChildOptions): ChildPr
   const command = [...(program === null ? self : [program]), ...args];
   const stdio = ["ignore", "inherit", "inherit", ...descriptors] as const;
   leaveGoneFolder();
-  const child = withoutHeldSignals(() => Bun.spawn(command, { argv0: name, env, stdio: [...stdio] }));
+  const child = withoutHeldSignals(() => Bun.spawn(command, { argv0: name, env, stdio: [...stdio], detached: true }));
+  const { pid } = child;
   const ended = child.exited.then(() => {
+    killLeftBehind(pid);
     const signal = child.signalCode;
     return { code: child.exitCode, signal: signal === null ? null : String(signal) };
   });
-  return { pid: child.pid, ended, kill: () => child.kill("SIGKILL") };
+  const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  return { pid, ended, kill: () => (hasEnded() ? undefined : killWithGroup(pid)) };
 }
 
 /** Bun does not begin in a folder that is gone, as that of a release is which was cleared away: neither our children nor whoever follows us. */

@@ -9,8 +9,9 @@ export interface ProcessEnd {
 /** A process of ours. */
 export interface ChildProcess {
   readonly pid: number;
+  /** By then all that it has left behind is killed as well. */
   readonly ended: Promise<ProcessEnd>;
-  /** SIGKILL. */
+  /** SIGKILL, to whatever it has started as well. */
   kill(): void;
 }
 
@@ -44,6 +45,9 @@ export interface Channel {
 
 /** What a runtime can do with processes. */
 export interface Processes {
+  /**
+   * In a session of its own: what a terminal sends to its processes reaches only us, and whatever the child starts can be ended with it.
+   */
   spawn(options: ChildOptions): ChildProcess;
   /** Takes over a connected stream socket. */
   openChannel(fd: number, host: ChannelHost): Promise<Channel>;

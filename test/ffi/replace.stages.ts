@@ -8,6 +8,7 @@ import { replaceProcess } from "../../ffi/process.ts";
 import { blockedSignals, blockSignals } from "../../ffi/signal-mask.ts";
 import { AdoptedChildren } from "../../src/runtime/adopted-children.ts";
 import { bunProcesses } from "../../src/runtime/bun-processes.ts";
+import { killLeftBehind, killWithGroup } from "../../src/runtime/process-group.ts";
 import { openTestLibrary } from "../support/native.ts";
 
 const [, script = "", , ...numbers] = process.argv;
@@ -48,7 +49,8 @@ async function third(heard: readonly string[]): Promise<void> {
   const [kept = -1, closed = -1, ...children] = numbers.map(Number);
   const adopted = new AdoptedChildren({
     reap: (pid) => reapChild(library, pid),
-    kill: (pid) => process.kill(pid, "SIGKILL"),
+    kill: killWithGroup,
+    killLeftBehind,
   });
   process.on("SIGCHLD", () => adopted.look());
   const all = children.map((pid) => adopted.adopt(pid));

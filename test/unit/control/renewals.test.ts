@@ -117,7 +117,7 @@ describe("a renewal that fails", () => {
     expect(bed.worker(2).killed).toBe(1);
     bed.worker(1).events.onEnded(KILLED);
     bed.worker(2).events.onEnded(KILLED);
-    expect(await outcome).toMatchObject({ ok: false, reason: `worker ${BANK} says what nobody understands` });
+    expect(await outcome).toMatchObject({ ok: false, reason: `worker ${BANK} says what nobody understands: killed` });
   });
 
   test("since the system has no process ends what was started", async () => {

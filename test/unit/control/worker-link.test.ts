@@ -44,6 +44,7 @@ describe("messages", () => {
 
   const reports: readonly Report[] = [
     { type: "ready" },
+    { type: "ready", pid: 7 },
     { type: "failed", text: "no\nway", isConfig: true },
     { type: "beat", counts: { a: 1, "b.c": 2.5 }, nativeHandles: 9, connections: 4 },
   ];

@@ -6,12 +6,14 @@ class Children {
   readonly ends = new Map<number, ProcessEnd>();
   readonly asked: number[] = [];
   readonly killed: number[] = [];
+  readonly leftBehind: number[] = [];
   readonly adopted = new AdoptedChildren({
     reap: (pid) => {
       this.asked.push(pid);
       return this.ends.get(pid) ?? null;
     },
     kill: (pid) => this.killed.push(pid),
+    killLeftBehind: (pid) => this.leftBehind.push(pid),
   });
 }
 
@@ -33,6 +35,7 @@ describe("an adopted child", () => {
     expect(children.asked).toEqual([7, 8, 7, 8, 7]);
     expect(await second?.ended).toEqual({ code: null, signal: "SIGKILL" });
     expect(first?.pid).toBe(7);
+    expect(children.leftBehind).toEqual([8]);
   });
 
   test("is killed while it lives, and its number is let alone afterwards", () => {
