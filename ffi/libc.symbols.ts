@@ -9,6 +9,7 @@ export const LIBC_SYMBOLS = {
     args: ["i32", "pointer", "u32"],
     returns: "i32",
   },
+  listen: { c: "int listen(int fd, int backlog)", args: ["i32", "i32"], returns: "i32" },
   getsockname: {
     c: "int getsockname(int fd, struct sockaddr *addr, socklen_t *len)",
     args: ["i32", "pointer", "pointer"],

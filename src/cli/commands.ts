@@ -5,6 +5,7 @@ import type { Snapshot } from "../config/snapshot.ts";
 import { loadIdentity } from "../control/certificates.ts";
 import { checkWatchFiles } from "../control/connection-watch.ts";
 import { startSecrets } from "../control/node-keys.ts";
+import { Doors } from "../control/doors.ts";
 import { ControlSocket } from "../control/control-socket.ts";
 import { CUT_OFF_CODE } from "../control/worker-link.ts";
 import { Counters, countersSeen } from "../core/counters.ts";
@@ -18,6 +19,7 @@ import { openLibrary } from "../../ffi/library.ts";
 import { buildInfo } from "./build-info.ts";
 import { obeySignals } from "./control-signals.ts";
 import type { EarlySignals } from "./early-signals.ts";
+import { doorHandlers } from "./node-doors.ts";
 import { libraryPlaces } from "./places.ts";
 import { prepareProcess } from "./self.ts";
 import { SoloControl } from "./solo-control.ts";
@@ -85,6 +87,10 @@ export async function serve(
     obeySignals(control, log);
     const { socket: setting } = snapshot.control;
     const parts = { control, timers: systemTimers, log, counters, env: process.env };
+    const doors =
+      configPath === null
+        ? null
+        : await Doors.open(snapshot.observability, { ...parts, handlers: doorHandlers(control), sockets: null });
     const socket = await ControlSocket.open(configPath === null ? null : setting, parts);
     await server.start();
     await onListening(server, log);
@@ -92,6 +98,7 @@ export async function serve(
     const asked = await Promise.race([server.drain(), stop.second.then(() => true)]);
     const end = endOf(server.close(), asked === true);
     socket.close();
+    doors?.close();
     log.info("counted", readHistograms(countersSeen(counters)).counters);
     log.info("stopped", { requests: counters.requestsStarted, native_handles: library.ledger.total });
     return end;

@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { formatProblem, loadConfig } from "../config/load.ts";
 import type { Snapshot } from "../config/snapshot.ts";
+import { workersForCores } from "../control/cores.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 
 /** A valid configuration, and the text that says so. */
@@ -43,4 +44,9 @@ export function readText(path: string): string {
       remedy: "name the file with --config PATH",
     });
   }
+}
+
+/** How many workers a configuration asks for here. */
+export function workersOf({ snapshot }: Configuration): number {
+  return snapshot.workers.count === "auto" ? workersForCores() : snapshot.workers.count;
 }

@@ -1,6 +1,5 @@
 /** A supervised program: the sockets, keys and steering of all workers, what their crews are made of, and how it is told what to do. */
 import process from "node:process";
-import type { Snapshot } from "../config/snapshot.ts";
 import { allowedCores, workersForCores } from "../control/cores.ts";
 import type { AdoptWorker, LaunchWorker } from "../control/seat.ts";
 import type { Handover, SupervisorHandover, WayBack } from "../control/handover.ts";
@@ -15,9 +14,11 @@ import {
   steeringKeys,
 } from "../control/node-keys.ts";
 import { ownStartedPath, Program } from "../control/program.ts";
-import type { NodeControl, NodeStatus, RenewalOutcome, RenewalRequest } from "../control/renewal.ts";
+import type { Doors } from "../control/doors.ts";
+import type { NodeControl, NodeStatus, RenewalOutcome, RenewalRequest, Vitals } from "../control/renewal.ts";
 import { Supervisor } from "../control/supervisor.ts";
 import type { CrewPlan, SupervisorBefore, SupervisorParts, Ways } from "../control/supervisor-parts.ts";
+import { vitalsOf } from "../control/vitals.ts";
 import { adoptWorker, launchWorker } from "../control/worker-process.ts";
 import { LINK_VERSION, type StartOrder, writeSecrets } from "../control/worker-link.ts";
 import { must } from "../core/assert.ts";
@@ -35,14 +36,15 @@ import { reapChild } from "../../ffi/children.ts";
 import type { Library } from "../../ffi/library.ts";
 import { attachSteering } from "../../ffi/steering.ts";
 import { adoptUdpSocket, openUdpGroup } from "../../ffi/udp-group.ts";
-import type { BoundSocket, UdpOptions } from "../../ffi/udp-open.ts";
+import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { renewUdpSockets } from "../../ffi/udp-renew.ts";
 import { WORKER_COMMAND } from "./args.ts";
 import { buildInfo } from "./build-info.ts";
 import { checkReferences, type CommandContext } from "./commands.ts";
-import { type Configuration, readConfigurationAgain } from "./configuration.ts";
+import { type Configuration, readConfigurationAgain, workersOf } from "./configuration.ts";
 import { steeringText } from "./handover-check.ts";
 import { replaceProgram } from "./replace.ts";
+import { closeSockets, socketOptions } from "./node-sockets.ts";
 import { requestsEnvironment } from "./self.ts";
 import { tellWarnings } from "./server.ts";
 
@@ -76,6 +78,8 @@ export class Node implements NodeControl {
   onReplacing: ((generation: number) => Promise<void>) | null = null;
   /** It does not after all. */
   onStaying: (() => Promise<void>) | null = null;
+  /** Where it is asked how it is; null before they are open. */
+  doors: Doors | null = null;
   readonly #context: NodeContext;
   /** Two banks, so that another generation of workers finds its sockets here. */
   readonly #sockets: readonly BoundSocket[];
@@ -175,7 +179,14 @@ export class Node implements NodeControl {
     const socketFds = this.#sockets.map(({ fd }) => fd);
     const seats = [...supervisor.active.seats, ...(supervisor.draining?.seats ?? [])];
     const channelFds = seats.flatMap(({ worker }) => (worker === null ? [] : [worker.channelFd]));
-    const fds = [...socketFds, ...channelFds, back.programFd, ...(held === null ? [] : [held.fd])];
+    const doors = this.doors?.handOver() ?? [];
+    const fds = [
+      ...socketFds,
+      ...doors.map(({ fd }) => fd),
+      ...channelFds,
+      back.programFd,
+      ...(held === null ? [] : [held.fd]),
+    ];
     return {
       programVersion: buildInfo().version,
       startedEpochMs: this.#startedEpochMs,
@@ -186,7 +197,7 @@ export class Node implements NodeControl {
       configText: configuration.text,
       secrets: writeSecrets(secrets),
       steering: steeringText(secrets, configuration),
-      ...{ bankSlots: this.#bankSlots, socketFds, supervisor, back: { ...back, fds } },
+      ...{ bankSlots: this.#bankSlots, socketFds, supervisor, doors, back: { ...back, fds } },
     };
   }
 
@@ -212,6 +223,10 @@ export class Node implements NodeControl {
       counts,
       notice: this.#notice,
     };
+  }
+
+  vitals(): Vitals {
+    return vitalsOf(this.supervisor.crews, this.supervisor.isStopping);
   }
 
   /** Once nobody serves any more. */
@@ -298,22 +313,4 @@ export class Node implements NodeControl {
 /** The file to look at for a new build; null from source. */
 function ownPath({ embedded }: CommandContext): string | null {
   return embedded === null ? null : ownStartedPath();
-}
-
-/** How many workers a configuration asks for here. */
-function workersOf({ snapshot }: Configuration): number {
-  return snapshot.workers.count === "auto" ? workersForCores() : snapshot.workers.count;
-}
-
-function closeSockets({ libc }: Library, sockets: readonly BoundSocket[]): void {
-  for (const { fd } of sockets) libc.close(fd);
-}
-
-function socketOptions({ listen, connections }: Snapshot): UdpOptions {
-  return {
-    ip: listen.address,
-    port: listen.port,
-    receiveBufferBytes: connections.udpReceiveBufferBytes,
-    sendBufferBytes: connections.udpSendBufferBytes,
-  };
 }

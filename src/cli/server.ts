@@ -71,6 +71,7 @@ export class Server {
   readonly #departures: Departures;
   /** Of the only process; else the supervisor has it. */
   #claim: NodeClaim | null = null;
+  #phase: "made" | "serving" | "leaving" = "made";
 
   /** Binds the address. Throws `ProxyError` with nothing left open. */
   constructor(snapshot: Snapshot, parts: ServerParts) {
@@ -132,11 +133,22 @@ export class Server {
     return this.#listener.endpoint.connectionCount;
   }
 
+  /** It takes requests, if only to finish what it has. */
+  get isServing(): boolean {
+    return this.#phase !== "made";
+  }
+
+  /** It has been told to finish what it has. */
+  get isLeaving(): boolean {
+    return this.#phase === "leaving";
+  }
+
   /** Begins to serve. */
   async start(): Promise<void> {
     const { runtime, library, log, seat } = this.#parts;
     await this.#listener.start(runtime, library);
     this.#health.start();
+    this.#phase = "serving";
     if (seat === undefined || seat === null) tellListening(log, this.#snapshot, this.#listener.socket.bound);
   }
 
@@ -171,6 +183,7 @@ export class Server {
 
   async #leave(what: string, leastMs: number, begin: () => void): Promise<void> {
     this.#parts.log.info(what, { connections: this.#listener.connectionCount });
+    this.#phase = "leaving";
     begin();
     await this.#departures.wait(leastMs, this.#snapshot.timeouts.drainMs);
   }

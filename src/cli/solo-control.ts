@@ -1,6 +1,6 @@
 /** A program of one process, as it is told what to do: it can say how it is and open its log anew, but nobody could take over from it. */
 import process from "node:process";
-import type { NodeControl, NodeStatus, RenewalOutcome } from "../control/renewal.ts";
+import type { NodeControl, NodeStatus, RenewalOutcome, Vitals } from "../control/renewal.ts";
 import { countersSeen } from "../core/counters.ts";
 import type { Log } from "../observe/log.ts";
 import { buildInfo } from "./build-info.ts";
@@ -48,5 +48,11 @@ export class SoloControl implements NodeControl {
       notice: null,
       counts: countersSeen(server.counters),
     };
+  }
+
+  vitals(): Vitals {
+    const { isServing, isLeaving } = this.#parts.server;
+    const serving = isServing ? 1 : 0;
+    return { serving, starting: 1 - serving, isStopping: isLeaving, unusablePools: [] };
   }
 }

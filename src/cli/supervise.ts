@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
 import { ControlSocket } from "../control/control-socket.ts";
+import { Doors, type DoorsParts } from "../control/doors.ts";
 import type { Handover } from "../control/handover.ts";
 import { must } from "../core/assert.ts";
 import { Counters } from "../core/counters.ts";
@@ -10,7 +11,7 @@ import { ProxyError } from "../core/error.ts";
 import { readHistograms } from "../core/histogram.ts";
 import { Log } from "../observe/log.ts";
 import { systemTimers } from "../runtime/timers.ts";
-import { openLibrary } from "../../ffi/library.ts";
+import { type Library, openLibrary } from "../../ffi/library.ts";
 import { steeringSupport } from "../../ffi/steering.ts";
 import { buildInfo } from "./build-info.ts";
 import { checkReferences, type CommandContext, EXIT, flushLog, serve, stopSignals } from "./commands.ts";
@@ -18,6 +19,7 @@ import { type Configuration, readConfiguration } from "./configuration.ts";
 import { obeySignals } from "./control-signals.ts";
 import { understand } from "./handover-check.ts";
 import { Node, type NodeContext } from "./node.ts";
+import { doorHandlers, doorSockets } from "./node-doors.ts";
 import { libraryPlaces } from "./places.ts";
 import { Legacy } from "./resume.ts";
 import { prepareProcess } from "./self.ts";
@@ -58,7 +60,9 @@ async function supervise(configuration: Configuration, context: SuperviseContext
   try {
     const node = new Node(configuration, { ...context, log, counters });
     const serving = heedSignals(node, context, log);
+    const doors = await openDoors(node, snapshot, { log, counters, library: context.library });
     const socket = await openControl(node, snapshot, log, counters);
+    awaitReplacement(node, socket, doors);
     return await serving(socket, async () => {
       await node.start();
       const workers = node.supervisor.crews.reduce((sum, crew) => sum + crew.workers.length, 0);
@@ -88,12 +92,17 @@ async function goOn(legacy: Legacy, context: CommandContext): Promise<number> {
     legacy.settle(handover);
     const serving = heedSignals(node, context, log);
     tellGoingOn(log, handover, legacy.failure);
-    const socket = await openControl(node, configuration.snapshot, log, counters).catch((thrown: unknown) => {
-      // There are still signals.
+    // What cannot be had is done without from here on: workers serve.
+    const without = (what: string) => (thrown: unknown) => {
       if (!(thrown instanceof ProxyError)) throw thrown;
-      log?.error("no control socket", { reason: thrown.message });
+      log?.error(what, { reason: thrown.message });
       return null;
-    });
+    };
+    const { snapshot } = configuration;
+    const doorParts = { log, counters, library, before: handover.doors ?? [] };
+    const doors = await openDoors(node, snapshot, doorParts).catch(without("no place for metrics and health"));
+    const socket = await openControl(node, snapshot, log, counters).catch(without("no control socket"));
+    awaitReplacement(node, socket, doors);
     return await serving(socket, () => Promise.resolve());
   } catch (thrown) {
     legacy.goBack(thrown, context.early);
@@ -116,10 +125,32 @@ function openLog({ log }: Snapshot, counters: Counters): Log {
 
 async function openControl(node: Node, snapshot: Snapshot, log: Log, counters: Counters): Promise<ControlSocket> {
   const parts = { control: node, timers: systemTimers, log, counters, env: process.env };
-  const socket = await ControlSocket.open(snapshot.control.socket, parts);
-  node.onReplacing = (generation) => socket.announceReplacement(generation);
-  node.onStaying = () => socket.openAgain();
-  return socket;
+  return await ControlSocket.open(snapshot.control.socket, parts);
+}
+
+type DoorContext = Pick<DoorsParts, "log" | "counters" | "before"> & { readonly library: Library };
+
+async function openDoors(node: Node, snapshot: Snapshot, { library, ...parts }: DoorContext): Promise<Doors> {
+  const doors = await Doors.open(snapshot.observability, {
+    ...parts,
+    timers: systemTimers,
+    handlers: doorHandlers(node),
+    sockets: doorSockets(library),
+  });
+  node.doors = doors;
+  return doors;
+}
+
+/** Who speaks to this program when another one takes its place is told, or waits for that one. */
+function awaitReplacement(node: Node, socket: ControlSocket | null, doors: Doors | null): void {
+  node.onReplacing = async (generation) => {
+    await socket?.announceReplacement(generation);
+    await doors?.pause();
+  };
+  node.onStaying = async () => {
+    await doors?.goOn();
+    await socket?.openAgain();
+  };
 }
 
 /** Acts on signals from now on; what it gives serves until it has been told to stop and nobody is left. `begin` resolves when it serves. */
@@ -139,6 +170,7 @@ function heedSignals(
     await Promise.race([supervisor.drain(), stop.second.then(() => supervisor.end())]);
     node.close();
     socket?.close();
+    node.doors?.close();
     log.info("counted", readHistograms(supervisor.counts).counters);
     log.info("stopped", {
       requests: supervisor.counts["requests_started"] ?? 0,

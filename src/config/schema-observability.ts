@@ -5,7 +5,7 @@ import { flag, integer, map, milliseconds, standardText } from "./words.ts";
 
 const CONNECTIONS_MAX: Partial<Shape> & { description: string } = {
   unit: "connections",
-  description: "Connections to it at once; further ones are closed.",
+  description: "Connections to it at once; for a further one that which was silent longest is closed.",
 };
 
 /** `observability`. */
@@ -22,7 +22,10 @@ export const ObservabilitySchema = map(
         port: integer([0, 65535], 9090, { description: "TCP port. With 0 the system chooses one." }),
         path: standardText("door-path", "/metrics", "Path that they are at."),
         max_connections: integer([1, LIMITS.doorConnectionsMax], 64, CONNECTIONS_MAX),
-        connection_timeout_ms: milliseconds(30_000, "A connection on which nothing happens for so long is closed."),
+        connection_timeout_ms: milliseconds(
+          30_000,
+          "How long a request may take to be whole, and an answer to be taken; then the connection is closed.",
+        ),
       },
       {
         default: {},
@@ -42,7 +45,10 @@ export const ObservabilitySchema = map(
           "Path that answers 200 while it may be sent clients, and 503 with the reasons while it may not.",
         ),
         max_connections: integer([1, LIMITS.doorConnectionsMax], 64, CONNECTIONS_MAX),
-        connection_timeout_ms: milliseconds(30_000, "A connection on which nothing happens for so long is closed."),
+        connection_timeout_ms: milliseconds(
+          30_000,
+          "How long a request may take to be whole, and an answer to be taken; then the connection is closed.",
+        ),
       },
       { default: {}, description: "Does the program live, and may it be sent clients? Over HTTP/1.1 without TLS." },
     ),

@@ -79,6 +79,13 @@ export interface ProgramHandover {
   readonly fd: number;
 }
 
+/** A place where metrics or health are asked for, which listens on. */
+export interface DoorHandover {
+  readonly id: string;
+  readonly fd: number;
+  readonly port: number;
+}
+
 /** What it takes to go back. The form of this part never changes, so that whoever cannot read the rest can read this. */
 export interface WayBack {
   /** The program that wrote the document, and how it was called. */
@@ -109,6 +116,8 @@ export interface Handover {
   /** Those of both banks, in the order of their slots. */
   readonly socketFds: readonly number[];
   readonly supervisor: SupervisorHandover;
+  /** Not there from programs that had none. */
+  readonly doors?: readonly DoorHandover[];
   readonly back: WayBack;
 }
 
@@ -182,6 +191,11 @@ const readSupervisor = record<SupervisorHandover>({
   nativeHandlesGone: count,
 });
 
+const readDoor = record<DoorHandover>({ id: text, fd: count, port: count });
+
+const readDoors: Reader<readonly DoorHandover[]> = (value, place) =>
+  value === undefined ? [] : list(readDoor)(value, place);
+
 const readBack = record<WayBack>({ programFd: count, args: list(text), fds: list(count) });
 
 const readBody = record<Handover>({
@@ -197,6 +211,7 @@ const readBody = record<Handover>({
   bankSlots: count,
   socketFds: list(count),
   supervisor: readSupervisor,
+  doors: readDoors,
   back: readBack,
 });
 

@@ -57,6 +57,17 @@ export interface NodeStatus {
   readonly notice: string | null;
 }
 
+/** Whether a running program lives, and may be sent clients. */
+export interface Vitals {
+  /** Workers that serve, and that are being started; those that only finish what they have do not count. */
+  readonly serving: number;
+  readonly starting: number;
+  /** It has been told to stop. */
+  readonly isStopping: boolean;
+  /** Pools that it needs (`upstream.<pool>.required`) and none of whose backends can be used. */
+  readonly unusablePools: readonly string[];
+}
+
 /** How a running program is told what to do, by its control socket or by signals. */
 export interface NodeControl {
   /** Never rejects. `tell` hears, in words for people, how far it has come. */
@@ -64,4 +75,5 @@ export interface NodeControl {
   /** All processes open their log files anew, after something has moved them away. */
   reopenLogs(): void;
   status(): NodeStatus;
+  vitals(): Vitals;
 }

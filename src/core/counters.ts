@@ -189,6 +189,14 @@ export class Counters {
 
   /** Requests on the control socket that were refused for their form, and connections over the most that it takes. */
   controlRefusals = 0;
+  /** Connections to where metrics and health are, and requests there that read. */
+  doorConnections = 0;
+  doorRequests = 0;
+  /** Requests there that do not read, or are of another method or for another path. */
+  doorRefusals = 0;
+  /** Connections there that made room for another one, and that took too long. */
+  doorConnectionsCut = 0;
+  doorTimeouts = 0;
 
   // Logging.
   logLinesDropped = 0;

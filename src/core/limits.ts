@@ -230,6 +230,10 @@ export const LIMITS = {
   controlPathBytesMax: 96,
   /** Connections at once to a place that shows metrics or health: as many as may be configured. */
   doorConnectionsMax: 1024,
+  /** Bytes of one request there: browsers and scrapers send a few hundred. More is answered 431. */
+  doorHeadBytesMax: 8 * 1024,
+  /** How long those who still are answered there are waited for before another program takes this one's place, milliseconds. */
+  doorPauseMsMax: 500,
   /** Bytes of one log write to a pipe that several processes write to: what the kernel keeps in one piece (PIPE_BUF). */
   sharedWriteBytesMax: 4096,
   /** Bytes of one log write: what collected while the write before it ran. */

@@ -128,7 +128,9 @@ async function guideOnLoopback(backends: readonly TestBackend[]): Promise<string
     .replace("port: 443", "port: 0")
     .replaceAll(/10\.0\.\d+\.\d+:8080/g, () => backends[next++]?.bareAddress ?? "");
   expect(next).toBe(backends.length);
-  return writeTemp(tempFolder("guide"), "config.yaml", text);
+  // Other tests run beside this one, and the usual ports are there once.
+  const shown = "observability: { metrics: { port: 0 }, health: { address: 127.0.0.1, port: 0 } }";
+  return writeTemp(tempFolder("guide"), "config.yaml", `${text}\n${shown}\n`);
 }
 
 /** The id of the backend that answered with 200, else the status. */

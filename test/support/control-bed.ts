@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { connect, type Socket } from "node:net";
 import { ControlSocket } from "../../src/control/control-socket.ts";
-import type { NodeControl, NodeStatus, RenewalOutcome, RenewalRequest } from "../../src/control/renewal.ts";
+import type { NodeControl, NodeStatus, RenewalOutcome, RenewalRequest, Vitals } from "../../src/control/renewal.ts";
 import { Counters } from "../../src/core/counters.ts";
 import { ManualTimers } from "./manual-timers.ts";
 import { RememberingLog } from "./remembering-log.ts";
@@ -34,6 +34,10 @@ export class FakeNode implements NodeControl {
 
   reopenLogs(): void {
     this.reopened += 1;
+  }
+
+  vitals(): Vitals {
+    return { serving: 1, starting: 0, isStopping: false, unusablePools: [] };
   }
 
   status(): NodeStatus {

@@ -1,0 +1,39 @@
+/** What is answered to those who ask whether the program lives, and whether it may be sent clients: balancers, containers, people. Pure. */
+import type { DoorAnswer } from "./door-message.ts";
+import type { CrewStatus, SeatPhase, Vitals } from "./renewal.ts";
+
+/** Why a program may not be sent clients. */
+type NotReady =
+  { readonly reason: "starting" | "stopping" } | { readonly reason: "no usable backend"; readonly pool: string };
+
+/** Those of crews of workers. */
+export function vitalsOf(crews: readonly CrewStatus[], isStopping: boolean): Vitals {
+  const workers = crews.flatMap((crew) => (crew.role === "draining" ? [] : crew.workers));
+  const count = (phase: SeatPhase): number => workers.filter((worker) => worker.phase === phase).length;
+  return { serving: count("serving"), starting: count("starting"), isStopping, unusablePools: [] };
+}
+
+/** 200 while somebody serves or is about to, until the very end; 503 for a program whose workers end as they are started. */
+export function healthAnswer({ serving, starting }: Vitals): DoorAnswer {
+  const isAlive = serving + starting > 0;
+  return jsonAnswer(isAlive ? 200 : 503, { alive: isAlive, workers: { serving, starting } });
+}
+
+/** 200 while it may be sent clients; else 503 with the reasons. */
+export function readyAnswer(vitals: Vitals): DoorAnswer {
+  const reasons = reasonsOf(vitals);
+  return jsonAnswer(reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons });
+}
+
+/** Why it may not be sent clients; none when it may. */
+function reasonsOf({ serving, isStopping, unusablePools }: Vitals): readonly NotReady[] {
+  const reasons: NotReady[] = [];
+  if (isStopping) reasons.push({ reason: "stopping" });
+  else if (serving === 0) reasons.push({ reason: "starting" });
+  for (const pool of unusablePools) reasons.push({ reason: "no usable backend", pool });
+  return reasons;
+}
+
+function jsonAnswer(status: number, value: object): DoorAnswer {
+  return { status, type: "application/json", body: `${JSON.stringify(value)}\n` };
+}
