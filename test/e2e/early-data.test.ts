@@ -14,7 +14,8 @@ import {
 } from "../interop/aioquic.ts";
 import { must } from "../../src/core/assert.ts";
 import { startBackend, type TestBackend } from "../support/backends.ts";
-import { type FlightRelay, replayFromElsewhere, startFlightRelay } from "../support/first-flight.ts";
+import { replayFromElsewhere, startFlightRelay } from "../support/first-flight.ts";
+import type { FlightRelay } from "../support/flight-relay.ts";
 import { type RunningProxy, startProxy } from "../support/proxy.ts";
 import { tempFolder } from "../support/temp.ts";
 import { clusterKeyFile } from "../support/cluster.ts";

@@ -151,7 +151,7 @@ async function startCluster({
     nodes.push(await startProxy({ pools: [{ prefix: "/", backends: [backend.address] }], extra }));
   }
   const from = oneAddress ? { from: `${FROM_IP}:${await freePort(FROM_IP)}` } : {};
-  const { port } = await startUdpBalancer({ nodes: nodes.map((node) => node.port), ...from });
+  const { port } = await startUdpBalancer({ nodes: nodes.map((node) => `127.0.0.1:${node.port}`), ...from });
   return { nodes, backends, port };
 }
 

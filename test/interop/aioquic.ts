@@ -103,6 +103,8 @@ export interface AioquicPlan {
   readonly ticket_to?: string;
   /** The steps begin with the first flight (0-RTT), as far as the ticket allows it; `handshake` waits for the end of the handshake. */
   readonly early?: boolean;
+  /** Token of the first Initial, hexadecimal. */
+  readonly token?: string;
   /** File that its TLS secrets are added to (SSLKEYLOGFILE). */
   readonly secrets_to?: string;
   readonly idle_timeout_ms?: number;

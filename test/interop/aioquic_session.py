@@ -359,6 +359,7 @@ async def connect(plan, tell):
         max_stream_data=plan.get("max_stream_data", 4 * 1024 * 1024),
         max_datagram_size=plan.get("max_datagram_bytes", 1200),
         secrets_log_file=open(plan["secrets_to"], "a") if plan.get("secrets_to") else None,
+        token=bytes.fromhex(plan.get("token", "")),
         original_version=offered,
         supported_versions=[QUIC_VERSION_1] if offered is None else [offered, QUIC_VERSION_1],
     )

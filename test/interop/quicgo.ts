@@ -9,10 +9,11 @@ import type { NetworkPlace } from "../support/netns.ts";
 
 /** What a connection does, in this order. */
 export type QuicGoStep =
-  /** GETs, `concurrency` at a time. */
+  /** GETs unless told otherwise, `concurrency` at a time. Of a plan with `early` only GETs are in the first flight. */
   | {
       readonly do: "request";
       readonly id?: string;
+      readonly method?: string;
       readonly path: string;
       readonly count?: number;
       readonly concurrency?: number;
@@ -56,6 +57,12 @@ export interface QuicGoPlan {
   /** Receive windows, bytes. */
   readonly window?: number;
   readonly connections?: number;
+  /** Each connection resumes a session: another one, made before, has asked for this path and got the ticket. */
+  readonly ticket_path?: string;
+  /** The steps begin with the first flight (0-RTT), as far as the ticket allows it. */
+  readonly early?: boolean;
+  /** Token of the first Initial, hexadecimal. */
+  readonly token?: string;
   readonly steps: readonly QuicGoStep[];
 }
 
@@ -98,6 +105,10 @@ export interface QuicGoConnection {
   /** Frames by name and way (`path_challenge_received`), `retry_received`, `stateless_resets`, `ids_used`. */
   readonly frames: Readonly<Record<string, number>>;
   readonly handshake_ms: number;
+  /** The handshake went by a ticket. */
+  readonly resumed: boolean;
+  /** The server has taken early data. */
+  readonly early_taken: boolean;
   /** Why a step could not be played. */
   readonly error: string;
   /** How the connection ended, if the client did not end it. */

@@ -95,7 +95,9 @@ describe.skipIf(lack !== null)(lack ?? "pools of quic-go under load", () => {
     );
     expect([reset.length > 0, others.length > 0]).toEqual([true, true]);
     for (const { sent, statuses, failed } of others) expect([failed, statuses["200"]]).toEqual([0, sent]);
-    for (const { connections, statuses } of reset) expect([connections, (statuses["200"] ?? 0) > 1]).toEqual([2, true]);
+    // One more at least: a request that fails late makes http3.Transport give up the connection that it has by then.
+    for (const { connections, statuses } of reset)
+      expect([connections > 1, (statuses["200"] ?? 0) > 1]).toEqual([true, true]);
     await stoppedCounts(proxy);
   });
 });

@@ -11,9 +11,16 @@ export interface PlacedProxy {
   readonly proxy: RunningProxy;
 }
 
-/** Starts a network and in it a proxy of so many workers, which listens on the server's first address unless told otherwise. */
-export async function startPlacedProxy(workers: number, options: Partial<ProxyOptions> = {}): Promise<PlacedProxy> {
-  const network = await startNetwork();
+/**
+ * Starts a proxy of so many workers, which listens on the server's first address unless told otherwise, in a network of its own or in one that
+ * is there.
+ */
+export async function startPlacedProxy(
+  workers: number,
+  options: Partial<ProxyOptions> = {},
+  there: TestNetwork | null = null,
+): Promise<PlacedProxy> {
+  const network = there ?? (await startNetwork());
   const backend = await network.backend();
   const { extra, ...rest } = options;
   const proxy = await startProxy({

@@ -1,95 +1,12 @@
-/**
- * Somebody on the way between clients and a server who holds the server's answers back, remembers what the clients send meanwhile, and can
- * send it again: what a first flight of early data has to bear.
- */
+/** Relays that hold first flights (`flight-relay.ts`) for tests, and flights that are played again from elsewhere. */
 import { afterAll } from "bun:test";
+import { type FlightRelay, openFlightRelay } from "./flight-relay.ts";
 
-/** On the way. It stops at the end of the test, group or file that started it. */
-export interface FlightRelay {
-  readonly port: number;
-  /** The server's side of it. */
-  readonly farPort: number;
-  /** What clients have sent while answers were held, in order. */
-  readonly flight: readonly Uint8Array[];
-  /** Answers that are held. */
-  readonly held: number;
-  /** Resolves when the server has answered so often, or has already. */
-  answers(count: number): Promise<void>;
-  /** Lets everything pass from now on, what is held too. */
-  release(): void;
-  /** Keeps what clients send from now on, until it is called again. */
-  keep(): void;
-  /** Holds answers again, and forgets the flight. */
-  hold(): void;
-  /** Sends the flight, or another, to the server again, from the address that it came from. */
-  replay(flight?: readonly Uint8Array[]): void;
-}
-
-/** For one client at a time. */
+/** Starts one before a port of the loopback address. It stops at the end of the test, group or file that started it. */
 export async function startFlightRelay(toPort: number): Promise<FlightRelay> {
-  let clientPort = 0;
-  let isHolding = true;
-  let flight: Uint8Array[] = [];
-  let held: Uint8Array[] = [];
-  let kept: Uint8Array[] | null = null;
-  let answered = 0;
-  let onAnswer = Promise.withResolvers<void>();
-  const far = await Bun.udpSocket({
-    hostname: "127.0.0.1",
-    port: 0,
-    connect: { hostname: "127.0.0.1", port: toPort },
-    socket: {
-      data: (_, bytes) => {
-        answered += 1;
-        if (isHolding) held.push(Uint8Array.from(bytes));
-        else near.send(bytes, clientPort, "127.0.0.1");
-        onAnswer.resolve();
-        onAnswer = Promise.withResolvers();
-      },
-      error: () => undefined,
-    },
-  });
-  const near = await Bun.udpSocket({
-    hostname: "127.0.0.1",
-    port: 0,
-    socket: {
-      data: (_, bytes, port) => {
-        clientPort = port;
-        if (isHolding) flight.push(Uint8Array.from(bytes));
-        if (kept === null) far.send(bytes);
-        else kept.push(Uint8Array.from(bytes));
-      },
-      error: () => undefined,
-    },
-  });
-  afterAll(() => [near, far].forEach((socket) => socket.close()));
-  return {
-    port: near.port,
-    farPort: far.port,
-    get flight() {
-      return flight;
-    },
-    get held() {
-      return held.length;
-    },
-    answers: async (count) => {
-      while (answered < count) await onAnswer.promise;
-    },
-    release: () => {
-      isHolding = false;
-      for (const bytes of held.splice(0)) near.send(bytes, clientPort, "127.0.0.1");
-    },
-    keep: () => {
-      for (const bytes of kept ?? []) far.send(bytes);
-      kept = kept === null ? [] : null;
-    },
-    hold: () => {
-      isHolding = true;
-      answered = 0;
-      [flight, held] = [[], []];
-    },
-    replay: (other = flight) => other.forEach((bytes) => far.send(bytes)),
-  };
+  const relay = await openFlightRelay(toPort);
+  afterAll(() => relay.close());
+  return relay;
 }
 
 /** Sends a flight to a port of this machine from an address of its own. Resolves with its port when so many answers have come. */

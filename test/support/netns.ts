@@ -4,7 +4,8 @@
  * addresses) when the test ends, fails, or is killed.
  */
 import { join } from "node:path";
-import { AssertionFault } from "../../src/core/assert.ts";
+import { AssertionFault, must } from "../../src/core/assert.ts";
+import type { SeenRequest } from "./backend-state.ts";
 import { type RunningProcess, startProcess } from "./process.ts";
 import type { TranslatorCounts, TranslatorOptions } from "./udp-translator.ts";
 
@@ -16,7 +17,10 @@ export interface NetworkPlace {
 
 /** What a test says of a translator: all but where it stands. Its outer addresses are all there are, unless it says which. */
 export type TranslatorLine = Omit<TranslatorOptions, "nearHost" | "server" | "farHosts"> &
-  Partial<Pick<TranslatorOptions, "farHosts">>;
+  Partial<Pick<TranslatorOptions, "farHosts">> & {
+    /** Who is translated to; default: the server's side on the line behind. */
+    readonly serverHost?: string;
+  };
 
 /** A translator that runs in the middle. */
 export interface PlacedTranslator {
@@ -27,9 +31,23 @@ export interface PlacedTranslator {
   counts(): Promise<TranslatorCounts>;
 }
 
+/** Somebody in the middle who holds what a server answers: `test/support/first-flight.ts`, seen from elsewhere. */
+export interface PlacedFlightRelay {
+  readonly host: string;
+  readonly port: number;
+  /** Its side towards the server, `ip:port` as that logs it. */
+  readonly far: string;
+  /** Sends what clients have sent so far to the server again, from where it came and from a port of its own, whose `ip:port` it gives. */
+  replay(): Promise<string>;
+  /** Lets everything pass from now on, what is held too. */
+  release(): Promise<void>;
+}
+
 /** A network. Everything in it ends with the test, group or file that made it. */
 export interface TestNetwork {
   readonly client: NetworkPlace;
+  /** Between both; the line from here to the client's side begins at `NEAR_HOST`. */
+  readonly middle: NetworkPlace;
   readonly server: NetworkPlace;
   /** Addresses of the server's side on the line without a translator: IPv4 and IPv6. */
   readonly serverHosts: readonly [string, string];
@@ -37,8 +55,10 @@ export interface TestNetwork {
   /** Addresses of the client's side on that line. */
   readonly clientHosts: readonly string[];
   readonly clientHosts6: readonly string[];
-  /** Starts a translator before a port of the server's side . */
+  /** Starts a translator before a port of the server's side. */
   translator(port: number, line: TranslatorLine): Promise<PlacedTranslator>;
+  /** Starts one who holds the server's answers back and can send a first flight again, before a port of the server's side. */
+  flightRelay(port: number): Promise<PlacedFlightRelay>;
   /** Starts a backend in HTTP/1.1 on the server's side and gives its address there. */
   backend(): Promise<NetworkBackend>;
 }
@@ -49,6 +69,10 @@ export interface NetworkBackend {
   readonly address: string;
   /** Counts of what it has seen. */
   counts(): Promise<Readonly<Record<string, number>>>;
+  /** Requests so far, in order. */
+  seen(): Promise<readonly SeenRequest[]>;
+  /** Resolves when so many wait in `/hold` or `/hold-body`. */
+  holding(count: number): Promise<void>;
   /** Lets everything go on that waits in `/hold`. */
   release(): Promise<void>;
 }
@@ -67,6 +91,9 @@ const SUPPORT = import.meta.dir;
 
 /** The server's side on the line behind the translator: a proxy that shall be reached through it listens there, or everywhere. */
 export const BEHIND = `${FAR}.1`;
+/** The client's side on the line to the translator, and the translator's. */
+export const BEFORE = `${NEAR}.11`;
+export const NEAR_HOST = `${NEAR}.1`;
 /** The translator's outer addresses. */
 export const OUTER_HOSTS = hosts(FAR, 11, OUTER_ADDRESSES);
 
@@ -81,16 +108,18 @@ export async function startNetwork(): Promise<TestNetwork> {
     ...serverHosts,
     ...serverHosts6,
   ]);
-  await connectPlaces(client, "near", [`${NEAR}.11`], middle, "near", [`${NEAR}.1`]);
+  await connectPlaces(client, "near", [BEFORE], middle, "near", [NEAR_HOST]);
   await connectPlaces(middle, "far", OUTER_HOSTS, server, "far", [BEHIND]);
   return {
     client,
+    middle,
     server,
     serverHosts,
     serverHosts6,
     clientHosts,
     clientHosts6,
     translator: (port, line) => startTranslator(middle, { farHosts: OUTER_HOSTS, ...line }, port),
+    flightRelay: (port) => startFlightRelayThere(middle, port),
     backend: () => startPlacedBackend(server),
   };
 }
@@ -149,11 +178,10 @@ function hosts6(first: number, count: number): readonly string[] {
 
 async function startTranslator(
   middle: NetworkPlace,
-  line: Omit<TranslatorOptions, "nearHost" | "server">,
+  { serverHost = BEHIND, ...line }: Omit<TranslatorOptions, "nearHost" | "server"> & { readonly serverHost?: string },
   port: number,
 ): Promise<PlacedTranslator> {
-  const nearHost = `${NEAR}.1`;
-  const options: TranslatorOptions = { ...line, nearHost, server: { host: BEHIND, port } };
+  const options: TranslatorOptions = { ...line, nearHost: NEAR_HOST, server: { host: serverHost, port } };
   const child = startProcess({
     command: middle.command([process.execPath, join(SUPPORT, "udp-translator.child.ts")]),
     input: `${JSON.stringify(options)}\n`,
@@ -161,10 +189,25 @@ async function startTranslator(
   const first: { port: number } = JSON.parse(await child.waitForLine((line) => line.startsWith('{"port"')));
   const tell = asker<{ counts: TranslatorCounts }>(child);
   return {
-    host: nearHost,
+    host: NEAR_HOST,
     port: first.port,
     forget: async () => (await tell("forget")).counts,
     counts: async () => (await tell("counts")).counts,
+  };
+}
+
+async function startFlightRelayThere(middle: NetworkPlace, port: number): Promise<PlacedFlightRelay> {
+  const hosts = { near: NEAR_HOST, far: must(OUTER_HOSTS[0], "there is an outer address"), server: BEHIND };
+  const child = startProcess({
+    command: middle.command([process.execPath, join(SUPPORT, "first-flight.child.ts")]),
+    input: `${JSON.stringify({ port, hosts })}\n`,
+  });
+  const first: { port: number; far: string } = JSON.parse(await child.waitForLine((line) => line.startsWith("{")));
+  const tell = asker<{ from: string }>(child);
+  return {
+    ...{ host: NEAR_HOST, port: first.port, far: first.far },
+    replay: async () => (await tell("replay")).from,
+    release: async () => void (await tell("release")),
   };
 }
 
@@ -172,10 +215,12 @@ async function startPlacedBackend(server: NetworkPlace): Promise<NetworkBackend>
   const program = [process.execPath, join(SUPPORT, "real-server.child.ts"), "http1", "node", "backend"];
   const child = startProcess({ command: server.command(program) });
   const first: { port: number } = JSON.parse(await child.waitForLine((line) => line.startsWith('{"port"')));
-  const tell = asker<Record<string, number>>(child);
+  const tell = asker<Record<string, number> & { readonly seen?: readonly SeenRequest[] }>(child);
   return {
     address: `http://127.0.0.1:${first.port}`,
     counts: () => tell("state"),
+    seen: async () => must((await tell("seen")).seen, "it says what it has seen"),
+    holding: async (count) => void (await tell(`holding ${count}`)),
     release: async () => void (await tell("release")),
   };
 }

@@ -1,7 +1,8 @@
 /**
  * A test backend as a process of its own, for Node and Bun: `real-server.child.ts <protocol> <node|serve> <id> [cert file] [key file]`,
  * where `node` is `node:http` or `node:http2` and `serve` is `Bun.serve`. The first line it prints is `{"port":N}`.
- * It takes one command a line (release, goaway, drop, state), answers each with its counts once it is obeyed, and ends with its input.
+ * It takes one command a line (release, goaway, drop, state, seen, holding N), answers each with its counts once it is obeyed, and ends
+ * with its input.
  */
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -25,7 +26,7 @@ const server = await start({
 });
 say({ port: server.port });
 const input = createInterface({ input: process.stdin });
-input.on("line", obey);
+input.on("line", (command) => void obey(command));
 input.on("close", () => process.exit());
 
 function start(listen: BackendListen): Promise<BackendServer> {
@@ -33,11 +34,13 @@ function start(listen: BackendListen): Promise<BackendServer> {
   return protocol === "h2" || protocol === "h2c" ? startHttp2(listen) : startHttp1(listen);
 }
 
-function obey(command: string): void {
+async function obey(command: string): Promise<void> {
   if (command === "release") state.release();
   else if (command === "goaway") server.goAway();
   else if (command === "drop") server.dropConnections();
-  say({ ...state.counts, faults: state.faults.map(String) });
+  else if (command.startsWith("holding ")) await state.holding(Number(command.slice("holding ".length)));
+  const seen = command === "seen" ? { seen: state.seen } : {};
+  say({ ...state.counts, faults: state.faults.map(String), ...seen });
 }
 
 function say(value: object): void {

@@ -3,15 +3,18 @@ import { afterAll } from "bun:test";
 import { must } from "../../src/core/assert.ts";
 import { openUdpSocket } from "../../ffi/udp-open.ts";
 import { openTestLibrary } from "./native.ts";
-import { RunningProcess } from "./process.ts";
+import type { NetworkPlace } from "./netns.ts";
+import { type ProcessOptions, RunningProcess } from "./process.ts";
 import { tempFolder, writeTemp } from "./temp.ts";
 
 /** What to balance. */
 export interface UdpBalancerOptions {
-  /** Ports of the nodes on 127.0.0.1. */
-  readonly nodes: readonly number[];
+  /** `ip:port` of the nodes. */
+  readonly nodes: readonly string[];
   /** `ip:port` that nginx sends to all nodes from, so that these see one client under one address whichever of them it is sent to. */
   readonly from?: string;
+  /** Another network to stand in, and where it listens there: ports of it are nobody else's. Default: 127.0.0.1, the kernel chooses. */
+  readonly at?: { readonly place: NetworkPlace; readonly host: string; readonly port: number };
 }
 
 /** A running balancer. It stops at the end of the test, group or file that started it. */
@@ -31,38 +34,47 @@ export const UDP_BALANCER_LACK =
 
 /** Starts one. */
 export async function startUdpBalancer(options: UdpBalancerOptions): Promise<UdpBalancer> {
+  const { at } = options;
+  if (at !== undefined) {
+    await startNginx(options, `${at.host}:${at.port}`, {}, at.place);
+    return { port: at.port };
+  }
   const library = openTestLibrary();
   const buffers = { receiveBufferBytes: 1 << 20, sendBufferBytes: 1 << 20 };
   // Bound here and handed over, so that nobody can take the port in between.
   const socket = openUdpSocket(library, { ip: "127.0.0.1", port: 0, ...buffers });
   const { port } = socket.local;
-  const folder = tempFolder("balancer");
-  const config = writeTemp(folder, "nginx.conf", balancerConfig(options, folder, port));
-  const command = [must(NGINX, UDP_BALANCER_LACK ?? ""), "-p", folder, "-c", config, "-e", "stderr"];
-  // Not by `startProcess`: nginx's workers outlive a master that is killed.
-  const bound = DIES_WITH_US === null ? command : [DIES_WITH_US, "--pdeathsig", "TERM", ...command];
-  const child = new RunningProcess({
-    command: bound,
-    env: { NGINX: `${INHERITED};` },
-    descriptors: [socket.fd],
-  });
-  afterAll(async () => void (await child.stop()));
-  await child
-    .waitForLine((line) => line.includes("start worker process "))
-    .finally(() => library.libc.close(socket.fd));
+  const inherited = { env: { NGINX: `${INHERITED};` }, descriptors: [socket.fd] };
+  await startNginx(options, `127.0.0.1:${port}`, inherited).finally(() => library.libc.close(socket.fd));
   return { port };
 }
 
-function balancerConfig({ nodes, from }: UdpBalancerOptions, folder: string, port: number): string {
+async function startNginx(
+  options: UdpBalancerOptions,
+  listens: string,
+  inherited: Pick<ProcessOptions, "env" | "descriptors">,
+  place?: NetworkPlace,
+): Promise<void> {
+  const folder = tempFolder("balancer");
+  const config = writeTemp(folder, "nginx.conf", balancerConfig(options, folder, listens));
+  const command = [must(NGINX, UDP_BALANCER_LACK ?? ""), "-p", folder, "-c", config, "-e", "stderr"];
+  // Not by `startProcess`: nginx's workers outlive a master that is killed.
+  const bound = DIES_WITH_US === null ? command : [DIES_WITH_US, "--pdeathsig", "TERM", ...command];
+  const child = new RunningProcess({ command: place?.command(bound) ?? bound, ...inherited });
+  afterAll(async () => void (await child.stop()));
+  await child.waitForLine((line) => line.includes("start worker process "));
+}
+
+function balancerConfig({ nodes, from }: UdpBalancerOptions, folder: string, listens: string): string {
   const user = process.getuid?.() === 0 ? "user root;" : "";
   return `
 include ${must(STREAM, UDP_BALANCER_LACK ?? "")};
 daemon off; worker_processes 1; pid ${folder}/pid; error_log stderr notice; ${user}
 events { worker_connections 4096; }
 stream {
-  upstream nodes { ${nodes.map((node) => `server 127.0.0.1:${node} max_fails=0;`).join(" ")} }
+  upstream nodes { ${nodes.map((node) => `server ${node} max_fails=0;`).join(" ")} }
   server {
-    listen 127.0.0.1:${port} udp;
+    listen ${listens} udp;
     proxy_pass nodes;
     proxy_timeout 600s;
     ${from === undefined ? "" : `proxy_bind ${from};`}

@@ -30,13 +30,20 @@ type plan struct {
 	// Receive windows, bytes; 0: quic-go's own.
 	Window      uint64 `json:"window"`
 	Connections int    `json:"connections"`
-	Steps       []step `json:"steps"`
+	// A connection before each fetches a ticket, with one request for this path; the steps are played on one that resumes it.
+	TicketPath string `json:"ticket_path"`
+	// The steps begin with the first flight (0-RTT), as far as the ticket allows it.
+	Early bool `json:"early"`
+	// Of the first Initial, hexadecimal.
+	Token string `json:"token"`
+	Steps []step `json:"steps"`
 }
 
 type step struct {
 	Do          string `json:"do"`
 	ID          string `json:"id"`
 	Path        string `json:"path"`
+	Method      string `json:"method"`
 	Text        string `json:"text"`
 	Count       int    `json:"count"`
 	Concurrency int    `json:"concurrency"`

@@ -59,6 +59,7 @@ func (p *plan) tls() (*tls.Config, error) {
 func (p *plan) quic(w *watch) *quic.Config {
 	return &quic.Config{
 		Tracer:                         w.tracer,
+		TokenStore:                     p.tokens(),
 		MaxIdleTimeout:                 time.Duration(p.IdleTimeoutMs) * time.Millisecond,
 		KeepAlivePeriod:                time.Duration(p.KeepAliveMs) * time.Millisecond,
 		MaxIncomingStreams:             -1,
@@ -69,19 +70,24 @@ func (p *plan) quic(w *watch) *quic.Config {
 	}
 }
 
-// dial makes a connection from a socket that can be exchanged under it.
-func (p *plan) dial(ctx context.Context, local string, w *watch) (*session, error) {
+// dial makes a connection from a socket that can be exchanged under it; with tickets from a cache if there is one.
+func (p *plan) dial(ctx context.Context, local string, w *watch, tickets tls.ClientSessionCache) (*session, error) {
 	config, err := p.tls()
 	if err != nil {
 		return nil, err
 	}
+	config.ClientSessionCache = tickets
 	socket, err := newMovingSocket(local)
 	if err != nil {
 		return nil, err
 	}
 	transport := &quic.Transport{Conn: socket}
 	began := time.Now()
-	conn, err := transport.Dial(ctx, p.address(), config, p.quic(w))
+	dial := transport.Dial
+	if p.Early {
+		dial = transport.DialEarly
+	}
+	conn, err := dial(ctx, p.address(), config, p.quic(w))
 	if err != nil {
 		transport.Close()
 		socket.Close()

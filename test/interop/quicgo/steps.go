@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
 )
 
 // What became of one connection of the plan.
@@ -23,6 +24,9 @@ type result struct {
 	Locals      []string       `json:"locals"`
 	Frames      map[string]int `json:"frames"`
 	HandshakeMs float64        `json:"handshake_ms"`
+	// The handshake went by a ticket; the server has taken early data.
+	Resumed    bool `json:"resumed"`
+	EarlyTaken bool `json:"early_taken"`
 	// Why a step could not be played; empty when all were.
 	Error string `json:"error"`
 	// How the connection ended when it was not this client that closed it.
@@ -59,7 +63,12 @@ func play(ctx context.Context, p *plan, number int, waiting *cues) *result {
 		r.Loads = append(r.Loads, load(ctx, p, &p.Steps[0], number, w, waiting))
 		return r
 	}
-	s, err := p.dial(ctx, p.local(number), w)
+	tickets, err := p.ticket(ctx, p.local(number))
+	if err != nil {
+		r.Error = "ticket: " + err.Error()
+		return r
+	}
+	s, err := p.dial(ctx, p.local(number), w, tickets)
 	if err != nil {
 		r.Error = err.Error()
 		return r
@@ -74,6 +83,8 @@ func play(ctx context.Context, p *plan, number int, waiting *cues) *result {
 		}
 	}
 	r.Locals = s.locals
+	state := s.conn.ConnectionState()
+	r.Resumed, r.EarlyTaken = state.TLS.DidResume, state.Used0RTT
 	if cause := context.Cause(s.conn.Context()); cause != nil {
 		r.Closed = cause.Error()
 	}
@@ -127,7 +138,7 @@ func (s *session) requests(ctx context.Context, one *step, sums *requestSums) {
 		running.Go(func() {
 			for range left {
 				sums.begin()
-				status, err := s.get(ctx, one.Path, io.Discard)
+				status, err := s.get(ctx, one, io.Discard)
 				sums.end(status, err)
 			}
 		})
@@ -155,8 +166,14 @@ func (sums *requestSums) end(status int, err error) {
 }
 
 // get is one request over this connection; its body goes where it is told.
-func (s *session) get(ctx context.Context, path string, to io.Writer) (int, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+s.plan.authority()+path, nil)
+func (s *session) get(ctx context.Context, one *step, to io.Writer) (int, error) {
+	method := http.MethodGet
+	if s.plan.Early && one.Method == "" {
+		method = http3.MethodGet0RTT
+	} else if one.Method != "" {
+		method = one.Method
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "https://"+s.plan.authority()+one.Path, nil)
 	if err != nil {
 		return 0, err
 	}
