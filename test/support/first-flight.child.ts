@@ -1,7 +1,7 @@
 /**
  * A relay of first flights as a process of its own. The first line of its input is where it stands (`{"port":N,"hosts":{...}}`), the first of
  * its output `{"port":N,"far":"ip:port"}`. Each further line is a command (`replay`, `release`); the answer `{"from":"ip:port"}` says from
- * where else a flight was sent again. It ends with its input.
+ * where a flight was sent again. It ends with its input.
  */
 import { createInterface } from "node:readline";
 import { type FlightRelay, openFlightRelay, type RelayHosts } from "./flight-relay.ts";
@@ -16,8 +16,7 @@ for (let line = await lines.next(); line.done !== true; line = await lines.next(
 }
 process.exit();
 
-async function replay({ flight, replay: again }: FlightRelay): Promise<string> {
-  again(flight);
+async function replay({ flight }: FlightRelay): Promise<string> {
   const elsewhere = await Bun.udpSocket({
     hostname: hosts.far,
     port: 0,

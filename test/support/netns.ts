@@ -37,7 +37,7 @@ export interface PlacedFlightRelay {
   readonly port: number;
   /** Its side towards the server, `ip:port` as that logs it. */
   readonly far: string;
-  /** Sends what clients have sent so far to the server again, from where it came and from a port of its own, whose `ip:port` it gives. */
+  /** Sends what clients have sent while answers were held to the server again, from a port of its own, whose `ip:port` it gives. */
   replay(): Promise<string>;
   /** Lets everything pass from now on, what is held too. */
   release(): Promise<void>;
