@@ -5,7 +5,7 @@
  */
 import { Counters } from "../../src/core/counters.ts";
 import { ProxyError } from "../../src/core/error.ts";
-import { AccessLog, fieldsOf, jsonLine } from "../../src/observe/access.ts";
+import { AccessLog, fieldsOf, jsonLine, plainLine } from "../../src/observe/access.ts";
 import { jsonFormat, plainFormat, quoteJson, timeText } from "../../src/observe/line.ts";
 import { Log } from "../../src/observe/log.ts";
 import type { ExchangeOutcome } from "../../src/proxy/ports.ts";
@@ -65,6 +65,10 @@ report(
 report(
   "jsonLine of a failure",
   nanosecondsPerCall(CALLS, () => jsonLine(TIME, "warn", failed).length),
+);
+report(
+  "plainLine",
+  nanosecondsPerCall(CALLS, () => plainLine(TIME, "INFO ", good).length),
 );
 report(
   "general JSON format",

@@ -1,9 +1,10 @@
 /**
- * One line for every exchange. It takes the log's sinks and formats but not consola: made by hand and through consola a line costs
- * 0.2 and 2 us (`bench/micro/access-log.ts`, Bun 1.4.5), where all our own work on a request is to cost about 12.
+ * One line for every exchange. It takes the log's sinks and looks but neither consola nor the general formats: made by hand, by those, and
+ * through consola a line costs 0.15, 0.65 and 1.1 us (`bench/micro/access-log.ts`, Bun 1.4.5), and in a proxy under load with all that they
+ * leave to the collector several times that.
  */
 import type { ExchangeOutcome, Recorder } from "../proxy/ports.ts";
-import { jsonTail, type LineFormat, type LogFields, quoteJson, timeText } from "./line.ts";
+import { jsonTail, levelText, type LogFields, plainTail, plainText, quoteJson, timeText } from "./line.ts";
 import type { LineSink } from "./sink.ts";
 
 const MS_PER_SECOND = 1000;
@@ -14,7 +15,8 @@ const MESSAGE = "request";
 /** What of the log access lines go through. */
 export interface AccessLogTarget {
   readonly json: boolean;
-  readonly format: LineFormat;
+  /** Of plain lines: for a terminal. */
+  readonly colours: boolean;
   /** At the end of each line. */
   readonly fields: LogFields;
   /** For info, and for warnings. */
@@ -30,23 +32,25 @@ export class AccessLog implements Recorder {
   /** Most lines are of the same millisecond as the one before, and a date costs 130 ns to format. */
   #timeMs = NaN;
   #time = "";
-  /** What every line ends with, ready made. */
+  /** Levels as they are shown, and what every line ends with, ready made. */
+  readonly #info: string;
+  readonly #warn: string;
   readonly #tail: string;
 
   constructor(log: AccessLogTarget, epochMs: () => number) {
     this.#log = log;
-    this.#tail = jsonTail(log.fields);
+    this.#info = log.json ? "info" : levelText("info", log.colours);
+    this.#warn = log.json ? "warn" : levelText("warn", log.colours);
+    this.#tail = log.json ? jsonTail(log.fields) : plainTail(log.fields);
     this.#epochMs = epochMs;
   }
 
   record(outcome: ExchangeOutcome): void {
-    const level = isBad(outcome) ? "warn" : "info";
-    if (!this.#log.enabled(level)) return;
-    const nowMs = this.#epochMs();
-    const line = this.#log.json
-      ? jsonLine(this.#timeText(nowMs), level, outcome, this.#tail)
-      : this.#log.format.line(nowMs, level, MESSAGE, fieldsOf(outcome));
-    (level === "warn" ? this.#log.err : this.#log.out).write(line);
+    const bad = isBad(outcome);
+    if (!this.#log.enabled(bad ? "warn" : "info")) return;
+    const make = this.#log.json ? jsonLine : plainLine;
+    const line = make(this.#timeText(this.#epochMs()), bad ? this.#warn : this.#info, outcome, this.#tail);
+    (bad ? this.#log.err : this.#log.out).write(line);
   }
 
   #timeText(nowMs: number): string {
@@ -58,7 +62,7 @@ export class AccessLog implements Recorder {
   }
 }
 
-/** The hot one, written by hand. Its fields are those of `fieldsOf`; a test compares the two. `tail` is more of them (`jsonTail`). */
+/** Written by hand, as the next one. Its fields are those of `fieldsOf`; a test compares the two. `tail` is more of them (`jsonTail`). */
 export function jsonLine(time: string, level: string, outcome: ExchangeOutcome, tail = ""): string {
   const { error } = outcome;
   const failure = error === null ? "" : `,"error":"${error.code}","reason":${quoteJson(error.message)}`;
@@ -68,6 +72,19 @@ export function jsonLine(time: string, level: string, outcome: ExchangeOutcome, 
     `,"upstream":${quoteJson(outcome.pool)},"backend":${quoteJson(outcome.backend)},"duration":${seconds(outcome)}` +
     `,"bytes_in":${outcome.bytesIn},"bytes_out":${outcome.bytesOut},"client":"${clientOf(outcome)}"` +
     `,"authority":${quoteJson(outcome.authority)},"protocol":"h3","attempts":${outcome.attempts}${failure}${tail}}`
+  );
+}
+
+/** For people; `level` is a `levelText`, `tail` a `plainTail`. */
+export function plainLine(time: string, level: string, outcome: ExchangeOutcome, tail = ""): string {
+  const { error } = outcome;
+  const failure = error === null ? "" : ` error=${error.code} reason=${plainText(error.message)}`;
+  return (
+    `${time} ${level} ${MESSAGE} request_id=${plainText(outcome.requestId)} method=${plainText(outcome.method)}` +
+    ` path=${plainText(outcome.path)} status=${outcome.status} upstream=${plainText(outcome.pool)}` +
+    ` backend=${plainText(outcome.backend)} duration=${seconds(outcome)} bytes_in=${outcome.bytesIn}` +
+    ` bytes_out=${outcome.bytesOut} client=${clientOf(outcome)} authority=${plainText(outcome.authority)}` +
+    ` protocol=h3 attempts=${outcome.attempts}${failure}${tail}`
   );
 }
 

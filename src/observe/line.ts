@@ -41,6 +41,13 @@ export function jsonTail(fields: LogFields): string {
   return out;
 }
 
+/** The same for people: a blank before each, and no value that could be taken for two. */
+export function plainTail(fields: LogFields): string {
+  let out = "";
+  for (const key in fields) out += ` ${plainKey(key)}=${plainValue(fields[key] ?? null)}`;
+  return out;
+}
+
 /** The format whose lines all end with the same fields. */
 export function formatWith(format: LineFormat, fields: LogFields): LineFormat {
   return { line: (epochMs, level, msg, own) => format.line(epochMs, level, msg, { ...own, ...fields }) };
@@ -50,13 +57,20 @@ export function formatWith(format: LineFormat, fields: LogFields): LineFormat {
 export function plainFormat(colours: boolean): LineFormat {
   return {
     line(epochMs, level, msg, fields) {
-      const name = level.toUpperCase().padEnd(LEVEL_WIDTH);
-      const shown = colours ? `${COLOURS[level] ?? ""}${name}\x1b[0m` : name;
-      let out = `${timeText(epochMs)} ${shown} ${printable(msg)}`;
-      for (const key in fields) out += ` ${plainKey(key)}=${plainValue(fields[key] ?? null)}`;
-      return out;
+      return `${timeText(epochMs)} ${levelText(level, colours)} ${printable(msg)}${plainTail(fields)}`;
     },
   };
+}
+
+/** A level as plain lines show it. */
+export function levelText(level: string, colours: boolean): string {
+  const name = level.toUpperCase().padEnd(LEVEL_WIDTH);
+  return colours ? `${COLOURS[level] ?? ""}${name}\x1b[0m` : name;
+}
+
+/** A string as plain lines show it: in quotes where it has blanks, quotes or anything beyond ASCII, and cut where it is too long. */
+export function plainText(text: string): string {
+  return text.length <= LIMITS.logValueCharactersMax && PLAIN_SAFE.test(text) ? text : quoteJson(text);
 }
 
 /** RFC 3339 in UTC with milliseconds. */
@@ -79,8 +93,7 @@ function jsonValue(value: LogValue): string {
 }
 
 function plainValue(value: LogValue): string {
-  if (typeof value !== "string") return String(value);
-  return value.length <= LIMITS.logValueCharactersMax && PLAIN_SAFE.test(value) ? value : quoteJson(value);
+  return typeof value === "string" ? plainText(value) : String(value);
 }
 
 function plainKey(key: string): string {

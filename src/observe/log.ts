@@ -40,6 +40,7 @@ export class Log implements Logger {
   readonly err: LineSink;
   readonly format: LineFormat;
   readonly json: boolean;
+  readonly colours: boolean;
   readonly fields: LogFields;
   readonly #consola: ConsolaInstance;
   readonly #level: number;
@@ -49,7 +50,8 @@ export class Log implements Logger {
     const { worker = null, shared = false } = parts;
     this.json = settings.format === "json";
     this.fields = worker === null ? {} : { worker };
-    const format = this.json ? jsonFormat : plainFormat(parts.terminal && settings.file === null);
+    this.colours = parts.terminal && settings.file === null;
+    const format = this.json ? jsonFormat : plainFormat(this.colours);
     this.format = worker === null ? format : formatWith(format, this.fields);
     const dropped = (count: number): string =>
       this.format.line(parts.epochMs(), "warn", "log lines dropped", { count });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { ProxyError } from "../../../src/core/error.ts";
-import { AccessLog, fieldsOf, jsonLine, type AccessLogTarget } from "../../../src/observe/access.ts";
-import { jsonFormat, plainFormat, timeText } from "../../../src/observe/line.ts";
+import { AccessLog, fieldsOf, jsonLine, plainLine, type AccessLogTarget } from "../../../src/observe/access.ts";
+import { formatWith, jsonFormat, levelText, plainFormat, plainTail, timeText } from "../../../src/observe/line.ts";
 import type { LineSink } from "../../../src/observe/sink.ts";
 import type { ExchangeOutcome } from "../../../src/proxy/ports.ts";
 
@@ -48,7 +48,7 @@ function make(json: boolean = true, levels: readonly string[] = ["info", "warn"]
   const target: AccessLogTarget = {
     json,
     fields: {},
-    format: json ? jsonFormat : plainFormat(false),
+    colours: false,
     out,
     err,
     enabled: (level) => levels.includes(level),
@@ -81,11 +81,12 @@ describe("access lines", () => {
     });
   });
 
-  test("the hand-made line is the general format's, for every kind of outcome", () => {
+  test("the hand-made lines are those of the general formats, for every kind of outcome", () => {
     const odd = 'q"\\\n\u001b[31m\u0085é';
     const outcomes = [
       GOOD,
       REFUSED,
+      { ...GOOD, path: "/a b", pool: "", authority: "x".repeat(20_000) },
       { ...GOOD, path: odd, authority: odd, method: odd, requestId: odd, pool: odd, backend: odd },
       { ...GOOD, error: new ProxyError("INTERNAL", odd) },
       { ...GOOD, clientIp: "2001:db8::1", durationMs: 0 },
@@ -95,6 +96,12 @@ describe("access lines", () => {
       expect(jsonLine(timeText(EPOCH_MS), "info", outcome)).toBe(
         jsonFormat.line(EPOCH_MS, "info", "request", fieldsOf(outcome)),
       );
+      for (const colours of [false, true]) {
+        const tail = { worker: 3 };
+        expect(plainLine(timeText(EPOCH_MS), levelText("warn", colours), outcome, plainTail(tail))).toBe(
+          formatWith(plainFormat(colours), tail).line(EPOCH_MS, "warn", "request", fieldsOf(outcome)),
+        );
+      }
     }
   });
 
