@@ -1,9 +1,10 @@
 /** A running proxy: composes every part for one snapshot, and takes them down again in order. */
 import { randomBytes } from "node:crypto";
-import { createBalancer } from "../balance/create.ts";
 import type { BackendSettings, RequestSettings, Snapshot } from "../config/snapshot.ts";
+import { Backends } from "../control/backends.ts";
 import { loadIdentity } from "../control/certificates.ts";
 import { Departures } from "../control/departures.ts";
+import { type GenerationParts, LiveGeneration } from "../control/generation.ts";
 import { HealthMonitor } from "../control/health.ts";
 import { Listener, type Seat } from "../control/listener.ts";
 import { claimNode, type NodeClaim } from "../control/node-claim.ts";
@@ -20,22 +21,20 @@ import { H3_CODE } from "../h3/codes.ts";
 import { AccessLog } from "../observe/access.ts";
 import type { LogFields } from "../observe/line.ts";
 import type { Log } from "../observe/log.ts";
-import { RequestDeadlines } from "../proxy/deadlines.ts";
 import { EarlyRequests } from "../proxy/early-requests.ts";
-import { Pool } from "../proxy/pool.ts";
-import type { Client, Generation, Services } from "../proxy/context.ts";
+import type { Client, Services } from "../proxy/context.ts";
 import { Provenance } from "../proxy/provenance.ts";
-import { showsUnreachable } from "../proxy/retry.ts";
 import { ConnectionHandler } from "../proxy/handler.ts";
 import type { Connection } from "../quic/connection.ts";
 import type { CloseReason } from "../quic/engine.ts";
-import { compileRoutes } from "../route/table.ts";
 import { type RuntimeFetch, runtimeFetch } from "../runtime/fetch-options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { systemTimers, type TimerHandle } from "../runtime/timers.ts";
 import type { ClearProtocol } from "../upstream/native/protocol-inquiry.ts";
 import { Transports } from "../upstream/transports.ts";
+import { readTrust, trustDigest } from "../upstream/trust.ts";
 import type { Library } from "../../ffi/library.ts";
+import type { Identity } from "../../ffi/quiche/config.ts";
 import { formatAddress } from "../../ffi/sockaddr.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { warningsOf } from "./warnings.ts";
@@ -62,13 +61,18 @@ const ENTROPY_BYTES = 16;
 export class Server {
   readonly counters: Counters;
   readonly #parts: ServerParts;
-  readonly #snapshot: Snapshot;
   readonly #listener: Listener;
   readonly #health: HealthMonitor;
-  readonly #transports: Transports;
-  readonly #deadlines: RequestDeadlines | null;
-  readonly #sweeping: TimerHandle | null;
+  readonly #backends: Backends;
+  readonly #sweeping: TimerHandle;
   readonly #departures: Departures;
+  readonly #generations: GenerationParts;
+  readonly #services: Services;
+  /** What new requests belong to. */
+  #generation: LiveGeneration;
+  /** Those before it whose last requests are still under way. */
+  readonly #former = new Set<LiveGeneration>();
+  #earlyMethods: ReadonlySet<string>;
   /** Of the only process; else the supervisor has it. */
   #claim: NodeClaim | null = null;
   #phase: "made" | "serving" | "leaving" = "made";
@@ -77,44 +81,20 @@ export class Server {
   constructor(snapshot: Snapshot, parts: ServerParts) {
     this.counters = parts.counters;
     this.#parts = parts;
-    this.#snapshot = snapshot;
     const seat = parts.seat ?? loneSeat(snapshot);
     const identities = snapshot.listen.certificates.map(loadIdentity);
     const random = freshRandom();
     const { counters, log } = parts;
-    this.#transports = makeTransports(snapshot, parts.runtime, counters, ({ id, address }, protocol) =>
-      log.info("backend protocol found out", { backend: id, address, protocol: PROTOCOL_NAMES[protocol] }),
-    );
-    const { probe } = this.#transports;
-    const onTransition = (backend: BackendSettings): void => this.#transports.relearn(backend);
-    const watching = { timers: systemTimers, random, probe, log, counters, onTransition };
-    this.#health = new HealthMonitor(snapshot.pools, watching);
-    const { requestTotalMs } = snapshot.timeouts;
-    const deadlines = requestTotalMs === Infinity ? null : new RequestDeadlines(requestTotalMs);
-    const sweep = (): void => deadlines?.sweep(systemTimers.nowMs());
-    this.#deadlines = deadlines;
-    this.#sweeping = deadlines === null ? null : systemTimers.every(LIMITS.requestSweepMsMax, sweep);
-    const generation = this.#makeGeneration(random);
-    const generationNow = (): Generation => generation;
-    const services = makeServices(parts, random, snapshot.requests);
-    const earlyMethods = new Set(snapshot.earlyData.methods);
-    this.#listener = new Listener({
-      seat,
-      runtime: parts.runtime,
-      library: parts.library,
-      counters,
-      listen: snapshot.listen,
-      connections: snapshot.connections,
-      requests: snapshot.requests,
-      timeouts: snapshot.timeouts,
-      earlyData: snapshot.earlyData,
-      debug: snapshot.debug,
-      identities,
-      clientAuth: null,
-      handlerOf: (connection, buffers) =>
-        new ConnectionHandler(services, clientOf(connection, buffers, earlyMethods, counters), generationNow),
-      onClosed: (connection, reason) => this.#onClosed(connection, reason),
-    });
+    this.#health = new HealthMonitor({ timers: systemTimers, random, log, counters });
+    this.#backends = makeBackends(parts);
+    const { backends, health } = { backends: this.#backends, health: this.#health };
+    this.#generations = { backends, health, timers: systemTimers, random, counters };
+    this.#generation = new LiveGeneration(snapshot, this.#generations);
+    this.#generation.enter();
+    this.#sweeping = systemTimers.every(LIMITS.requestSweepMsMax, () => this.#sweep());
+    this.#services = makeServices(parts, random, snapshot.requests);
+    this.#earlyMethods = new Set(snapshot.earlyData.methods);
+    this.#listener = this.#listen(snapshot, seat, identities);
     if (seat !== parts.seat) this.#claimNode(seat);
     this.#departures = new Departures(this.#listener, systemTimers);
   }
@@ -148,8 +128,7 @@ export class Server {
     const { runtime, library, log, seat } = this.#parts;
     await this.#listener.start(runtime, library);
     this.#health.start();
-    this.#phase = "serving";
-    if (seat === undefined || seat === null) tellListening(log, this.#snapshot, this.#listener.socket.bound);
+    if (seat === undefined || seat === null) tellListening(log, this.#generation.snapshot, this.#listener.socket.bound);
   }
 
   /** GOAWAY, no new connections; resolves when the last one has ended or the drain time is over. */
@@ -174,9 +153,10 @@ export class Server {
       this.#parts.log.warn("requests under way are broken off", { ...unfinished });
     }
     this.#health.stop();
-    this.#sweeping?.stop();
+    this.#sweeping.stop();
     this.#listener.close(H3_CODE.noError);
-    this.#transports.close();
+    for (const generation of [...this.#former, this.#generation]) generation.free();
+    this.#backends.close();
     this.#claim?.release();
     return unfinished;
   }
@@ -185,7 +165,7 @@ export class Server {
     this.#parts.log.info(what, { connections: this.#listener.connectionCount });
     this.#phase = "leaving";
     begin();
-    await this.#departures.wait(leastMs, this.#snapshot.timeouts.drainMs);
+    await this.#departures.wait(leastMs, this.#generation.snapshot.timeouts.drainMs);
   }
 
   /** Throws `NODE_IN_USE` with nothing left open. */
@@ -198,26 +178,37 @@ export class Server {
     }
   }
 
-  #makeGeneration(random: Random): Generation {
-    const { pools } = this.#snapshot;
-    return {
-      routes: compileRoutes(pools),
-      pools: pools.map(
-        (settings, i) =>
-          new Pool({
-            settings,
-            balancer: createBalancer(settings, random.fork(), this.counters),
-            availability: must(this.#health.availability[i], "every pool is watched"),
-          }),
-      ),
-      deadlines: this.#deadlines,
-      upstreamOf: (backend, head, hasBody) => this.#transports.forRequest(backend, head, hasBody),
-      onFailure: (poolIndex, backendIndex, failure) => {
-        const backend = pools[poolIndex]?.backends[backendIndex];
-        if (backend !== undefined) this.#transports.onFailure(backend, failure);
-        if (showsUnreachable(failure)) this.#health.onUnreachable(poolIndex, backendIndex, failure);
-      },
-    };
+  #listen(snapshot: Snapshot, seat: Seat, identities: readonly Identity[]): Listener {
+    const { runtime, library, counters } = this.#parts;
+    const generationNow = (): LiveGeneration => this.#generation;
+    try {
+      return new Listener({
+        ...{ seat, runtime, library, counters, identities },
+        listen: snapshot.listen,
+        connections: snapshot.connections,
+        requests: snapshot.requests,
+        timeouts: snapshot.timeouts,
+        earlyData: snapshot.earlyData,
+        debug: snapshot.debug,
+        clientAuth: null,
+        handlerOf: (connection, buffers) => {
+          const client = clientOf(connection, buffers, this.#earlyMethods, counters);
+          return new ConnectionHandler(this.#services, client, generationNow);
+        },
+        onClosed: (connection, reason) => this.#onClosed(connection, reason),
+      });
+    } catch (thrown) {
+      this.#sweeping.stop();
+      this.#backends.close();
+      throw thrown;
+    }
+  }
+
+  /** Requests whose time is over. */
+  #sweep(): void {
+    const nowMs = systemTimers.nowMs();
+    this.#generation.deadlines?.sweep(nowMs);
+    for (const { deadlines } of this.#former) deadlines?.sweep(nowMs);
   }
 
   #onClosed(connection: Connection, reason: CloseReason | null): void {
@@ -256,9 +247,20 @@ export function tellWarnings(log: Log, snapshot: Snapshot): void {
     log.warn(text, upstream === null ? { key } : { upstream, key });
 }
 
+/** What is known of backends, which none is yet. */
+function makeBackends({ runtime, log, counters }: ServerParts): Backends {
+  const onLearned = ({ id, address }: BackendSettings, protocol: ClearProtocol): void =>
+    log.info("backend protocol found out", { backend: id, address, protocol: PROTOCOL_NAMES[protocol] });
+  return new Backends({
+    makeTransports: (times) => makeTransports(times, runtime, counters, onLearned),
+    readTrust,
+    digestOf: trustDigest,
+  });
+}
+
 /** The transports of a snapshot. Throws `CONFIG_INVALID` or `CERTIFICATE` for backends that they cannot reach as configured. */
 export function makeTransports(
-  snapshot: Snapshot,
+  snapshot: Pick<Snapshot, "pools" | "timeouts">,
   runtime: Runtime,
   counters: Counters,
   onLearned: (backend: BackendSettings, protocol: ClearProtocol) => void = () => undefined,

@@ -1,5 +1,5 @@
 /** Active health checks at work: asks each backend when its schedule says so and writes the verdicts where the balancer reads. */
-import { Availability } from "../balance/availability.ts";
+import type { BackendState } from "../balance/availability.ts";
 import type { BackendSettings, HealthCheckSettings, PoolSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
 import type { ProxyError } from "../core/error.ts";
@@ -15,146 +15,178 @@ import type { Probe, ProbeResult } from "../upstream/probe.ts";
 export interface HealthParts {
   readonly timers: Timers;
   readonly random: Random;
-  readonly probe: Probe;
   readonly log: Logger;
   readonly counters: Counters;
-  /** A backend has become healthy or unhealthy. */
-  readonly onTransition: (backend: BackendSettings) => void;
+}
+
+/** How a backend is asked, and what hears of its health. */
+export interface HealthWay {
+  readonly probe: Probe;
+  /** It has become healthy or unhealthy. */
+  relearn(backend: BackendSettings): void;
+}
+
+/** A backend of the configuration at work. */
+export interface WatchedBackend {
+  readonly pool: PoolSettings;
+  readonly backend: BackendSettings;
+  /** What its way knows it by. */
+  readonly reach: BackendSettings;
+  /** Where its verdict is written; the same from one configuration to the next for a backend that stays. */
+  readonly state: BackendState;
+  readonly way: HealthWay;
 }
 
 interface Watched {
-  readonly pool: PoolSettings;
-  readonly backend: BackendSettings;
-  readonly availability: Availability;
-  readonly index: number;
+  /** As the configuration at work has it. */
+  who: WatchedBackend;
   readonly check: HealthCheckSettings;
   readonly verdict: HealthVerdict;
   readonly schedule: ProbeSchedule;
   timer: TimerHandle | null;
-  /** `planned`: its time has not come. `waiting`: it has, and as many probes run as may. `asking`: its probe runs. */
-  state: "planned" | "waiting" | "asking";
+  /** `planned`: its time has not come. `waiting`: it has, and as many probes run as may. `asking`: its probe runs. `over`: nobody asks any more. */
+  phase: "planned" | "waiting" | "asking" | "over";
 }
 
-/** Watches the backends of a snapshot. */
+/** Watches the backends of one configuration after the other. */
 export class HealthMonitor {
-  /** Of each pool's backends, by pool index. Those without a check are always healthy. */
-  readonly availability: readonly Availability[];
   readonly #parts: HealthParts;
-  readonly #pools: readonly PoolSettings[];
   /** When each backend was last said to be out of reach. */
-  readonly #toldMs = new Map<BackendSettings, number>();
-  readonly #watched: readonly (Watched | null)[][];
+  readonly #toldMs = new WeakMap<BackendState, number>();
+  #watched = new Map<BackendState, Watched>();
   readonly #waiting: Watched[] = [];
   #running = 0;
+  #started = false;
   #stopped = false;
 
-  constructor(pools: readonly PoolSettings[], parts: HealthParts) {
+  constructor(parts: HealthParts) {
     this.#parts = parts;
-    this.#pools = pools;
-    this.availability = pools.map((pool) => new Availability(pool.backends.length, pool.backendInFlightMax));
-    this.#watched = pools.map((pool, i) => {
-      const availability = this.availability[i];
-      return pool.backends.map((_, index) => this.#watch(pool, index, availability));
-    });
+  }
+
+  /**
+   * Watches these from now on and no others. The verdict on a backend whose state and check are the ones that it had goes on, with the
+   * probe that may be under way; all others begin as healthy. Those without a check are always healthy.
+   */
+  watch(backends: readonly WatchedBackend[]): void {
+    const before = this.#watched;
+    this.#watched = new Map();
+    for (const who of backends) {
+      const check = who.backend.healthCheck;
+      const known = before.get(who.state);
+      if (known !== undefined && check !== null && isSameCheck(known.check, check)) {
+        known.who = who;
+        this.#watched.set(who.state, known);
+        before.delete(who.state);
+      } else {
+        if (!who.state.healthy) who.state.setHealthy(true);
+        if (check !== null) this.#watched.set(who.state, this.#begin(who, check));
+      }
+    }
+    for (const watched of before.values()) end(watched);
   }
 
   /** Begins to ask. */
   start(): void {
-    for (const watched of this.#watched.flat()) if (watched !== null) this.#plan(watched);
+    this.#started = true;
+    for (const watched of this.#watched.values()) this.#plan(watched);
   }
 
   /** Asks no more; answers that are under way are ignored. */
   stop(): void {
     this.#stopped = true;
-    for (const watched of this.#watched.flat()) watched?.timer?.stop();
+    for (const watched of this.#watched.values()) end(watched);
   }
 
   /** A request could not reach a backend: evidence, and a reason to ask soon. */
-  onUnreachable(poolIndex: number, backendIndex: number, error: ProxyError): void {
-    this.#tell(poolIndex, backendIndex, error);
-    const watched = this.#watched[poolIndex]?.[backendIndex] ?? null;
+  onUnreachable(who: WatchedBackend, error: ProxyError): void {
+    this.#tell(who, error);
+    const watched = this.#watched.get(who.state) ?? null;
     if (watched === null || this.#stopped) return;
     const nowMs = this.#parts.timers.nowMs();
     if (watched.verdict.onConnectFailure(nowMs)) this.#report(watched, error.message);
     watched.schedule.hurry(nowMs);
-    if (watched.state === "planned") this.#plan(watched);
+    if (watched.phase === "planned") this.#plan(watched);
   }
 
   /** A request may still have been served by another backend, and then nothing else would say that this one is down. */
-  #tell(poolIndex: number, backendIndex: number, error: ProxyError): void {
-    const pool = this.#pools[poolIndex];
-    const backend = pool?.backends[backendIndex];
-    if (pool === undefined || backend === undefined || this.#stopped) return;
+  #tell({ pool, backend, state }: WatchedBackend, error: ProxyError): void {
+    if (this.#stopped) return;
     const nowMs = this.#parts.timers.nowMs();
-    if (nowMs - (this.#toldMs.get(backend) ?? -Infinity) < LIMITS.unreachableLineMsMin) return;
-    this.#toldMs.set(backend, nowMs);
+    if (nowMs - (this.#toldMs.get(state) ?? -Infinity) < LIMITS.unreachableLineMsMin) return;
+    this.#toldMs.set(state, nowMs);
     const fields = { upstream: pool.name, backend: backend.id, address: backend.address, error: error.code };
     this.#parts.log.warn(`backend cannot be reached: ${error.message}`, fields);
   }
 
-  #watch(pool: PoolSettings, index: number, availability: Availability | undefined): Watched | null {
-    const backend = pool.backends[index];
-    const check = backend?.healthCheck ?? null;
-    if (backend === undefined || availability === undefined || check === null) return null;
+  #begin(who: WatchedBackend, check: HealthCheckSettings): Watched {
     const schedule = new ProbeSchedule(check.intervalMs, this.#parts.timers.nowMs(), this.#parts.random);
-    return {
-      pool,
-      backend,
-      availability,
-      index,
-      check,
-      verdict: new HealthVerdict(check),
-      schedule,
-      timer: null,
-      state: "planned",
+    const watched: Watched = {
+      ...{ who, check, verdict: new HealthVerdict(check), schedule, timer: null, phase: "planned" },
     };
+    if (this.#started) this.#plan(watched);
+    return watched;
   }
 
   #plan(watched: Watched): void {
-    watched.state = "planned";
+    watched.phase = "planned";
     watched.timer?.stop();
     const delayMs = Math.max(0, watched.schedule.nextProbeAtMs - this.#parts.timers.nowMs());
     watched.timer = this.#parts.timers.after(delayMs, () => this.#ask(watched));
   }
 
   #ask(watched: Watched): void {
-    if (this.#stopped) return;
+    if (watched.phase === "over") return;
     if (this.#running >= LIMITS.probesAtOnceMax) {
       // At most one entry for each backend: it is planned anew only after its probe.
-      watched.state = "waiting";
+      watched.phase = "waiting";
       this.#parts.counters.probesDelayed += 1;
       this.#waiting.push(watched);
       return;
     }
     this.#running += 1;
-    watched.state = "asking";
+    watched.phase = "asking";
     watched.schedule.onStarted(this.#parts.timers.nowMs());
     this.#parts.counters.probesSent += 1;
-    void this.#parts.probe(watched.pool, watched.backend).then((result) => this.#onResult(watched, result));
+    const { pool, backend, reach, way } = watched.who;
+    void way.probe(pool, backend, reach).then((result) => this.#onResult(watched, result));
   }
 
   #onResult(watched: Watched, { ok, reason }: ProbeResult): void {
     this.#running -= 1;
-    const next = this.#waiting.shift();
-    if (next !== undefined) this.#ask(next);
-    if (this.#stopped) return;
+    this.#askNext();
+    if (watched.phase === "over") return;
     if (!ok) this.#parts.counters.probesFailed += 1;
-    const { pool, backend } = watched;
+    const { pool, backend } = watched.who;
     this.#parts.log.debug("health check", { upstream: pool.name, backend: backend.id, ok, reason });
     if (watched.verdict.onProbe(ok, this.#parts.timers.nowMs())) this.#report(watched, reason);
     this.#plan(watched);
   }
 
-  #report(watched: Watched, reason: string): void {
-    const { pool, backend, verdict, availability, index, check } = watched;
+  /** The first of those that wait and are still asked. */
+  #askNext(): void {
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift())
+      if (next.phase !== "over") return this.#ask(next);
+  }
+
+  #report({ who, verdict, check }: Watched, reason: string): void {
+    const { pool, backend, state, reach, way } = who;
     const healthy = verdict.isHealthy;
-    availability.setHealthy(index, healthy);
+    state.setHealthy(healthy);
     this.#parts.counters.healthTransitions += 1;
-    this.#parts.onTransition(backend);
+    way.relearn(reach);
     const [from, to] = healthy ? ["unhealthy", "healthy"] : ["healthy", "unhealthy"];
     const what = { upstream: pool.name, backend: backend.id, address: backend.address, path: check.path };
     const fields = { ...what, from, to, reason };
     if (healthy) this.#parts.log.info("health check: backend is healthy again", fields);
     else this.#parts.log.warn("health check: backend is unhealthy", fields);
   }
+}
+
+function end(watched: Watched): void {
+  watched.phase = "over";
+  watched.timer?.stop();
+}
+
+function isSameCheck(one: HealthCheckSettings, other: HealthCheckSettings): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }

@@ -3,11 +3,16 @@ import { assert } from "./assert.ts";
 
 /** A count with a bound. Who takes a place gives it back, once. */
 export class InFlight {
-  readonly max: number;
+  #max: number;
   #count = 0;
 
   constructor(max: number) {
-    this.max = max;
+    this.#max = max;
+  }
+
+  /** Places at most. */
+  get max(): number {
+    return this.#max;
   }
 
   /** Places taken. */
@@ -17,9 +22,14 @@ export class InFlight {
 
   /** Takes a place. False: there is none, and nothing is taken. */
   take(): boolean {
-    if (this.#count >= this.max) return false;
+    if (this.#count >= this.#max) return false;
     this.#count += 1;
     return true;
+  }
+
+  /** Another bound from now on; who has a place keeps it. */
+  resize(max: number): void {
+    this.#max = max;
   }
 
   give(): void {

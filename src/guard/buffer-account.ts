@@ -7,7 +7,7 @@ import { assert } from "../core/assert.ts";
 /** A sum with its bound. One that has a `whole` adds to that, too; nothing is refused here, whoever admits requests asks `full`. */
 export class BufferAccount {
   readonly whole: BufferAccount | null;
-  readonly #bytesMax: number;
+  #bytesMax: number;
   #bytes = 0;
   #highestBytes = 0;
 
@@ -34,6 +34,12 @@ export class BufferAccount {
   get full(): "own" | "whole" | null {
     if (this.#bytes >= this.#bytesMax) return "own";
     return this.whole === null || this.whole.full === null ? null : "whole";
+  }
+
+  /** Another bound from now on. */
+  resize(bytesMax: number): void {
+    assert(bytesMax > 0, "a bound of no bytes takes no request");
+    this.#bytesMax = bytesMax;
   }
 
   /** Bytes begin to wait. */

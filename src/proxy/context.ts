@@ -1,14 +1,14 @@
 /** What exchanges share: the configuration at work, the services of the process, and who the client is. */
-import type { BackendSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
 import type { InFlight } from "../core/in-flight.ts";
+import type { FieldSection } from "../core/fields.ts";
 import type { FieldWriter } from "../core/field-writer.ts";
 import type { Random } from "../core/random.ts";
 import type { RequestIds } from "../core/request-id.ts";
 import type { BufferAccount } from "../guard/buffer-account.ts";
 import type { RequestHead } from "../h3/head.ts";
 import type { RouteTable } from "../route/table.ts";
-import type { RequestDeadlines } from "./deadlines.ts";
+import type { Bounded, RequestDeadlines } from "./deadlines.ts";
 import type { EarlyRequests } from "./early-requests.ts";
 import type { Pool } from "./pool.ts";
 import type { Provenance } from "./provenance.ts";
@@ -22,8 +22,12 @@ export interface Generation {
   readonly pools: readonly Pool[];
   /** The bound on whole requests; null: there is none. */
   readonly deadlines: RequestDeadlines | null;
+  /** An exchange of it begins, whose head has these fields. */
+  begin(exchange: Bounded, fields: FieldSection): void;
+  /** It is over: once for each that has begun. */
+  end(exchange: Bounded): void;
   /** The transport for a request to a backend. `hasBody`: more follows the head. */
-  upstreamOf(backend: BackendSettings, head: RequestHead, hasBody: boolean): Upstream;
+  upstreamOf(poolIndex: number, backendIndex: number, head: RequestHead, hasBody: boolean): Upstream;
   /** An attempt at a backend failed: evidence for its health, and for what it speaks. */
   onFailure(poolIndex: number, backendIndex: number, failure: UpstreamFailure): void;
 }

@@ -77,7 +77,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   /** Admit: the stream answers to this exchange from here on, and it counts as under way. */
   run(): void {
     this.#stream.owner = this;
-    this.#generation.deadlines?.begin(this, this.#head.fields);
+    this.#generation.begin(this, this.#head.fields);
     const refusal = this.#places.enterProcess(this.#client.buffers);
     if (refusal !== null) this.#fail(refusal);
     this.proceed();
@@ -114,7 +114,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     return true;
   }
 
-  /** Prepare: the request as this backend gets it; its fields are written when the transport takes them. */
+  /** Prepare: the request as this backend gets it; fields are written when the transport takes them. */
   #prepare(pool: Pool, backend: BackendSettings, upstream: Upstream): Attempt {
     return new Attempt({
       head: this.#head,
@@ -133,14 +133,15 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   /** Attempt: hands the request to the transport, which answers by the sink's calls below. */
   #attempt(): void {
     const pool = this.#pool;
-    const backend = this.#backend;
+    const backend = pool?.reach(this.#backendIndex) ?? null;
     if (pool === null || backend === null) return;
     // The first one begins with the request, unless that has had to wait for the handshake.
     if (this.#attempts > 0 || this.#early !== null) this.#attemptMs = this.#services.clock.nowMs();
     const attempt = ++this.#attempts;
     this.#attemptOver = false;
     this.#services.counters.upstreamAttempts += 1;
-    const upstream = this.#generation.upstreamOf(backend, this.#head, this.#stream.state !== "ended");
+    const more = this.#stream.state !== "ended";
+    const upstream = this.#generation.upstreamOf(this.#poolIndex, this.#backendIndex, this.#head, more);
     const call = upstream.start(this.#prepare(pool, backend, upstream), this);
     // The transport may have failed before it returned, and then a retry or our own answer has begun since.
     if (this.#attempts !== attempt || this.#attemptOver) return;
@@ -188,8 +189,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     counters.upstreamHeadMs.record(clock.nowMs() - this.#attemptMs);
     if (status === TOO_EARLY && this.#early?.mayRepeat(this.#head, this.#attempts) === true) {
       this.#cancelAttempt();
-      this.proceed();
-      return;
+      return this.proceed();
     }
     const fault = writeResponseFields(status, fields, writer, this.#requestId, protocol);
     if (fault !== null) {
@@ -294,7 +294,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     this.#over = true;
     this.#call = null;
     this.#places.leave();
-    this.#generation.deadlines?.end(this);
+    this.#generation.end(this);
     this.#early?.leave(this);
     const { counters, recorder, clock } = this.#services;
     const durationMs = clock.nowMs() - this.startedMs;

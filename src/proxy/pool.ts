@@ -15,6 +15,10 @@ export interface PoolParts {
   readonly balancer: Balancer;
   /** Health checks write to it too. */
   readonly availability: Availability;
+  /** Requests under way; null: nobody has counted any yet. */
+  readonly inFlight?: InFlight | null;
+  /** By index, what transports know each backend by; null: by its settings. */
+  readonly reaches?: readonly BackendSettings[] | null;
 }
 
 /** Chooses backends for requests. */
@@ -23,24 +27,34 @@ export class Pool {
   readonly availability: Availability;
   /** Requests under way. */
   readonly inFlight: InFlight;
-  readonly #balancer: Balancer;
+  readonly balancer: Balancer;
+  readonly #reaches: readonly BackendSettings[];
 
   constructor(parts: PoolParts) {
     this.settings = parts.settings;
     this.availability = parts.availability;
-    this.inFlight = new InFlight(parts.settings.inFlightMax);
-    this.#balancer = parts.balancer;
+    this.inFlight = parts.inFlight ?? new InFlight(parts.settings.inFlightMax);
+    this.balancer = parts.balancer;
+    this.#reaches = parts.reaches ?? parts.settings.backends;
   }
 
   /** A backend's index, or `NO_BACKEND`. `excluded` is the one that has just failed this request. */
   pick(head: RequestHead, client: Client, excluded: number): number {
-    const { needsHash } = this.#balancer;
+    const { needsHash } = this.balancer;
     const hash = needsHash ? hashBytesString(hashKeyOf(this.settings.hashKey, new KeyedRequest(head, client))) : 0;
-    return this.#balancer.pick(this.availability.usable, excluded, hash);
+    return this.balancer.pick(this.availability.usable, excluded, hash);
   }
 
   /** A backend's settings; the index came from `pick`. */
   backend(index: number): BackendSettings | null {
     return index === NO_BACKEND ? null : (this.settings.backends[index] ?? null);
+  }
+
+  /**
+   * The settings that transports know a backend by: those that it had when it was first reached so. What has changed since, such as its
+   * weight, means nothing to them.
+   */
+  reach(index: number): BackendSettings | null {
+    return index === NO_BACKEND ? null : (this.#reaches[index] ?? null);
   }
 }

@@ -34,7 +34,7 @@ export interface FetchUpstreamParts {
   readonly counters: Counters;
 }
 
-/** Fetch as a transport. Made for one snapshot; a reload makes another and closes this one. */
+/** Fetch as a transport. */
 export class FetchUpstream implements Upstream, CallOwner {
   readonly abilities: TransportAbilities;
   readonly runtime: RuntimeFetch;
@@ -56,7 +56,30 @@ export class FetchUpstream implements Upstream, CallOwner {
     this.counters = parts.counters;
     this.#dialer = parts.dial;
     this.abilities = { trailers: false, informational: false, fullDuplex: parts.runtime.fullDuplex };
-    for (const pool of parts.snapshot.pools) this.#openPool(pool, parts.readTrust(pool.tls));
+    for (const pool of parts.snapshot.pools) {
+      const trust = parts.readTrust(pool.tls);
+      for (const backend of pool.backends) this.open(pool, backend, trust);
+    }
+  }
+
+  /** A backend more. Throws `CONFIG_INVALID` for one that fetch cannot reach. */
+  open(pool: PoolSettings, backend: BackendSettings, trust: TrustMaterial): void {
+    const { runtime } = this;
+    const gap = laneGap(backend, trust, runtime);
+    if (gap !== null) throw new ProxyError("CONFIG_INVALID", `pool ${pool.name}, backend ${backend.id}: ${gap}`);
+    const fetch = runtime.open({
+      trust,
+      idleConnectionsMax: pool.backendConnectionsMax,
+      idleMs: LIMITS.upstreamIdleMsMax,
+    });
+    const learned = { wire: firstWire(backend), reachedMs: -Infinity, dialing: false, stalledCalls: 0 };
+    this.#lanes.set(backend, { backend, origin: originOf(backend), fetch, ...learned });
+  }
+
+  /** Takes no further calls to a backend; those that run go on. */
+  retire(backend: BackendSettings): void {
+    this.#lanes.get(backend)?.fetch.close();
+    this.#lanes.delete(backend);
   }
 
   /** Requests under way. */
@@ -86,10 +109,8 @@ export class FetchUpstream implements Upstream, CallOwner {
   start(request: UpstreamRequest, sink: ResponseSink): UpstreamCall {
     const lane = this.#lanes.get(request.backend);
     if (this.#closed || lane === undefined) {
-      const why = this.#closed
-        ? "the transport is closed"
-        : `backend ${request.backend.id} is not of this configuration`;
-      sink.onFailure(new UpstreamFailure(this.#closed ? "DRAINING" : "INTERNAL", why, NOT_SENT));
+      const why = this.#closed ? "the transport is closed" : `${request.backend.address} is retired`;
+      sink.onFailure(new UpstreamFailure("DRAINING", why, NOT_SENT));
       return OVER;
     }
     const call = new FetchCall(this, lane, request, sink);
@@ -121,21 +142,6 @@ export class FetchUpstream implements Upstream, CallOwner {
       if (error === null) lane.reachedMs = Math.max(lane.reachedMs, beganMs);
       else for (const call of this.#calls) call.onUnreachable(lane, error, beganMs);
     });
-  }
-
-  #openPool(pool: PoolSettings, trust: TrustMaterial): void {
-    const { runtime } = this;
-    for (const backend of pool.backends) {
-      const gap = laneGap(backend, trust, runtime);
-      if (gap !== null) throw new ProxyError("CONFIG_INVALID", `pool ${pool.name}, backend ${backend.id}: ${gap}`);
-      const fetch = runtime.open({
-        trust,
-        idleConnectionsMax: pool.backendConnectionsMax,
-        idleMs: LIMITS.upstreamIdleMsMax,
-      });
-      const learned = { wire: firstWire(backend), reachedMs: -Infinity, dialing: false, stalledCalls: 0 };
-      this.#lanes.set(backend, { backend, origin: originOf(backend), fetch, ...learned });
-    }
   }
 
   #sweep(): void {

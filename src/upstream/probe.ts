@@ -1,5 +1,5 @@
 /** One health probe: GET a path, wait for the head, look at the status. */
-import type { BackendSettings, PoolSettings, UpstreamTlsSettings } from "../config/snapshot.ts";
+import type { BackendSettings, PoolSettings } from "../config/snapshot.ts";
 import { ProxyError } from "../core/error.ts";
 import {
   type FetchLane,
@@ -17,8 +17,11 @@ export interface ProbeResult {
   readonly reason: string;
 }
 
-/** Asks one backend. Never rejects. */
-export type Probe = (pool: PoolSettings, backend: BackendSettings) => Promise<ProbeResult>;
+/**
+ * Asks one backend. Never rejects. `reach`: what transports know it by (`Pool.reach`), where that is another than the settings that say
+ * how it is asked.
+ */
+export type Probe = (pool: PoolSettings, backend: BackendSettings, reach?: BackendSettings) => Promise<ProbeResult>;
 
 /** What backends see in their logs. */
 export const PROBE_USER_AGENT = "spooky-health-check";
@@ -30,22 +33,22 @@ const IDLE_MS = 30_000;
 /** Probes over the runtime's fetch, with connections of their own, so that a full pool does not look like a sick backend. */
 export class FetchProbe {
   readonly #runtime: RuntimeFetch;
-  readonly #readTrust: (tls: UpstreamTlsSettings) => TrustMaterial;
-  readonly #lanes = new Map<PoolSettings, FetchLane>();
+  readonly #trustOf: (reach: BackendSettings) => TrustMaterial;
+  readonly #lanes = new Map<BackendSettings, FetchLane>();
   readonly #wires = new Map<BackendSettings, FetchWire>();
 
-  constructor(runtime: RuntimeFetch, readTrust: (tls: UpstreamTlsSettings) => TrustMaterial) {
+  constructor(runtime: RuntimeFetch, trustOf: (reach: BackendSettings) => TrustMaterial) {
     this.#runtime = runtime;
-    this.#readTrust = readTrust;
+    this.#trustOf = trustOf;
   }
 
   /** See `Probe`. */
-  readonly probe: Probe = async (pool, backend) => {
+  readonly probe: Probe = async (_pool, backend, reach = backend) => {
     const check = backend.healthCheck;
     if (check === null) return { ok: true, reason: "not checked" };
     const signal = AbortSignal.timeout(check.timeoutMs);
     try {
-      const status = await this.#ask(pool, backend, check.path, signal);
+      const status = await this.#ask(reach, check.path, signal);
       return { ok: isHealthyStatus(status), reason: `status ${status}` };
     } catch (thrown) {
       if (signal.aborted) return { ok: false, reason: `no answer within ${check.timeoutMs} ms` };
@@ -54,14 +57,21 @@ export class FetchProbe {
     }
   };
 
+  /** Asks a backend no more. */
+  retire(reach: BackendSettings): void {
+    this.#lanes.get(reach)?.close();
+    this.#lanes.delete(reach);
+    this.#wires.delete(reach);
+  }
+
   /** Closes what idles. */
   close(): void {
     for (const lane of this.#lanes.values()) lane.close();
   }
 
-  async #ask(pool: PoolSettings, backend: BackendSettings, path: string, signal: AbortSignal): Promise<number> {
+  async #ask(backend: BackendSettings, path: string, signal: AbortSignal): Promise<number> {
     const wire = this.#wires.get(backend) ?? firstWire(backend);
-    const lane = this.#laneOf(pool);
+    const lane = this.#laneOf(backend);
     const init = {
       method: "GET",
       headers: [["user-agent", PROBE_USER_AGENT] satisfies [string, string]],
@@ -80,16 +90,15 @@ export class FetchProbe {
       if (falls) this.#wires.set(backend, "http1");
       else this.#wires.delete(backend);
       if (!falls) throw thrown;
-      return this.#ask(pool, backend, path, signal);
+      return this.#ask(backend, path, signal);
     }
   }
 
-  #laneOf(pool: PoolSettings): FetchLane {
-    const known = this.#lanes.get(pool);
+  #laneOf(backend: BackendSettings): FetchLane {
+    const known = this.#lanes.get(backend);
     if (known !== undefined) return known;
-    const trust = this.#readTrust(pool.tls);
-    const lane = this.#runtime.open({ trust, idleConnectionsMax: pool.backends.length, idleMs: IDLE_MS });
-    this.#lanes.set(pool, lane);
+    const lane = this.#runtime.open({ trust: this.#trustOf(backend), idleConnectionsMax: 1, idleMs: IDLE_MS });
+    this.#lanes.set(backend, lane);
     return lane;
   }
 }

@@ -16,17 +16,17 @@ export interface ProbedTransports {
 
 /** Probes over whatever transport a backend has. */
 export function transportProbe(transports: ProbedTransports, timers: Timers): Probe {
-  return (pool, backend) =>
+  return (pool, backend, reach = backend) =>
     new Promise((resolve) => {
       const check = backend.healthCheck;
       if (check === null) return resolve({ ok: true, reason: "not checked" });
       const writer = new FieldWriter();
       writer.begin();
       writer.add("user-agent", PROBE_USER_AGENT);
-      const listener = new ProbeListener(resolve, (failure) => transports.onFailure(backend, failure));
-      const authority = ownAuthority(pool.hostPolicy, backend);
-      const request = { pool, backend, method: "GET", path: check.path, authority, fields: writer.toSection() };
-      listener.call = transports.of(backend).start({ ...request, body: null, contentLengthBytes: -1 }, listener);
+      const listener = new ProbeListener(resolve, (failure) => transports.onFailure(reach, failure));
+      const authority = ownAuthority(pool.hostPolicy, reach);
+      const request = { pool, backend: reach, method: "GET", path: check.path, authority, fields: writer.toSection() };
+      listener.call = transports.of(reach).start({ ...request, body: null, contentLengthBytes: -1 }, listener);
       const timer = timers.after(check.timeoutMs, () => listener.onLate(check.timeoutMs));
       listener.onDecided = () => timer.stop();
     });

@@ -1,6 +1,6 @@
 /** Which transport speaks to which backend, for requests and for health probes alike. */
 import { isIP } from "node:net";
-import type { BackendSettings, Snapshot, UpstreamTlsSettings } from "../config/snapshot.ts";
+import type { BackendSettings, PoolSettings, Snapshot, UpstreamTlsSettings } from "../config/snapshot.ts";
 import { must } from "../core/assert.ts";
 import type { Counters } from "../core/counters.ts";
 import type { ErrorCode } from "../core/error.ts";
@@ -8,7 +8,7 @@ import type { Random } from "../core/random.ts";
 import type { RequestHead } from "../h3/head.ts";
 import type { Upstream } from "../proxy/ports.ts";
 import type { UpstreamFailure } from "../proxy/upstream-failure.ts";
-import type { RuntimeFetch, TrustMaterial } from "../runtime/fetch-options.ts";
+import { PLAIN_TRUST, type RuntimeFetch, type TrustMaterial } from "../runtime/fetch-options.ts";
 import type { ConnectStream, StreamTarget } from "../runtime/streams.ts";
 import type { Timers } from "../runtime/timers.ts";
 import { dialTcp } from "./dial.ts";
@@ -24,6 +24,7 @@ import { readTrust } from "./trust.ts";
 
 /** What transports are made of. */
 export interface TransportParts {
+  /** The backends that they begin with, and how long things may take. */
   readonly snapshot: Pick<Snapshot, "pools" | "timeouts">;
   readonly fetch: RuntimeFetch;
   readonly connect: ConnectStream;
@@ -34,7 +35,7 @@ export interface TransportParts {
   readonly onLearned: (backend: BackendSettings, protocol: ClearProtocol) => void;
 }
 
-/** The transports of one snapshot. */
+/** The transports to backends, which come (`open`) and go (`retire`): each is known by its settings object. */
 export class Transports {
   readonly #counters: Counters;
   readonly #fetch: FetchUpstream;
@@ -43,34 +44,48 @@ export class Transports {
   readonly #auto: AutoUpstream;
   readonly #fetchProbe: FetchProbe;
   readonly #nativeProbe: Probe;
+  readonly #trusts = new Map<BackendSettings, TrustMaterial>();
 
   /** Throws `CONFIG_INVALID` or `CERTIFICATE` for backends that cannot be reached as configured. */
   constructor({ snapshot, fetch, connect, timers, counters, random, onLearned }: TransportParts) {
     const { timeouts } = snapshot;
     this.#counters = counters;
-    const pools = snapshot.pools.map((pool) => ({
-      ...pool,
-      backends: pool.backends.filter((backend) => kindOf(backend) === "fetch"),
-    }));
-    const fetched = { pools, timeouts };
     const trustOf = readEachOnce(snapshot);
     this.#fetch = new FetchUpstream({
-      ...{ snapshot: fetched, runtime: fetch, timers, counters },
+      ...{ snapshot: { pools: [], timeouts }, runtime: fetch, timers, counters },
       ...{ readTrust: trustOf, dial: dialTcp },
     });
     const shared = { connect, timers, timeouts, counters };
-    this.#h1 = new H1Upstream({ ...shared, targetOf: targetsOf(snapshot, trustOf, () => HTTP1_ALPN) });
+    const { backendConnectMs } = timeouts;
+    this.#h1 = new H1Upstream({ ...shared, targetOf: this.#targetsWith(backendConnectMs, () => HTTP1_ALPN) });
     this.#h2 = new H2Upstream({
       ...{ ...shared, random },
-      targetOf: targetsOf(snapshot, trustOf, ({ protocol }) => (protocol === "h2" ? HTTP2_ALPN : BOTH_ALPN)),
+      targetOf: this.#targetsWith(backendConnectMs, ({ protocol }) => (protocol === "h2" ? HTTP2_ALPN : BOTH_ALPN)),
       fallback: this.#h1,
     });
-    this.#fetchProbe = new FetchProbe(fetch, trustOf);
+    this.#fetchProbe = new FetchProbe(fetch, (reach) => this.#trusts.get(reach) ?? PLAIN_TRUST);
     this.#auto = new AutoUpstream({
-      ...{ ...shared, targetOf: targetsOf(snapshot, trustOf, () => []), onLearned },
+      ...{ ...shared, targetOf: this.#targetsWith(backendConnectMs, () => []), onLearned },
       ...{ http1: this.#h1, h2c: this.#h2 },
     });
     this.#nativeProbe = transportProbe(this, timers);
+    for (const pool of snapshot.pools) for (const backend of pool.backends) this.open(pool, backend, trustOf(pool.tls));
+  }
+
+  /** A backend more. Throws `CONFIG_INVALID` for one that cannot be reached as configured. */
+  open(pool: PoolSettings, backend: BackendSettings, trust: TrustMaterial): void {
+    if (kindOf(backend) === "fetch") this.#fetch.open(pool, backend, trust);
+    this.#trusts.set(backend, trust);
+  }
+
+  /** A backend less: no further calls to it, no connection to it beyond those that run. */
+  retire(backend: BackendSettings): void {
+    this.#trusts.delete(backend);
+    this.#fetch.retire(backend);
+    this.#fetchProbe.retire(backend);
+    this.#auto.retire(backend);
+    this.#h1.retire(backend);
+    this.#h2.retire(backend);
   }
 
   /** The transport for a request to a backend; `hasBody`: more follows the head. */
@@ -117,8 +132,8 @@ export class Transports {
   }
 
   /** Asks a backend for its health in the protocol that requests to it use. */
-  readonly probe: Probe = (pool, backend) =>
-    kindOf(backend) === "fetch" ? this.#fetchProbe.probe(pool, backend) : this.#nativeProbe(pool, backend);
+  readonly probe: Probe = (pool, backend, reach = backend) =>
+    kindOf(reach) === "fetch" ? this.#fetchProbe.probe(pool, backend, reach) : this.#nativeProbe(pool, backend, reach);
 
   /** Ends idle connections and refuses new calls. */
   close(): void {
@@ -127,6 +142,21 @@ export class Transports {
     this.#auto.close();
     this.#h1.close();
     this.#h2.close();
+  }
+
+  /** Where each backend is, with the trust of its pool where it is spoken to over TLS. */
+  #targetsWith(
+    connectTimeoutMs: number,
+    alpnOf: (backend: BackendSettings) => readonly string[],
+  ): (backend: BackendSettings) => StreamTarget | null {
+    return (backend) => {
+      const trust = this.#trusts.get(backend);
+      if (trust === undefined) return null;
+      const { host, port, scheme } = backend;
+      const serverName = trust.serverName ?? (isIP(host) === 0 ? host : null);
+      const tls = scheme === "https" ? { trust, serverName, alpn: alpnOf(backend) } : null;
+      return { host, port, tls, connectTimeoutMs };
+    };
   }
 }
 
@@ -141,25 +171,6 @@ function kindOf({ transport, scheme, protocol }: BackendSettings): "fetch" | "h1
 function readEachOnce({ pools }: Pick<Snapshot, "pools">): (tls: UpstreamTlsSettings) => TrustMaterial {
   const read = new Map(pools.map(({ tls }) => [tls, readTrust(tls)]));
   return (tls) => must(read.get(tls), "every pool's files were read");
-}
-
-/** Where each backend is, with the trust of its pool where it is spoken to over TLS. */
-function targetsOf(
-  { pools, timeouts }: Pick<Snapshot, "pools" | "timeouts">,
-  trustOf: (tls: UpstreamTlsSettings) => TrustMaterial,
-  alpnOf: (backend: BackendSettings) => readonly string[],
-): (backend: BackendSettings) => StreamTarget {
-  const targets = new Map<BackendSettings, StreamTarget>();
-  for (const pool of pools) {
-    const trust = trustOf(pool.tls);
-    for (const backend of pool.backends) {
-      const { host, port, scheme } = backend;
-      const serverName = trust.serverName ?? (isIP(host) === 0 ? host : null);
-      const tls = scheme === "https" ? { trust, serverName, alpn: alpnOf(backend) } : null;
-      targets.set(backend, { host, port, tls, connectTimeoutMs: timeouts.backendConnectMs });
-    }
-  }
-  return (backend) => must(targets.get(backend), "every backend of the snapshot has a target");
 }
 
 /** A slow backend speaks what it spoke before. */

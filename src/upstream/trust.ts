@@ -1,5 +1,5 @@
 /** Whom the backends of a pool must be vouched for by: reads and checks what `upstream_tls` names. */
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
@@ -26,6 +26,11 @@ export function readTrust(tls: UpstreamTlsSettings, files: TrustFiles = systemTr
   const { verifyCertificates: verify, clientCertificate, serverName } = tls;
   const client = clientCertificate === null ? null : readClient(clientCertificate, files);
   return { verify, roots: verify ? readRoots(tls, files) : null, client, serverName };
+}
+
+/** The same for material that says the same, and for no other. */
+export function trustDigest(trust: TrustMaterial): string {
+  return createHash("sha256").update(JSON.stringify(trust)).digest("base64");
 }
 
 function readRoots({ caFile, caDir }: UpstreamTlsSettings, files: TrustFiles): readonly string[] | null {

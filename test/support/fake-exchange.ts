@@ -77,6 +77,8 @@ export class FakeExchange implements StreamHost {
   readonly outcomes: ExchangeOutcome[] = [];
   /** Evidence for health checks: indexes of backends that could not be reached. */
   readonly unreachable: number[] = [];
+  /** Exchanges of its generation. */
+  running = 0;
   /** Attempts that failed. */
   failures = 0;
   readonly stream: RequestStream;
@@ -203,6 +205,14 @@ export class FakeExchange implements StreamHost {
       routes: compileRoutes([settings]),
       pools: [pool],
       deadlines: this.deadlines,
+      begin: (exchange, fields) => {
+        this.running += 1;
+        this.deadlines?.begin(exchange, fields);
+      },
+      end: (exchange) => {
+        this.running -= 1;
+        this.deadlines?.end(exchange);
+      },
       upstreamOf: () => this.upstream,
       onFailure: (_pool: number, backend: number, failure: UpstreamFailure) => {
         this.failures += 1;

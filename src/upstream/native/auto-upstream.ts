@@ -19,7 +19,8 @@ export interface AutoUpstreamParts {
   readonly timers: Timers;
   readonly timeouts: TimeoutSettings;
   readonly counters: Counters;
-  readonly targetOf: (backend: BackendSettings) => StreamTarget;
+  /** Where a backend is; null: not to be reached any more. */
+  readonly targetOf: (backend: BackendSettings) => StreamTarget | null;
   readonly http1: Upstream;
   readonly h2c: Upstream;
   /** For the log: what a backend was found to speak, the first time and whenever it is another than before. */
@@ -44,7 +45,10 @@ export class AutoUpstream implements Upstream {
       sink.onFailure(new UpstreamFailure("DRAINING", "the transport is closed", NOT_SENT));
       return OVER;
     }
-    return this.#learnerOf(request.backend).start(request, sink);
+    const learner = this.#learnerOf(request.backend);
+    if (learner !== null) return learner.start(request, sink);
+    sink.onFailure(new UpstreamFailure("DRAINING", `${request.backend.address} is retired`, NOT_SENT));
+    return OVER;
   }
 
   /** What was learned of a backend may not hold any more: the next request asks again. */
@@ -57,15 +61,23 @@ export class AutoUpstream implements Upstream {
     return this.#learners.get(backend)?.protocol ?? null;
   }
 
+  /** Forgets a backend; requests that wait for what it speaks fail. */
+  retire(backend: BackendSettings): void {
+    this.#learners.get(backend)?.close();
+    this.#learners.delete(backend);
+  }
+
   close(): void {
     this.#closed = true;
     for (const learner of this.#learners.values()) learner.close();
   }
 
-  #learnerOf(backend: BackendSettings): Learner {
+  #learnerOf(backend: BackendSettings): Learner | null {
     let known = this.#learners.get(backend);
     if (known === undefined) {
-      known = new Learner(this.#parts, backend);
+      const target = this.#parts.targetOf(backend);
+      if (target === null) return null;
+      known = new Learner(this.#parts, backend, target);
       this.#learners.set(backend, known);
     }
     return known;
@@ -76,15 +88,17 @@ export class AutoUpstream implements Upstream {
 class Learner {
   readonly #parts: AutoUpstreamParts;
   readonly #backend: BackendSettings;
+  readonly #target: StreamTarget;
   protocol: ClearProtocol | null = null;
   #lastTold: ClearProtocol | null = null;
   #learnedMs = -Infinity;
   #inquiry: ProtocolInquiry | null = null;
   #waiting: WaitingCall[] = [];
 
-  constructor(parts: AutoUpstreamParts, backend: BackendSettings) {
+  constructor(parts: AutoUpstreamParts, backend: BackendSettings, target: StreamTarget) {
     this.#parts = parts;
     this.#backend = backend;
+    this.#target = target;
   }
 
   start(request: UpstreamRequest, sink: ResponseSink): UpstreamCall {
@@ -117,7 +131,7 @@ class Learner {
   #ask(): ProtocolInquiry {
     const { connect, timers, timeouts, counters } = this.#parts;
     counters.protocolInquiries += 1;
-    const target = this.#parts.targetOf(this.#backend);
+    const target = this.#target;
     // Both waits together are no longer than the time for a connection.
     const deadlineMs = timers.nowMs() + timeouts.backendConnectMs;
     const onResult = (result: ClearProtocol | ProxyError): void => this.#onResult(result);

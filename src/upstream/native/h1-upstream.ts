@@ -16,8 +16,8 @@ export interface H1UpstreamParts {
   readonly timers: Timers;
   readonly timeouts: TimeoutSettings;
   readonly counters: Counters;
-  /** Where and how a backend is reached. */
-  readonly targetOf: (backend: BackendSettings) => StreamTarget;
+  /** Where and how a backend is reached; null: not any more. */
+  readonly targetOf: (backend: BackendSettings) => StreamTarget | null;
 }
 
 /** Calls that never began. */
@@ -28,6 +28,8 @@ export class H1Upstream implements Upstream {
   readonly abilities: TransportAbilities = { trailers: true, informational: true, fullDuplex: true };
   readonly #parts: H1UpstreamParts;
   readonly #pools = new Map<BackendSettings, H1Pool>();
+  /** Of backends that were retired, until their last calls are over. */
+  readonly #retired = new Set<H1Pool>();
   readonly #sweep: TimerHandle;
   #closed = false;
 
@@ -43,10 +45,24 @@ export class H1Upstream implements Upstream {
     }
     let pool = this.#pools.get(request.backend);
     if (pool === undefined) {
-      pool = new H1Pool(this.#parts, this.#parts.targetOf(request.backend), request.pool.backendConnectionsMax);
+      const target = this.#parts.targetOf(request.backend);
+      if (target === null) {
+        sink.onFailure(new UpstreamFailure("DRAINING", `${request.backend.address} is retired`, NOT_SENT));
+        return OVER;
+      }
+      pool = new H1Pool(this.#parts, target, request.pool.backendConnectionsMax);
       this.#pools.set(request.backend, pool);
     }
     return pool.start(request, sink);
+  }
+
+  /** No connection to a backend is kept beyond the calls that run. */
+  retire(backend: BackendSettings): void {
+    const pool = this.#pools.get(backend);
+    if (pool === undefined) return;
+    this.#pools.delete(backend);
+    pool.retire();
+    if (!pool.isEmpty) this.#retired.add(pool);
   }
 
   close(): void {
@@ -57,12 +73,16 @@ export class H1Upstream implements Upstream {
   #onSweep(): void {
     const nowMs = this.#parts.timers.nowMs();
     for (const pool of this.#pools.values()) pool.sweep(nowMs);
+    for (const pool of this.#retired) {
+      pool.sweep(nowMs);
+      if (pool.isEmpty) this.#retired.delete(pool);
+    }
     if (this.#closed) this.#stopIfDone();
   }
 
   /** Deadlines hold until the last call is over. */
   #stopIfDone(): void {
-    let isDone = true;
+    let isDone = this.#retired.size === 0;
     for (const pool of this.#pools.values()) {
       pool.closeIdle(Infinity);
       isDone &&= pool.isEmpty;
@@ -76,7 +96,7 @@ class H1Pool implements LinkOwner, H1CallOwner {
   readonly counters: Counters;
   readonly #parts: H1UpstreamParts;
   readonly #target: StreamTarget;
-  readonly #idleMax: number;
+  #idleMax: number;
   /** The one used last is used next, so that the others can age. */
   readonly #idle: H1Link[] = [];
   readonly #links = new Set<H1Link>();
@@ -137,6 +157,12 @@ class H1Pool implements LinkOwner, H1CallOwner {
   /** No connection and no call is left. */
   get isEmpty(): boolean {
     return this.#links.size === 0 && this.#calls.size === 0;
+  }
+
+  /** Keeps no idle connection from now on. */
+  retire(): void {
+    this.#idleMax = 0;
+    this.closeIdle(Infinity);
   }
 
   /** Closes connections whose time is over by then. */

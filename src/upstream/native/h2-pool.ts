@@ -22,8 +22,8 @@ export interface H2UpstreamParts {
   readonly timeouts: TimeoutSettings;
   readonly counters: Counters;
   readonly random: Random;
-  /** Where and how a backend is reached. */
-  readonly targetOf: (backend: BackendSettings) => StreamTarget;
+  /** Where and how a backend is reached; null: not any more. */
+  readonly targetOf: (backend: BackendSettings) => StreamTarget | null;
   /** For backends that ALPN shows not to speak HTTP/2. */
   readonly fallback: Upstream;
 }
@@ -46,12 +46,18 @@ export class H2Pool implements H2LinkOwner, H2CallOwner {
   #isOther = false;
   #learnedMs = -Infinity;
 
-  constructor(parts: H2UpstreamParts, backend: BackendSettings, linksMax: number, writer: FieldWriter) {
+  constructor(
+    parts: H2UpstreamParts,
+    backend: BackendSettings,
+    target: StreamTarget,
+    linksMax: number,
+    writer: FieldWriter,
+  ) {
     this.counters = parts.counters;
     this.writer = writer;
     this.where = backend.address;
     this.#parts = parts;
-    this.#target = parts.targetOf(backend);
+    this.#target = target;
     this.#linksMax = linksMax;
   }
 

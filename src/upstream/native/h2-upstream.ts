@@ -14,6 +14,8 @@ export class H2Upstream implements Upstream {
   readonly abilities: TransportAbilities = { trailers: true, informational: true, fullDuplex: true };
   readonly #parts: H2UpstreamParts;
   readonly #pools = new Map<BackendSettings, H2Pool>();
+  /** Of backends that were retired, until their last calls are over. */
+  readonly #retired = new Set<H2Pool>();
   readonly #writer = new FieldWriter();
   readonly #sweep: TimerHandle;
   #closed = false;
@@ -28,12 +30,24 @@ export class H2Upstream implements Upstream {
       sink.onFailure(new UpstreamFailure("DRAINING", "the transport is closed", NOT_SENT));
       return OVER;
     }
-    return this.#poolOf(request).start(request, sink);
+    const pool = this.#poolOf(request);
+    if (pool !== null) return pool.start(request, sink);
+    sink.onFailure(new UpstreamFailure("DRAINING", `${request.backend.address} is retired`, NOT_SENT));
+    return OVER;
   }
 
   /** What was learned of a backend may not hold any more: whether it speaks HTTP/2 is asked again. */
   relearn(backend: BackendSettings): void {
     this.#pools.get(backend)?.relearn();
+  }
+
+  /** No connection to a backend is kept beyond the calls that run. */
+  retire(backend: BackendSettings): void {
+    const pool = this.#pools.get(backend);
+    if (pool === undefined) return;
+    this.#pools.delete(backend);
+    pool.drain();
+    this.#retired.add(pool);
   }
 
   close(): void {
@@ -42,10 +56,12 @@ export class H2Upstream implements Upstream {
     this.#stopIfDone();
   }
 
-  #poolOf({ backend, pool }: UpstreamRequest): H2Pool {
+  #poolOf({ backend, pool }: UpstreamRequest): H2Pool | null {
     let known = this.#pools.get(backend);
     if (known === undefined) {
-      known = new H2Pool(this.#parts, backend, pool.backendConnectionsMax, this.#writer);
+      const target = this.#parts.targetOf(backend);
+      if (target === null) return null;
+      known = new H2Pool(this.#parts, backend, target, pool.backendConnectionsMax, this.#writer);
       this.#pools.set(backend, known);
     }
     return known;
@@ -54,12 +70,17 @@ export class H2Upstream implements Upstream {
   #onSweep(): void {
     const nowMs = this.#parts.timers.nowMs();
     for (const pool of this.#pools.values()) pool.sweep(nowMs);
+    for (const pool of this.#retired) {
+      pool.sweep(nowMs);
+      if (pool.isEmpty) this.#retired.delete(pool);
+    }
     if (this.#closed) this.#stopIfDone();
   }
 
   /** Deadlines hold until the last call is over. */
   #stopIfDone(): void {
     for (const pool of this.#pools.values()) if (!pool.isEmpty) return;
+    if (this.#retired.size > 0) return;
     this.#sweep.stop();
   }
 }

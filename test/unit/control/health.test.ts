@@ -1,12 +1,13 @@
 import { RememberingLog } from "../../support/remembering-log.ts";
 import { describe, expect, test } from "bun:test";
-import type { BackendSettings, HealthCheckSettings } from "../../../src/config/snapshot.ts";
+import { Availability, BackendState } from "../../../src/balance/availability.ts";
+import type { BackendSettings, HealthCheckSettings, PoolSettings } from "../../../src/config/snapshot.ts";
 import { must } from "../../../src/core/assert.ts";
 import { Counters } from "../../../src/core/counters.ts";
 import { ProxyError } from "../../../src/core/error.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { Random } from "../../../src/core/random.ts";
-import { HealthMonitor } from "../../../src/control/health.ts";
+import { HealthMonitor, type HealthWay, type WatchedBackend } from "../../../src/control/health.ts";
 import type { ProbeResult } from "../../../src/upstream/probe.ts";
 import { ManualTimers } from "../../support/manual-timers.ts";
 import { backendOf, poolOf } from "../../support/upstream-calls.ts";
@@ -37,6 +38,18 @@ class HeldProbes {
   }
 }
 
+/** Watches pools of which nothing is known yet. */
+function watchAll(monitor: HealthMonitor, pools: readonly PoolSettings[], way: HealthWay) {
+  const watched = pools.map((pool) =>
+    pool.backends.map((backend) => ({ pool, backend, reach: backend, state: new BackendState(), way })),
+  );
+  monitor.watch(watched.flat());
+  const availability = watched.map((backends) => new Availability(backends.map(({ state }) => state)));
+  const who = (pool: number, index: number): WatchedBackend =>
+    must(watched[pool]?.[index], "the backend is one of those");
+  return { watched: watched.flat(), availability, who };
+}
+
 function make(backends: number = 1, check: Partial<HealthCheckSettings> = {}) {
   const timers = new ManualTimers();
   const log = new RememberingLog();
@@ -48,16 +61,11 @@ function make(backends: number = 1, check: Partial<HealthCheckSettings> = {}) {
     healthCheck: { ...CHECK, ...check },
   }));
   const pool = poolOf([...list, backendOf("http://10.0.0.2:80", "unchecked")]);
-  const monitor = new HealthMonitor([pool], {
-    timers,
-    random: Random.fromEntropy([1, 2]),
-    probe: probes.probe,
-    onTransition: (backend) => void transitions.push(backend.id),
-    log,
-    counters,
-  });
-  const usable = must(monitor.availability[0], "the pool is watched").usable;
-  return { timers, log, counters, probes, monitor, usable, transitions };
+  const monitor = new HealthMonitor({ timers, random: Random.fromEntropy([1, 2]), log, counters });
+  const way = { probe: probes.probe, relearn: (backend: BackendSettings) => void transitions.push(backend.id) };
+  const { watched, availability, who } = watchAll(monitor, [pool], way);
+  const usable = must(availability[0], "the pool is watched").usable;
+  return { timers, log, counters, probes, monitor, usable, transitions, watched, who };
 }
 
 const refused = new ProxyError("UPSTREAM_REFUSED", "10.0.0.1:80: connection refused");
@@ -132,43 +140,43 @@ describe("HealthMonitor", () => {
       poolOf(
         ids.map((id) => ({ ...backendOf("http://10.0.0.1:80", id), healthCheck: { ...CHECK, failureThreshold: 1 } })),
       );
-    const monitor = new HealthMonitor([named("a0", "a1"), named("b0", "b1", "b2")], {
-      ...{ timers, random: Random.fromEntropy([3]), probe: probes.probe, log: new RememberingLog() },
+    const monitor = new HealthMonitor({
+      ...{ timers, random: Random.fromEntropy([3]), log: new RememberingLog() },
       counters: new Counters(),
-      onTransition: () => undefined,
     });
+    const way = { probe: probes.probe, relearn: () => undefined };
+    const { availability, who } = watchAll(monitor, [named("a0", "a1"), named("b0", "b1", "b2")], way);
     monitor.start();
     timers.advance(1100);
     expect([...probes.asked].sort()).toEqual(["a0", "a1", "b0", "b1", "b2"]);
     while (probes.open.length > 0) await probes.answer(!["a1", "b0"].includes(probes.open[0]?.id ?? ""));
-    expect(monitor.availability.map(({ usable }) => [...usable])).toEqual([
+    expect(availability.map(({ usable }) => [...usable])).toEqual([
       [1, 0],
       [0, 1, 1],
     ]);
-    monitor.onUnreachable(1, 2, refused);
-    monitor.onUnreachable(7, 0, refused);
-    expect(monitor.availability.map(({ usable }) => [...usable])).toEqual([
+    monitor.onUnreachable(who(1, 2), refused);
+    expect(availability.map(({ usable }) => [...usable])).toEqual([
       [1, 0],
       [0, 1, 0],
     ]);
   });
 
   test("a backend without a check is never asked and always usable", () => {
-    const { timers, probes, monitor, usable } = make();
+    const { timers, probes, monitor, usable, who } = make();
     monitor.start();
-    monitor.onUnreachable(0, 1, refused);
+    monitor.onUnreachable(who(0, 1), refused);
     timers.advance(1100);
     expect([probes.asked, usable[1]]).toEqual([["b0"], 1]);
   });
 
   test("a request that could not connect is evidence, and brings the next probe forward", async () => {
-    const { timers, probes, monitor, usable, log } = make(1, { intervalMs: 10_000 });
+    const { timers, probes, monitor, usable, log, who } = make(1, { intervalMs: 10_000 });
     monitor.start();
     timers.advance(10_000);
     await probes.answer(true);
     timers.advance(500);
-    monitor.onUnreachable(0, 0, refused);
-    monitor.onUnreachable(0, 0, refused);
+    monitor.onUnreachable(who(0, 0), refused);
+    monitor.onUnreachable(who(0, 0), refused);
     expect([probes.asked.length, usable[0]]).toEqual([1, 1]);
     timers.advance(1000);
     expect(probes.asked.length).toBe(2);
@@ -178,22 +186,22 @@ describe("HealthMonitor", () => {
   });
 
   test("a backend out of reach is told of at once, whether it is checked or not, and once a second at most", () => {
-    const { timers, monitor, log } = make(1);
+    const { timers, monitor, log, who } = make(1);
     const told = (): number => log.lines.filter(({ msg }) => msg.includes("connection refused")).length;
-    monitor.onUnreachable(0, 1, refused);
-    monitor.onUnreachable(0, 1, refused);
+    monitor.onUnreachable(who(0, 1), refused);
+    monitor.onUnreachable(who(0, 1), refused);
     expect([told(), log.lines[0]?.level, log.lines[0]?.fields["backend"]]).toEqual([1, "warn", "unchecked"]);
     timers.advance(LIMITS.unreachableLineMsMin);
-    monitor.onUnreachable(0, 1, refused);
+    monitor.onUnreachable(who(0, 1), refused);
     expect(told()).toBe(2);
   });
 
   test("requests that cannot connect while a probe runs or waits start no second one", async () => {
-    const { timers, probes, monitor } = make(LIMITS.probesAtOnceMax + 2);
+    const { timers, probes, monitor, who } = make(LIMITS.probesAtOnceMax + 2);
     monitor.start();
     timers.advance(1100);
     expect(probes.asked.length).toBe(LIMITS.probesAtOnceMax);
-    for (let i = 0; i < LIMITS.probesAtOnceMax + 2; i++) monitor.onUnreachable(0, i, refused);
+    for (let i = 0; i < LIMITS.probesAtOnceMax + 2; i++) monitor.onUnreachable(who(0, i), refused);
     timers.advance(100);
     while (probes.open.length > 0) await probes.answer(true);
     expect([...probes.asked].sort()).toEqual([...new Set(probes.asked)].sort());
@@ -215,15 +223,54 @@ describe("HealthMonitor", () => {
   });
 
   test("stopped, it asks no more and believes no late answer", async () => {
-    const { timers, probes, monitor, usable, log } = make(2, { failureThreshold: 1 });
+    const { timers, probes, monitor, usable, log, who } = make(2, { failureThreshold: 1 });
     monitor.start();
     timers.advance(1100);
     monitor.stop();
     await probes.answer(false);
     await probes.answer(false);
-    monitor.onUnreachable(0, 0, refused);
+    monitor.onUnreachable(who(0, 0), refused);
     timers.advance(10_000);
     expect([probes.asked.length, timers.waiting]).toEqual([2, 0]);
     expect([usable[0], log.lines.length]).toEqual([1, 0]);
+  });
+
+  test("a backend that stays keeps its verdict from one configuration to the next, with the probe under way", async () => {
+    const { timers, probes, monitor, usable, watched } = make(2, { failureThreshold: 2 });
+    monitor.start();
+    timers.advance(1100);
+    await probes.answer(false);
+    await probes.answer(false);
+    timers.advance(1100);
+    expect(probes.open.length).toBe(2);
+    const [first, second] = watched;
+    const stays = { ...must(first, "there is one"), backend: { ...must(first, "there is one").backend, weight: 7 } };
+    monitor.watch([stays]);
+    // The second failure in a row came by a probe that began under the configuration before.
+    await probes.answer(false);
+    expect([...usable]).toEqual([0, 1, 1]);
+    // Nobody believes the one that was asked for a backend that is gone.
+    await probes.answer(false);
+    expect([...usable]).toEqual([0, 1, 1]);
+    monitor.watch([stays, must(second, "there are two")]);
+    expect([...usable]).toEqual([0, 1, 1]);
+  });
+
+  test("a backend with another check begins anew, and one without any is healthy", async () => {
+    const { timers, probes, monitor, usable, watched } = make(2, { failureThreshold: 1 });
+    monitor.start();
+    timers.advance(1100);
+    await probes.answer(false);
+    await probes.answer(false);
+    expect([...usable]).toEqual([0, 0, 1]);
+    const [first, second] = watched.map((one) => must(one, "there is one"));
+    const other = { ...must(first, "there is one"), backend: { ...must(first, "one").backend } };
+    const check = { ...CHECK, failureThreshold: 5 };
+    const unchecked = { ...must(second, "two"), backend: { ...must(second, "two").backend, healthCheck: null } };
+    monitor.watch([{ ...other, backend: { ...other.backend, healthCheck: check } }, unchecked]);
+    expect([...usable]).toEqual([1, 1, 1]);
+    const asked = probes.asked.length;
+    timers.advance(1100);
+    expect(probes.asked.slice(asked)).toEqual(["b0"]);
   });
 });
