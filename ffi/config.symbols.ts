@@ -81,11 +81,6 @@ export const CONFIG = {
     args: ["pointer", "usize"],
     returns: "void",
   },
-  quiche_config_enable_early_data: {
-    c: "void quiche_config_enable_early_data(quiche_config *config)",
-    args: ["pointer"],
-    returns: "void",
-  },
   quiche_config_enable_pacing: {
     c: "void quiche_config_enable_pacing(quiche_config *config, bool v)",
     args: ["pointer", "bool"],

@@ -9,7 +9,7 @@ import { OWN_SYMBOLS } from "./own.symbols.ts";
 import { QUICHE_SYMBOLS } from "./quiche.symbols.ts";
 
 /** Must equal `ABI_VERSION` in `ffi/native/src/lib.rs`. */
-const ABI_VERSION = 7;
+const ABI_VERSION = 8;
 const LIBC = "libc.so.6";
 const SCRATCH_BYTES = 16 * 1024;
 const TEXT_BYTES_MAX = 256;

@@ -35,6 +35,11 @@ export const OWN_SYMBOLS = {
     args: ["pointer", "pointer"],
     returns: "bool",
   },
+  spooky_conn_peer_chain: {
+    c: "int64_t spooky_conn_peer_chain(const quiche_conn *conn, uint8_t *out, size_t out_len)",
+    args: ["pointer", "pointer", "usize"],
+    returns: "i64",
+  },
   spooky_conn_set_keylog: {
     c: "void spooky_conn_set_keylog(quiche_conn *conn, int fd)",
     args: ["pointer", "i32"],
@@ -74,6 +79,7 @@ export const OWN_SYMBOLS = {
     returns: "i32",
   },
   spooky_tls_keylog: { c: "void spooky_tls_keylog(spooky_tls *tls)", args: ["pointer"], returns: "void" },
+  spooky_tls_early_data: { c: "void spooky_tls_early_data(spooky_tls *tls)", args: ["pointer"], returns: "void" },
   spooky_tls_finish: {
     c: "quiche_config *spooky_tls_finish(spooky_tls *tls, uint32_t version, uint8_t *why, size_t why_len)",
     args: ["pointer", "u32", "pointer", "usize"],

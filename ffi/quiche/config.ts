@@ -76,6 +76,7 @@ export function makeServerConfig(library: Library, settings: EngineSettings): Ha
   try {
     for (const identity of settings.identities) addIdentity(library, builder, arena, identity);
     if (settings.clientAuth !== null) askClients(library, builder, arena, settings.clientAuth);
+    if (settings.earlyData) native.spooky_tls_early_data(builder.address);
     if (settings.keylog) native.spooky_tls_keylog(builder.address);
     addTicketKeys(library, builder, settings.ticketKeys);
   } catch (thrown) {
@@ -94,7 +95,6 @@ export function makeServerConfig(library: Library, settings: EngineSettings): Ha
   // A server of HTTP/3 opens no bidirectional streams, and quiche (0.30) has room for 128 bytes of transport parameters: after a Retry the
   // three ids take up to 64 of them, and a connection whose parameters do not fit is refused.
   native.quiche_config_set_initial_max_stream_data_bidi_local(config.address, 0);
-  if (settings.earlyData) native.quiche_config_enable_early_data(config.address);
   return config;
 }
 

@@ -7,6 +7,7 @@
 mod early;
 mod fields;
 mod pace;
+mod peers;
 mod retry;
 mod streams;
 mod tickets;
@@ -16,7 +17,7 @@ mod watch;
 
 /// Number of the exported interface. The loader refuses a library with another number than the one it was written for.
 /// Raise it with every change to a signature or a buffer layout in this crate, together with `ABI_VERSION` in `ffi/library.ts`.
-pub const ABI_VERSION: u32 = 7;
+pub const ABI_VERSION: u32 = 8;
 
 /// `uint32_t spooky_abi_version(void)`
 #[no_mangle]

@@ -10,6 +10,7 @@ use boring::rand::rand_bytes;
 use boring::sha::Sha256;
 use boring::ssl::{SslContextBuilder, TicketKeyCallbackResult};
 use boring::symm::{Cipher, CipherCtxRef};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const PART_BYTES: usize = 16;
@@ -89,12 +90,18 @@ impl TicketKeys {
     }
 }
 
-/// What a session must have been made under to be resumed: a client that was let in without a certificate is not, once one is asked for.
-pub fn session_context(client_ca: Option<(&[u8], bool)>) -> [u8; 32] {
+/// What a session must have been made under to be resumed: a client that was let in without a certificate is not, once one is asked for,
+/// nor is one that was let in under other authorities, or that has verified another server than the one which it names now. A certificate
+/// that is followed by another one for the same names keeps its sessions.
+pub fn session_context(client_ca: Option<(&[u8], bool)>, names: &BTreeSet<&String>) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(PURPOSE);
+    for name in names {
+        hash.update(name.as_bytes());
+        hash.update(b"\n");
+    }
     if let Some((pem, required)) = client_ca {
-        hash.update(&[u8::from(required)]);
+        hash.update(&[0, u8::from(required)]);
         hash.update(pem);
     }
     hash.finish()

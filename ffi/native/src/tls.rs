@@ -1,26 +1,27 @@
-//! A server's TLS context from PEM bytes: several certificates chosen by SNI (exact and one-label wildcard names), optional
-//! verification of client certificates, session tickets under given keys. quiche's C API reads files and knows one certificate and one ticket
+//! A server's TLS context from PEM bytes: several certificates chosen by SNI (exact and one-label wildcard names) and, of those for one name,
+//! by the signatures that the client takes (an ECDSA one beside an RSA one); optional verification of client certificates, session tickets under given keys. quiche's C API reads files and knows one certificate and one ticket
 //! key; this is the rest.
 //!
 //! A context is built once and never changed: a certificate is replaced by building a new one for new connections.
 
 use crate::tickets::{session_context, TicketKeys};
-use boring::pkey::PKey;
+use boring::pkey::{Id, PKey};
 use boring::ssl::{
     AlpnError, NameType, SniError, SslContext, SslContextBuilder, SslMethod, SslVerifyMode,
     SslVersion,
 };
-use boring::x509::{store::X509StoreBuilder, X509};
+use boring::x509::{store::X509StoreBuilder, verify::X509VerifyFlags, X509};
+use foreign_types_shared::ForeignType;
 use libc::{c_char, c_int, c_void, size_t};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::{ptr, slice};
 
 /// HTTP/3 in ALPN's wire form (RFC 9114 3.1).
 const ALPN_H3: &[u8] = b"\x02h3";
 
 struct Identity {
-    names: Vec<String>,
-    context: SslContextBuilder,
+    names: BTreeSet<String>,
+    credential: Credential,
 }
 
 #[derive(Default)]
@@ -29,6 +30,7 @@ pub struct TlsBuilder {
     client_ca_pem: Option<(Vec<u8>, bool)>,
     ticket_keys: Option<TicketKeys>,
     keylog: bool,
+    early_data: bool,
 }
 
 /// `spooky_tls *spooky_tls_new(void)`
@@ -41,7 +43,8 @@ pub extern "C" fn spooky_tls_new() -> *mut TlsBuilder {
 /// size_t chain_pem_len, const uint8_t *key_pem, size_t key_pem_len, uint8_t *why, size_t why_len)`
 ///
 /// Adds a certificate chain (leaf first) with its key. `names` are the server names it answers for, separated by newlines; the
-/// first identity added also answers every other name. Returns 0, or the length of the reason written to `why`, negated.
+/// first identity added also answers every other name, and so does the first with another kind of key that has all of its names. Of
+/// identities for one name the first of each kind of key counts. Returns 0, or the length of the reason written to `why`, negated.
 ///
 /// # Safety
 /// All pointers carry their lengths; `tls` is live.
@@ -55,9 +58,9 @@ pub unsafe extern "C" fn spooky_tls_add_identity(
     };
     let names = String::from_utf8_lossy(bytes(names, names_len)).to_ascii_lowercase();
     match identity(bytes(chain_pem, chain_pem_len), bytes(key_pem, key_pem_len)) {
-        Ok(context) => {
+        Ok(credential) => {
             let names = names.split('\n').filter(|n| !n.is_empty()).map(String::from).collect();
-            tls.identities.push(Identity { names, context });
+            tls.identities.push(Identity { names, credential });
             0
         },
         Err(reason) => refuse(&reason, why, why_len),
@@ -120,6 +123,17 @@ pub unsafe extern "C" fn spooky_tls_keylog(tls: *mut TlsBuilder) {
     }
 }
 
+/// `void spooky_tls_early_data(spooky_tls *tls)`: early data (0-RTT) is taken under every name.
+///
+/// # Safety
+/// `tls` is live.
+#[no_mangle]
+pub unsafe extern "C" fn spooky_tls_early_data(tls: *mut TlsBuilder) {
+    if let Some(tls) = tls.as_mut() {
+        tls.early_data = true;
+    }
+}
+
 /// `quiche_config *spooky_tls_finish(spooky_tls *tls, uint32_t version, uint8_t *why, size_t why_len)`
 ///
 /// Consumes the builder (also on failure) and returns a quiche configuration that owns the context, to be freed with
@@ -155,60 +169,111 @@ pub unsafe extern "C" fn spooky_tls_free(tls: *mut TlsBuilder) {
     }
 }
 
-fn identity(chain_pem: &[u8], key_pem: &[u8]) -> Result<SslContextBuilder, String> {
+/// A certificate chain with its key, as TLS chooses between several by the signatures that a client takes.
+struct Credential {
+    at: *mut boring_sys::SSL_CREDENTIAL,
+    kind: Id,
+}
+
+impl Drop for Credential {
+    fn drop(&mut self) {
+        // SAFETY: made by `identity`; contexts hold references of their own.
+        unsafe { boring_sys::SSL_CREDENTIAL_free(self.at) }
+    }
+}
+
+impl Credential {
+    /// TLS takes the first that fits. Signing with an elliptic curve costs a server a tenth of what it costs with RSA.
+    fn rank(&self) -> u8 {
+        match self.kind {
+            Id::EC => 0,
+            Id::ED25519 => 1,
+            _ => 2,
+        }
+    }
+}
+
+fn identity(chain_pem: &[u8], key_pem: &[u8]) -> Result<Credential, String> {
     let chain = X509::stack_from_pem(chain_pem)
         .map_err(|e| format!("the certificate file is not PEM: {e}"))?;
-    let (leaf, rest) = chain
-        .split_first()
-        .ok_or_else(|| "the certificate file holds no PEM certificate".to_string())?;
+    if chain.is_empty() {
+        return Err("the certificate file holds no PEM certificate".to_string());
+    }
     let key = PKey::private_key_from_pem(key_pem)
         .map_err(|e| format!("the key file holds no usable PEM private key: {e}"))?;
-
-    let mut context = SslContextBuilder::new(SslMethod::tls()).map_err(|e| e.to_string())?;
-    context
-        .set_min_proto_version(Some(SslVersion::TLS1_3))
-        .map_err(|e| e.to_string())?;
-    context
-        .set_certificate(leaf)
-        .map_err(|e| format!("the certificate cannot be used: {e}"))?;
-    for certificate in rest {
-        context
-            .add_extra_chain_cert(certificate.clone())
-            .map_err(|e| format!("a certificate of the chain cannot be used: {e}"))?;
+    let chain = Buffers::of(&chain)?;
+    // SAFETY: the credential is owned from here on, and takes references to what it is given.
+    unsafe {
+        let at = boring_sys::SSL_CREDENTIAL_new_x509();
+        if at.is_null() {
+            return Err("there is no memory".to_string());
+        }
+        let credential = Credential { at, kind: key.id() };
+        if boring_sys::SSL_CREDENTIAL_set1_cert_chain(at, chain.0.as_ptr(), chain.0.len()) != 1 {
+            return Err(format!("the certificate cannot be used: {}", boring::error::ErrorStack::get()));
+        }
+        if boring_sys::SSL_CREDENTIAL_set1_private_key(at, key.as_ptr()) != 1 {
+            drop(boring::error::ErrorStack::get());
+            return Err("the key does not belong to the certificate".to_string());
+        }
+        Ok(credential)
     }
-    context
-        .set_private_key(&key)
-        .and_then(|()| context.check_private_key())
-        .map_err(|_| "the key does not belong to the certificate".to_string())?;
-    // quiche sets its own callback on the first context only; SNI switches contexts before ALPN is chosen.
-    context.set_alpn_select_callback(|_, offered| {
-        boring::ssl::select_next_proto(ALPN_H3, offered).ok_or(AlpnError::ALERT_FATAL)
-    });
-    Ok(context)
+}
+
+/// Certificates as BoringSSL shares them.
+struct Buffers(Vec<*mut boring_sys::CRYPTO_BUFFER>);
+
+impl Buffers {
+    fn of(chain: &[X509]) -> Result<Buffers, String> {
+        let mut buffers = Buffers(Vec::with_capacity(chain.len()));
+        for certificate in chain {
+            let der = certificate
+                .to_der()
+                .map_err(|e| format!("a certificate of the chain cannot be used: {e}"))?;
+            // SAFETY: the bytes are copied.
+            let buffer =
+                unsafe { boring_sys::CRYPTO_BUFFER_new(der.as_ptr(), der.len(), ptr::null_mut()) };
+            if buffer.is_null() {
+                return Err("there is no memory".to_string());
+            }
+            buffers.0.push(buffer);
+        }
+        Ok(buffers)
+    }
+}
+
+impl Drop for Buffers {
+    fn drop(&mut self) {
+        for buffer in &self.0 {
+            // SAFETY: each was made above and is freed once.
+            unsafe { boring_sys::CRYPTO_BUFFER_free(*buffer) }
+        }
+    }
 }
 
 fn finish(tls: TlsBuilder, version: u32) -> Result<quiche::Config, String> {
-    let TlsBuilder { identities, client_ca_pem, ticket_keys, keylog } = tls;
-    let sessions = Sessions { client_ca_pem, ticket_keys };
-    let mut identities = identities.into_iter();
-    let mut first = identities.next().ok_or_else(|| "no certificate was added".to_string())?;
+    let TlsBuilder { identities, client_ca_pem, ticket_keys, keylog, early_data } = tls;
+    let rules = Rules { client_ca_pem, ticket_keys, early_data };
+    let first_set = default_set(&identities)?;
+    let mut first = rules.context(&identities, &first_set)?;
 
-    sessions.apply(&mut first.context)?;
+    let mut by_set: HashMap<Vec<usize>, SslContext> = HashMap::new();
     let mut by_name: HashMap<String, SslContext> = HashMap::new();
-    let first_context = first.context.as_ptr();
-    let mut other_contexts = Vec::new();
-    for mut other in identities {
-        sessions.apply(&mut other.context)?;
-        let at = other.context.as_ptr();
-        let context = other.context.build();
-        other_contexts.push((at, context.clone()));
-        for name in other.names {
-            by_name.entry(name).or_insert_with(|| context.clone());
+    let mut own_names: BTreeSet<String> = BTreeSet::new();
+    for name in identities.iter().flat_map(|identity| &identity.names) {
+        let set = one_of_each_kind(&identities, |identity| identity.names.contains(name));
+        if set == first_set {
+            own_names.insert(name.clone());
+        } else if !by_name.contains_key(name) {
+            if !by_set.contains_key(&set) {
+                by_set.insert(set.clone(), rules.context(&identities, &set)?.build());
+            }
+            by_name.insert(name.clone(), by_set[&set].clone());
         }
     }
+    let first_context = first.as_ptr();
     if !by_name.is_empty() {
-        let own_names = first.names;
-        first.context.set_servername_callback(move |ssl, _| {
+        first.set_servername_callback(move |ssl, _| {
             let Some(name) = ssl.servername(NameType::HOST_NAME) else {
                 return Ok(());
             };
@@ -216,25 +281,48 @@ fn finish(tls: TlsBuilder, version: u32) -> Result<quiche::Config, String> {
             if own_names.contains(&name) {
                 return Ok(());
             }
-            match lookup(&by_name, &name) {
+            match lookup(&by_name, &own_names, &name) {
                 Some(context) => ssl.set_ssl_context(context).map_err(|_| SniError::ALERT_FATAL),
                 None => Ok(()),
             }
         });
     }
-    let mut config = quiche::Config::with_boring_ssl_ctx_builder(version, first.context)
+    let mut config = quiche::Config::with_boring_ssl_ctx_builder(version, first)
         .map_err(|e| format!("quiche refuses the TLS context: {e}"))?;
     if keylog {
         config.log_keys();
         // quiche sets its callback on its own context, and SNI may choose another before the secrets are made.
-        for (at, _context) in other_contexts {
+        for context in by_set.values() {
             // Both live: the first is quiche's.
             unsafe {
-                SSL_CTX_set_keylog_callback(at.cast(), SSL_CTX_get_keylog_callback(first_context.cast()));
+                let callback = SSL_CTX_get_keylog_callback(first_context.cast());
+                SSL_CTX_set_keylog_callback(context.as_ptr().cast(), callback);
             }
         }
     }
     Ok(config)
+}
+
+/// Of those that `is_wanted`, the first with each kind of key, in the order in which TLS looks at them.
+fn one_of_each_kind(identities: &[Identity], is_wanted: impl Fn(&Identity) -> bool) -> Vec<usize> {
+    let mut set: Vec<usize> = Vec::new();
+    for (i, identity) in identities.iter().enumerate() {
+        let kind = identity.credential.kind;
+        if is_wanted(identity) && set.iter().all(|&j| identities[j].credential.kind != kind) {
+            set.push(i);
+        }
+    }
+    set.sort_by_key(|&i| identities[i].credential.rank());
+    set
+}
+
+/// For clients that name nobody, or nobody that we know: the first, and what stands beside it under its names.
+fn default_set(identities: &[Identity]) -> Result<Vec<usize>, String> {
+    let first = identities.first().ok_or_else(|| "no certificate was added".to_string())?;
+    Ok(one_of_each_kind(identities, |identity| {
+        let has_its_names = !first.names.is_empty() && identity.names.is_superset(&first.names);
+        ptr::eq(identity, first) || has_its_names || (first.names.is_empty() && identity.names.is_empty())
+    }))
 }
 
 type KeylogCallback = Option<unsafe extern "C" fn(ssl: *const c_void, line: *const c_char)>;
@@ -245,32 +333,59 @@ extern "C" {
 }
 
 /// What all contexts have in common, whichever of them SNI chooses.
-struct Sessions {
+struct Rules {
     client_ca_pem: Option<(Vec<u8>, bool)>,
     ticket_keys: Option<TicketKeys>,
+    early_data: bool,
 }
 
-impl Sessions {
-    fn apply(&self, context: &mut SslContextBuilder) -> Result<(), String> {
-        let client_ca = self.client_ca_pem.as_ref().map(|(pem, required)| (&pem[..], *required));
+impl Rules {
+    /// A context with these identities.
+    fn context(&self, identities: &[Identity], set: &[usize]) -> Result<SslContextBuilder, String> {
+        let mut context = SslContextBuilder::new(SslMethod::tls()).map_err(|e| e.to_string())?;
         context
-            .set_session_id_context(&session_context(client_ca))
+            .set_min_proto_version(Some(SslVersion::TLS1_3))
+            .map_err(|e| e.to_string())?;
+        for &i in set {
+            // SAFETY: both live; the context takes a reference.
+            let added = unsafe {
+                boring_sys::SSL_CTX_add1_credential(context.as_ptr(), identities[i].credential.at)
+            };
+            if added != 1 {
+                return Err(boring::error::ErrorStack::get().to_string());
+            }
+        }
+        // quiche sets its own callback on the first context only; SNI switches contexts before ALPN is chosen.
+        context.set_alpn_select_callback(|_, offered| {
+            boring::ssl::select_next_proto(ALPN_H3, offered).ok_or(AlpnError::ALERT_FATAL)
+        });
+        // quiche says it to the first context only, and a connection takes it from the one that SNI chooses.
+        // SAFETY: the context lives.
+        unsafe {
+            boring_sys::SSL_CTX_set_early_data_enabled(context.as_ptr(), self.early_data.into());
+        }
+        let client_ca = self.client_ca_pem.as_ref().map(|(pem, required)| (&pem[..], *required));
+        let names = set.iter().flat_map(|&i| &identities[i].names).collect();
+        context
+            .set_session_id_context(&session_context(client_ca, &names))
             .map_err(|e| e.to_string())?;
         if let Some(keys) = &self.ticket_keys {
-            keys.install(context);
+            keys.install(&mut context);
         }
-        match client_ca {
-            Some((pem, required)) => verify_clients(context, pem, required),
-            None => Ok(()),
+        if let Some((pem, required)) = client_ca {
+            verify_clients(&mut context, pem, required)?;
         }
+        Ok(context)
     }
 }
 
-/// The exact name, else the wildcard one label up (RFC 6125 6.4.3: `*` stands for one whole label).
-fn lookup<'a>(by_name: &'a HashMap<String, SslContext>, name: &str) -> Option<&'a SslContext> {
+/// The exact name, else the wildcard one label up (RFC 6125 6.4.3: `*` stands for one whole label). None: the first context's.
+fn lookup<'a>(
+    by_name: &'a HashMap<String, SslContext>, own_names: &BTreeSet<String>, name: &str,
+) -> Option<&'a SslContext> {
     by_name.get(name).or_else(|| {
-        let parent = name.split_once('.')?.1;
-        by_name.get(&format!("*.{parent}"))
+        let wildcard = format!("*.{}", name.split_once('.')?.1);
+        if own_names.contains(&wildcard) { None } else { by_name.get(&wildcard) }
     })
 }
 
@@ -278,6 +393,8 @@ fn verify_clients(
     context: &mut SslContextBuilder, pem: &[u8], required: bool,
 ) -> Result<(), String> {
     let mut store = X509StoreBuilder::new().map_err(|e| e.to_string())?;
+    // Whatever stands in the file is trusted, also an authority that another one has signed.
+    store.set_flags(X509VerifyFlags::PARTIAL_CHAIN);
     for authority in X509::stack_from_pem(pem).map_err(|e| e.to_string())? {
         context.add_client_ca(&authority).map_err(|e| e.to_string())?;
         store.add_cert(authority).map_err(|e| e.to_string())?;
