@@ -20,11 +20,16 @@ import { Server } from "./server.ts";
 
 /** Serves until the supervisor says otherwise. */
 export async function runWorker(context: CommandContext): Promise<number> {
+  const supervisor = process.ppid;
   const link = await openLink(context);
   // A service manager that stops the program tells all its processes; the supervisor hears it, too, and decides.
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => link.onSignal());
   // What these mean is the supervisor's business alone, and a worker shall not end by them.
   for (const signal of ["SIGUSR1", "SIGUSR2"] as const) process.on(signal, () => undefined);
+  // Its channel ends with a supervisor that is killed, unless another process has got hold of it; the kernel knows in any case.
+  systemTimers.every(LIMITS.heartbeatMs, () => {
+    if (process.ppid !== supervisor) link.lose();
+  });
   const order = await link.start;
   if (order === null) return EXIT.ok;
   try {

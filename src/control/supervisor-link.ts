@@ -41,6 +41,11 @@ export class SupervisorLink {
     if (!this.#gone) this.#channel?.send(writeMessage(report));
   }
 
+  /** The supervisor's process has ended, whoever may hold its end of the channel. */
+  lose(): void {
+    this.#onGone();
+  }
+
   /** A stop signal: the supervisor's word counts while there is one, since a terminal sends its signals to all processes. */
   onSignal(): void {
     if (this.#gone) this.#end.resolve();

@@ -3,6 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { must } from "../../src/core/assert.ts";
 import { AIOQUIC_MISSING, type AioquicRun, aioquicPython, startAioquic } from "../interop/aioquic.ts";
 import { startBackend } from "../support/backends.ts";
+import { Mark } from "../support/marked-processes.ts";
+import { startProcess } from "../support/process.ts";
 import { startProxy } from "../support/proxy.ts";
 import { logLine, stoppedLine } from "./log-lines.ts";
 import {
@@ -83,6 +85,31 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     },
   );
 });
+
+test("the death of the supervisor is noticed also while another process holds its channels", async () => {
+  const mark = new Mark();
+  const proxy = await startWorkers(2, "127.0.0.1:9", { env: mark.env });
+  const holder = startProcess({ command: ["python3", "-c", HOLDER, String(proxy.process.pid)] });
+  await holder.waitForLine((line) => line === "held");
+  proxy.process.signal("SIGKILL");
+  await draining(proxy, 2);
+  await mark.gone();
+  await holder.kill();
+});
+
+/** Gets hold of all sockets of another process (pidfd_getfd), says so, and waits. */
+const HOLDER = `
+import ctypes, os, sys
+pid = int(sys.argv[1])
+place = f"/proc/{pid}/fd"
+handle = os.pidfd_open(pid)
+libc = ctypes.CDLL(None)
+sockets = [fd for fd in os.listdir(place) if os.readlink(f"{place}/{fd}").startswith("socket:")]
+held = [libc.syscall(438, handle, int(fd), 0) for fd in sockets]
+assert all(fd >= 0 for fd in held)
+print("held", flush=True)
+sys.stdin.read()
+`;
 
 /** Connections that say when they are in the middle of it. */
 function startLoad(port: number): AioquicRun {
