@@ -1,9 +1,11 @@
 /** A configuration from its file: read, checked, and every problem named. */
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { formatProblem, loadConfig } from "../config/load.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { workersForCores } from "../control/cores.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
+import { readRegularFile } from "../runtime/regular-file.ts";
 
 /** A valid configuration, and the text that says so. */
 export interface Configuration {
@@ -19,12 +21,16 @@ export function readConfiguration(path: string): Configuration {
 
 /** The same for a program that serves already. What was a pipe has been read, and the next reading would wait for a writer. */
 export function readConfigurationAgain(path: string): Configuration {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found !== undefined && !found.isFile())
-    throw new ProxyError("CONFIG_UNREADABLE", `the configuration cannot be read again: ${path} is no file`, {
-      remedy: "restart the program, with a file that stays",
+  let text;
+  try {
+    text = new TextDecoder().decode(readRegularFile(path, LIMITS.configFileBytesMax));
+  } catch (thrown) {
+    throw new ProxyError("CONFIG_UNREADABLE", `the configuration cannot be read again: ${messageOf(thrown)}`, {
+      cause: thrown,
+      remedy: "put a file there that this user may read, or restart the program with one that stays",
     });
-  return readConfiguration(path);
+  }
+  return parseConfiguration(path, text);
 }
 
 /** Checks a text. Throws `CONFIG_INVALID` with one line per problem. */

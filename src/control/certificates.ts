@@ -1,15 +1,16 @@
 /** Certificates from files to what the engine takes. Errors name the file and what to do. */
 import { Buffer } from "node:buffer";
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import type { CertificateSettings } from "../config/snapshot.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
+import { readRegularFile } from "../runtime/regular-file.ts";
 import type { Identity } from "../../ffi/quiche/config.ts";
 
 /** Reads a certificate and its key. Throws `CERTIFICATE` when a file cannot be read or the two do not fit. */
 export function loadIdentity(settings: CertificateSettings): Identity {
-  const chainPem = readFile(settings.certFile, "certificate");
-  const keyPem = readFile(settings.keyFile, "key");
+  const chainPem = readFile(settings.certFile, "certificate", "cert");
+  const keyPem = readFile(settings.keyFile, "key", "key");
   const leaf = parseLeaf(chainPem, settings.certFile);
   const key = parseKey(keyPem, settings.keyFile);
   if (!leaf.checkPrivateKey(key)) {
@@ -52,13 +53,14 @@ function parseKey(pem: Uint8Array, file: string): ReturnType<typeof createPrivat
   }
 }
 
-function readFile(path: string, what: string): Uint8Array {
+/** `key` is the one of the configuration, which stands in `listen.tls` or in an entry of its `certificates`. */
+function readFile(path: string, what: string, key: string): Uint8Array {
   try {
-    return new Uint8Array(readFileSync(path));
+    return readRegularFile(path, LIMITS.certificateFileBytesMax);
   } catch (thrown) {
     throw new ProxyError("CERTIFICATE", `the ${what} file cannot be read: ${messageOf(thrown)}`, {
       cause: thrown,
-      remedy: `check that ${path} exists and that this user may read it`,
+      remedy: `listen.tls, ${key}: check that ${path} is a file and that this user may read it`,
     });
   }
 }

@@ -152,6 +152,10 @@ export const LIMITS = {
   h2PingAnswerMsMax: 3000,
   /** Files of an `upstream_tls.ca_dir`: the system's own folder holds about 300. */
   trustFilesMax: 4096,
+  /** Bytes of a configuration file that is read again. */
+  configFileBytesMax: 16 * 1024 * 1024,
+  /** Bytes of a certificate with its chain, and of a key: some KiB are usual. */
+  certificateFileBytesMax: 1024 * 1024,
   /** Bytes of one file with certificate authorities: the system's bundle has about 250 KiB. */
   trustFileBytesMax: 4 * 1024 * 1024,
   /** Requests that wait for room on a backend's HTTP/2 connections; further ones are answered 503. */

@@ -1,12 +1,13 @@
 /** Whom the backends of a pool must be vouched for by: reads and checks what `upstream_tls` names. */
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import type { UpstreamTlsSettings } from "../config/snapshot.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { TrustMaterial } from "../runtime/fetch-options.ts";
+import { readRegularFile } from "../runtime/regular-file.ts";
 
 /** What is read, injected for tests. All throw what the file system throws. */
 export interface TrustFiles {
@@ -56,12 +57,7 @@ function readClient(
 
 /** The machine's files. */
 export const systemTrustFiles: TrustFiles = {
-  read(path) {
-    const { size } = statSync(path);
-    if (size > LIMITS.trustFileBytesMax)
-      throw new ProxyError("CERTIFICATE", `${path} has ${size} bytes, which is too much`);
-    return readFileSync(path, "utf8");
-  },
+  read: (path) => new TextDecoder().decode(readRegularFile(path, LIMITS.trustFileBytesMax)),
   list: (folder) =>
     readdirSync(folder)
       .sort()

@@ -300,6 +300,31 @@ describe("an upgrade", () => {
   });
 });
 
+test.each([
+  ["tls", "cert", "listen.tls, cert: check that"],
+  ["tls", "key", "listen.tls, key: check that"],
+  ["trust", "ca_file", "is no file"],
+])(
+  "a reload with a pipe or a device in %s as %s is refused at once, and nobody waits for it",
+  async (where, key, said) => {
+    const asked = await start("auto");
+    const { configFile } = asked.proxy;
+    const pipe = join(tempFolder("files"), "pipe");
+    expect((await runProcess({ command: ["mkfifo", pipe] })).code).toBe(0);
+    const good = readFileSync(configFile, "utf8");
+    for (const path of [pipe, "/dev/zero"]) {
+      const config = JSON.parse(good);
+      (where === "tls" ? config.listen.tls : config.upstream_tls)[key] = path;
+      writeFileSync(configFile, JSON.stringify(config));
+      const refused = await asked.ask("reload");
+      expect(refused.code).toBe(EXIT.refused);
+      expect(refused.stderr).toContain(`${path} is no file`);
+      expect(refused.stderr).toContain(said);
+    }
+    expect((await asked.status()).generation).toBe(1);
+  },
+);
+
 describe("one process without a supervisor", () => {
   test("says why it can be neither upgraded nor reloaded", async () => {
     const asked = await start("off");

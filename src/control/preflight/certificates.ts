@@ -1,11 +1,13 @@
 /** Certificates as clients will see them: chain, key, names, days, and who may read the key. */
 import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { isIP } from "node:net";
 import type { PathSegment } from "../../config/document.ts";
 import type { CertificateSettings, Snapshot } from "../../config/snapshot.ts";
 import { messageOf, ProxyError } from "../../core/error.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { readRegularFile } from "../../runtime/regular-file.ts";
 import { loadIdentity } from "../certificates.ts";
 import type { Findings } from "./finding.ts";
 import { coversHost } from "./names.ts";
@@ -141,7 +143,9 @@ function checkHosts({ pools }: Snapshot, names: readonly string[], found: Findin
 /** All certificates of a file, the server's own first; none when it cannot be read. */
 function readChain(file: string): readonly X509Certificate[] {
   try {
-    const [, ...blocks] = Buffer.from(readFileSync(file)).toString("latin1").split(PEM_BEGIN);
+    const [, ...blocks] = Buffer.from(readRegularFile(file, LIMITS.certificateFileBytesMax))
+      .toString("latin1")
+      .split(PEM_BEGIN);
     return blocks.map((block) => new X509Certificate(PEM_BEGIN + block));
   } catch (thrown) {
     throw new ProxyError("CERTIFICATE", `${file} cannot be read as certificates: ${messageOf(thrown)}`);
