@@ -29,6 +29,8 @@ const BODY_BYTE = 7;
 const QUIET_STEPS = 30;
 const STEPS_BETWEEN_MOVES = 8;
 const STEPS_AT_ONCE = 50;
+/** More than a PTO of a path that is new. */
+const OVERDUE_MS = 1_200;
 let identity: Identity;
 const cleanups: (() => void)[] = [];
 
@@ -215,6 +217,60 @@ describe("an address that was not validated", () => {
       }
       return received === BODY_BYTES;
     });
+    expect(server.counters.migrations).toBe(1);
+  });
+
+  test("is challenged with each acknowledgement, for a client that is acknowledged need not speak again", () => {
+    const world = connected();
+    const { client, server } = world;
+    settle(world);
+    client.rebind();
+    client.ping();
+    client.step();
+    server.step();
+    // Its answer is lost. What it says next is acknowledged long before that answer is overdue.
+    client.step();
+    server.socket.receive();
+    client.ping();
+    settle(world);
+    expect(server.counters.migrations).toBe(1);
+  });
+
+  test("does not fail any more once it is validated, although an earlier challenge had no answer", async () => {
+    const world = connected({ bodyBytes: BODY_BYTES });
+    const { client, server, connection } = world;
+    settle(world);
+    client.rebind();
+    client.ping();
+    client.step();
+    server.step();
+    client.step();
+    server.socket.receive();
+    // The client is heard when its answer is overdue and before the server's timer has looked: there are two challenges then.
+    const overdueMs = performance.now() + OVERDUE_MS;
+    await waitUntil(() => performance.now() > overdueMs);
+    const streamId = client.request(get("/"), true);
+    client.step();
+    for (let slot = server.socket.receive() - 1; slot >= 0; slot--) connection.feed(slot);
+    connection.wake();
+    server.endpoint.flush();
+    let [received, losses] = [0, 0];
+    await waitUntil(() => {
+      for (let i = 0; i < STEPS_AT_ONCE && received < BODY_BYTES; i++) {
+        client.step();
+        server.step();
+        received += bodyBytes(client, streamId);
+        if (losses > 0 || server.counters.migrations === 0 || received < BODY_BYTES / 2) continue;
+        // All that is on its way is lost, so that the server's timer has to find out.
+        for (let j = 0; j < QUIET_STEPS; j++) {
+          server.step();
+          losses += client.socket.receive();
+        }
+      }
+      return received === BODY_BYTES;
+    });
+    expect(losses).toBeGreaterThan(0);
+    // One that fails and is heard again would be validated a second time.
     expect(server.counters.migrations).toBe(1);
   });
 
