@@ -79,6 +79,11 @@ export async function holdPath(path: string, onStream: (stream: UnixStream) => U
   }
 }
 
+/** Is nothing there? */
+export function isAbsent(path: string): boolean {
+  return statOf(path) === null;
+}
+
 /** Does somebody listen there? False also when nothing is there. */
 async function isServed(path: string): Promise<boolean> {
   const nobody = { onText: () => undefined, onClosed: () => undefined };

@@ -19,7 +19,7 @@ import {
   statusDocument,
   writeControl,
 } from "./control-message.ts";
-import { checkFolder, controlPlaces, type HeldPath, holdPath, prepareFolder } from "./control-place.ts";
+import { checkFolder, controlPlaces, type HeldPath, holdPath, isAbsent, prepareFolder } from "./control-place.ts";
 import type { NodeControl } from "./renewal.ts";
 import { LineCutter } from "./worker-link.ts";
 
@@ -38,6 +38,10 @@ export class ControlSocket {
   readonly #peers = new Set<ControlPeer>();
   #path: string | null = null;
   #held: HeldPath | null = null;
+  /** Nobody shall find this program any more. */
+  #hidden = false;
+  /** Looks whether the file is still there. */
+  #watching: TimerHandle | null = null;
 
   /**
    * `setting` is the configuration's `control.socket`. With a path, throws `CONTROL_SOCKET` when it cannot be had; with `auto` a line in the
@@ -67,8 +71,8 @@ export class ControlSocket {
    * next one, and nobody finds this one any more. Resolves when they have heard it, soon in any case.
    */
   async announceReplacement(generation: number): Promise<void> {
-    this.#held?.release();
-    this.#held = null;
+    this.#hidden = true;
+    this.#release();
     const waiting = [...this.#peers].filter((peer) => peer.awaitsRenewal);
     for (const peer of waiting) peer.sayReplacing(generation);
     const late = Promise.withResolvers<void>();
@@ -79,6 +83,7 @@ export class ControlSocket {
 
   /** There is no replacement after all. Never rejects: without a socket there are still signals. */
   async openAgain(): Promise<void> {
+    this.#hidden = false;
     if (this.#held !== null || this.#path === null) return;
     const path = this.#path;
     await this.#openAt(path).catch((thrown: unknown) => {
@@ -88,9 +93,37 @@ export class ControlSocket {
 
   /** Ends all connections and removes the socket, unless another program has put its own there. Idempotent. */
   close(): void {
+    this.#hidden = true;
+    this.#release();
+    for (const peer of this.#peers) peer.cut();
+  }
+
+  #release(): void {
+    this.#watching?.stop();
+    this.#watching = null;
     this.#held?.release();
     this.#held = null;
-    for (const peer of this.#peers) peer.cut();
+  }
+
+  /** Cleaners of temporary folders, and people, remove the file of a program that runs. Whatever else stands there by now is let alone. */
+  async #restore(path: string): Promise<void> {
+    if (!isAbsent(path)) return;
+    this.#release();
+    try {
+      prepareFolder(path);
+      await this.#openAt(path);
+      // Meanwhile the program may have ended, or be about to go on as another one.
+      if (this.#hidden) return this.#release();
+      this.#parts.log.warn("the control socket was gone and is made anew", { path });
+    } catch (thrown) {
+      if (!(thrown instanceof ProxyError)) throw thrown;
+      if (!this.#hidden) this.#watch(path);
+    }
+  }
+
+  #watch(path: string): void {
+    this.#watching?.stop();
+    this.#watching = this.#parts.timers.every(LIMITS.heartbeatMs, () => void this.#restore(path));
   }
 
   async #openSomewhere(): Promise<void> {
@@ -109,6 +142,7 @@ export class ControlSocket {
   async #openAt(path: string): Promise<void> {
     this.#held = await holdPath(path, (stream) => this.#onStream(stream));
     this.#path = path;
+    this.#watch(path);
     this.#parts.log.info("control socket", { path });
   }
 

@@ -1,7 +1,7 @@
 /** The running program as people ask it and tell it: by its commands and by signals, with a supervisor and without. */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { TRIAL_COMMAND } from "../../src/cli/args.ts";
 import { must } from "../../src/core/assert.ts";
 import { AIOQUIC_MISSING, aioquicPython, runAioquic, startAioquic } from "../interop/aioquic.ts";
@@ -299,6 +299,22 @@ describe("an upgrade", () => {
     expect((await asked.status()).generation).toBe(1);
   });
 });
+
+test.each(["auto", "off"] as const)(
+  "a control socket that was removed is made anew: supervisor %s",
+  async (supervisor) => {
+    const asked = await start(supervisor);
+    const { path } = asked;
+    for (const what of [path, dirname(path)]) {
+      rmSync(what, { recursive: true });
+      while (!existsSync(path)) await Bun.sleep(10);
+      expect(await asked.status()).toMatchObject({ generation: 1 });
+    }
+    await logLine(asked.proxy, { msg: "the control socket was gone and is made anew", path });
+    expect((await asked.proxy.stop()).code).toBe(0);
+    expect(existsSync(path)).toBe(false);
+  },
+);
 
 test.each([
   ["tls", "cert", "listen.tls, cert: check that"],
