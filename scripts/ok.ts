@@ -180,6 +180,7 @@ async function runTests(
       SPOOKY_TEST_GO_SERVER: settings.servers.get("go") ?? "",
       SPOOKY_TEST_GRPC: settings.servers.get("grpc") ?? "",
       SPOOKY_TEST_QUICGO: settings.servers.get("quicgo") ?? "",
+      SPOOKY_TEST_H2LOAD: settings.servers.get("h2load") ?? "",
       SPOOKY_TEST_H3I: settings.h3i,
       ...env,
     },

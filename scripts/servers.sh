@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints where the real servers and clients of the tests are, one `NAME=PATH` line each for nginx, nginxstream (a file that nginx includes to
-# balance UDP), haproxy, go, grpc and quicgo (the programs of test/interop/go, grpc and quicgo, built), or a line `lacking NAME: REASON`. nginx
+# balance UDP), haproxy, h2load (with HTTP/3), go, grpc and quicgo (the programs of test/interop/go, grpc and quicgo, built), or a line `lacking NAME: REASON`. nginx
 # and HAProxy are those of the search path, else
 # Debian's packages, unpacked in the user's cache folder: nothing is installed on the system and nothing is started. Go is the one of
 # the search path, else Debian's, which is kept only as long as the program is built, and is too old for the libraries of gRPC and quic-go. Node needs no
@@ -27,7 +27,19 @@ main() {
   find_go_program go "$ROOT/test/interop/go" $GO_MINOR_MIN
   find_go_program grpc "$ROOT/test/interop/grpc" $NEW_GO_MINOR_MIN
   find_go_program quicgo "$ROOT/test/interop/quicgo" $NEW_GO_MINOR_MIN
+  find_h2load
   rm -rf -- "$STORE/apt"
+}
+
+# The one that SPOOKY_TEST_H2LOAD names, or the search path's. Distributions build theirs without HTTP/3, and to build one with it takes
+# longer than all tests.
+find_h2load() {
+  local path
+  if path=${SPOOKY_TEST_H2LOAD:-$(command -v h2load)} && "$path" --help 2>/dev/null | grep -c -e '--h3' >/dev/null; then
+    printf 'h2load=%s\n' "$path"
+  else
+    lacking h2load "none in the search path knows HTTP/3, and SPOOKY_TEST_H2LOAD names none that does"
+  fi
 }
 
 # find_server NAME VERSION_OPTION: the search path's, or Debian's package from the cache, made when it is not there.

@@ -6,62 +6,74 @@ import { servesAnew, workerByPort, workersOf } from "../e2e/worker-proxies.ts";
 import { AIOQUIC_MISSING, aioquicPython, runAioquicOnce, startAioquic } from "../interop/aioquic.ts";
 import { QUICGO_MISSING, quicGoProgram, runQuicGo, startQuicGo } from "../interop/quicgo.ts";
 import { NETWORKS_MISSING } from "../support/netns.ts";
+import { defaultRunner, hasRunner } from "../support/proxy.ts";
 import { waitUntil } from "../support/net.ts";
 import { startPlacedProxy, stoppedCounts } from "./placed-proxy.ts";
 
 /** Of each kind; that none of them is the victim's happens once in a million runs. */
 const CLIENTS = 24;
+/** Workers, and what runs them. The executable is there when ./scripts/build has made it. */
+const KILLED = (
+  [
+    [2, defaultRunner()],
+    [4, defaultRunner()],
+    [2, "binary"],
+  ] as const
+).filter(([, runner]) => hasRunner(runner));
 const lack =
   NETWORKS_MISSING ?? (aioquicPython === null ? AIOQUIC_MISSING : quicGoProgram === null ? QUICGO_MISSING : null);
 
 describe.skipIf(lack !== null)(lack ?? "clients of a worker that is killed", () => {
   // On all addresses: the reset must come from the one that the client writes to, or it is not heard.
-  test.each([2, 4])("of %d are told by a stateless reset, and all others are not disturbed", async (workers) => {
-    const { network, proxy } = await startPlacedProxy(workers, { address: "0.0.0.0", supervisor: "auto" });
-    const host = network.serverHosts[1];
-    const request = { do: "request", path: "/small", count: 5 } as const;
-    const plan = { host, port: proxy.port, local_hosts: network.clientHosts, connections: CLIENTS };
-    const steps = [request, { do: "say", text: "half" }, { do: "cue" }, request] as const;
-    const quicGo = await startQuicGo({ ...plan, steps }, network.client);
-    const local_host = must(network.clientHosts[0], "the client has addresses");
-    const asked = { host, port: proxy.port, local_host, connections: CLIENTS, steps };
-    const aioquic = startAioquic({ ...asked, idle_timeout_ms: 20_000 }, network.client);
-    for (let connection = 0; connection < CLIENTS; connection++) {
-      await quicGo.said("half", connection);
-      await aioquic.event("said", { connection, text: "half" });
-    }
-    const victim = must(workersOf(proxy)["h3-worker-0"], "there is a first worker");
-    process.kill(victim, "SIGKILL");
-    await logLine(proxy, { msg: "worker ended: started again", slot: 0, pid: victim });
-    await servesAnew(proxy, 0, victim);
-    for (let connection = 0; connection < CLIENTS; connection++) {
-      quicGo.cue();
-      aioquic.cue();
-    }
-    const byPort = workerByPort(proxy.logs());
-    const seen = [
-      ...(await quicGo.connections).map(({ locals: [local = ""], requests, frames }) => ({
-        worker: byPort.get(Number(local.split(":").at(-1))),
-        isReset: frames["stateless_resets"] === 1,
-        answered: requests[1]?.statuses["200"] ?? 0,
-      })),
-      ...(await aioquic.connections).map(({ local_ports: [port = 0], bulks, closed }) => ({
-        worker: byPort.get(port),
-        isReset: closed?.by === "reset",
-        answered: bulks[1]?.statuses["200"] ?? 0,
-      })),
-    ];
-    for (const { worker, isReset, answered } of seen)
-      expect({ worker, isReset, answered }).toEqual(
-        worker === 0 ? { worker, isReset: true, answered: 0 } : { worker, isReset: false, answered: 5 },
-      );
-    const lost = seen.filter(({ worker }) => worker === 0).length;
-    expect([lost > 0, lost < seen.length]).toEqual([true, true]);
-    // They come back at once.
-    const back = await runAioquicOnce({ ...asked, steps: [request] }, network.client);
-    expect(back.bulks[0]?.statuses).toEqual({ "200": 5 });
-    expect(await stoppedCounts(proxy)).toMatchObject({ worker_restarts: 1 });
-  });
+  test.each(KILLED)(
+    "of %d (%s) are told by a stateless reset, and all others are not disturbed",
+    async (workers, runner) => {
+      const { network, proxy } = await startPlacedProxy(workers, { address: "0.0.0.0", supervisor: "auto", runner });
+      const host = network.serverHosts[1];
+      const request = { do: "request", path: "/small", count: 5 } as const;
+      const plan = { host, port: proxy.port, local_hosts: network.clientHosts, connections: CLIENTS };
+      const steps = [request, { do: "say", text: "half" }, { do: "cue" }, request] as const;
+      const quicGo = await startQuicGo({ ...plan, steps }, network.client);
+      const local_host = must(network.clientHosts[0], "the client has addresses");
+      const asked = { host, port: proxy.port, local_host, connections: CLIENTS, steps };
+      const aioquic = startAioquic({ ...asked, idle_timeout_ms: 20_000 }, network.client);
+      for (let connection = 0; connection < CLIENTS; connection++) {
+        await quicGo.said("half", connection);
+        await aioquic.event("said", { connection, text: "half" });
+      }
+      const victim = must(workersOf(proxy)["h3-worker-0"], "there is a first worker");
+      process.kill(victim, "SIGKILL");
+      await logLine(proxy, { msg: "worker ended: started again", slot: 0, pid: victim });
+      await servesAnew(proxy, 0, victim);
+      for (let connection = 0; connection < CLIENTS; connection++) {
+        quicGo.cue();
+        aioquic.cue();
+      }
+      const byPort = workerByPort(proxy.logs());
+      const seen = [
+        ...(await quicGo.connections).map(({ locals: [local = ""], requests, frames }) => ({
+          worker: byPort.get(Number(local.split(":").at(-1))),
+          isReset: frames["stateless_resets"] === 1,
+          answered: requests[1]?.statuses["200"] ?? 0,
+        })),
+        ...(await aioquic.connections).map(({ local_ports: [port = 0], bulks, closed }) => ({
+          worker: byPort.get(port),
+          isReset: closed?.by === "reset",
+          answered: bulks[1]?.statuses["200"] ?? 0,
+        })),
+      ];
+      for (const { worker, isReset, answered } of seen)
+        expect({ worker, isReset, answered }).toEqual(
+          worker === 0 ? { worker, isReset: true, answered: 0 } : { worker, isReset: false, answered: 5 },
+        );
+      const lost = seen.filter(({ worker }) => worker === 0).length;
+      expect([lost > 0, lost < seen.length]).toEqual([true, true]);
+      // They come back at once.
+      const back = await runAioquicOnce({ ...asked, steps: [request] }, network.client);
+      expect(back.bulks[0]?.statuses).toEqual({ "200": 5 });
+      expect(await stoppedCounts(proxy)).toMatchObject({ worker_restarts: 1 });
+    },
+  );
 });
 
 describe.skipIf(lack !== null)(lack ?? "pools of quic-go under load", () => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { QUICGO_MISSING, quicGoProgram, runQuicGo } from "../interop/quicgo.ts";
 import { NETWORKS_MISSING } from "../support/netns.ts";
+import { hasRunner } from "../support/proxy.ts";
 import { patternSha256 } from "../support/pattern.ts";
 import { startPlacedProxy, stoppedCounts } from "./placed-proxy.ts";
 
@@ -14,6 +15,7 @@ const WINDOW = 200_000;
 /** A client that only listens is not heard on its new port, whoever serves it. */
 const KEEP_ALIVE_MS = 50;
 const WORKERS = [1, 2, 4] as const;
+const hasNone = NETWORKS_MISSING !== null || quicGoProgram === null || !hasRunner("binary");
 const quicGoLack = NETWORKS_MISSING ?? (quicGoProgram === null ? QUICGO_MISSING : null);
 
 describe.skipIf(quicGoLack !== null)(quicGoLack ?? "quic-go, which probes paths before it uses them,", () => {
@@ -65,4 +67,17 @@ describe.skipIf(quicGoLack !== null)(quicGoLack ?? "quic-go, which probes paths 
       expect(await stoppedCounts(proxy)).toMatchObject({ requests: 3, connections_accepted: 3 });
     },
   );
+});
+
+describe.skipIf(hasNone)("quic-go, before the executable (dist/spooky, ./scripts/build makes it),", () => {
+  test("gets the whole of a response in the middle of which it migrates ten times", async () => {
+    const { network, proxy } = await startPlacedProxy(2, { runner: "binary" });
+    const steps = [{ do: "download", ...DOWNLOAD, moves: MOVES, way: "migrate" } as const];
+    const plan = { host: proxy.host, port: proxy.port, local_hosts: network.clientHosts, window: WINDOW, steps };
+    const [connection] = await runQuicGo(plan, network.client);
+    expect(connection).toMatchObject({ error: "", closed: "" });
+    const whole = { status: 200, bytes: BODY_BYTES, sha256: BODY_SHA256, moves: MOVES, error: "" };
+    expect(connection?.downloads).toEqual([{ id: "", ...whole }]);
+    expect(await stoppedCounts(proxy)).toMatchObject({ requests: 1, connections_accepted: 1 });
+  });
 });

@@ -5,7 +5,7 @@ import { logLine } from "../e2e/log-lines.ts";
 import { type MovingLoad, startMovingLoad } from "../interop/moving-load.ts";
 import { type QuicGoLoad, startQuicGo } from "../interop/quicgo.ts";
 import { runProcess } from "../support/process.ts";
-import { proxyConfig, runnerCommand, defaultRunner } from "../support/proxy.ts";
+import { defaultRunner, proxyConfig, type ProxyRunner, runnerCommand } from "../support/proxy.ts";
 import { tempFolder } from "../support/temp.ts";
 import { startPlacedProxy, stoppedCounts } from "./placed-proxy.ts";
 
@@ -13,6 +13,8 @@ import { startPlacedProxy, stoppedCounts } from "./placed-proxy.ts";
 export interface UpgradesPlan {
   readonly workers: number;
   readonly upgrades: number;
+  /** Default: the environment's. */
+  readonly runner?: ProxyRunner;
   /** Connections of quic-go, straight and behind the translator, with requests a second of each. */
   readonly quicGo: { readonly connections: number; readonly rate: number };
   /** Connections of aioquic, with requests a second of each. */
@@ -50,6 +52,7 @@ const KEEP_ALIVE_MS = 1000;
 
 /** Plays it. Every second half of the upgrades is to a configuration that asks all new clients by Retry. */
 export async function playUpgrades(plan: UpgradesPlan): Promise<UpgradesOutcome> {
+  const { runner = defaultRunner() } = plan;
   const path = join(tempFolder("control"), "control.sock");
   const settings = (retry: "off" | "always"): Readonly<Record<string, unknown>> => ({
     workers: plan.workers,
@@ -57,7 +60,7 @@ export async function playUpgrades(plan: UpgradesPlan): Promise<UpgradesOutcome>
     performance: { retry, goaway_spread_ms: 500, shutdown_drain_timeout_ms: 20_000 },
   });
   const { network, backend, proxy } = await startPlacedProxy(plan.workers, {
-    address: "0.0.0.0",
+    ...{ address: "0.0.0.0", runner },
     supervisor: "auto",
     forgets: (line) => line.includes('"msg":"request"'),
     extra: settings("off"),
@@ -86,7 +89,7 @@ export async function playUpgrades(plan: UpgradesPlan): Promise<UpgradesOutcome>
       extra: settings(retry),
     } as const;
     writeFileSync(proxy.configFile, proxyConfig(options, proxy.certificate));
-    const asked = await runProcess({ command: [...runnerCommand(defaultRunner()), "upgrade", "--control", path] });
+    const asked = await runProcess({ command: [...runnerCommand(runner), "upgrade", "--control", path] });
     if (asked.code !== 0) throw new Error(`upgrade to ${generation}: ${asked.stderr}\n${proxy.process.output()}`);
     await translator.forget();
     await logLine(proxy, { msg: "crew is gone", generation: generation - 1 });
