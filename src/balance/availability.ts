@@ -94,6 +94,11 @@ export class Availability {
     return this.#states.some(({ healthy, inFlight }) => healthy && inFlight >= this.#inFlightMax);
   }
 
+  /** No backend is healthy. */
+  isDown(): boolean {
+    return this.#states.every(({ healthy }) => !healthy);
+  }
+
   /** Something about a backend is another than it was. */
   judge(index: number): void {
     const state = this.#states[index];

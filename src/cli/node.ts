@@ -4,17 +4,10 @@ import { allowedCores, workersForCores } from "../control/cores.ts";
 import type { AdoptWorker, LaunchWorker } from "../control/seat.ts";
 import type { Handover, SupervisorHandover, WayBack } from "../control/handover.ts";
 import { checkFixedKeys } from "../control/fixed-keys.ts";
-import { claimNode, type NodeClaim } from "../control/node-claim.ts";
-import {
-  makeNodeKeys,
-  type NodeKeys,
-  type NodeSecretLists,
-  renewSecrets,
-  startSecrets,
-  steeringKeys,
-} from "../control/node-keys.ts";
+import type { NodeClaim } from "../control/node-claim.ts";
+import { makeNodeKeys, type NodeSecretLists, renewSecrets, startSecrets, steeringKeys } from "../control/node-keys.ts";
 import { ownStartedPath, Program } from "../control/program.ts";
-import type { Doors } from "../control/doors.ts";
+import type { Doors, PreparedDoors } from "../control/doors.ts";
 import type { NodeControl, NodeStatus, RenewalOutcome, RenewalRequest, Vitals } from "../control/renewal.ts";
 import { Supervisor } from "../control/supervisor.ts";
 import type { CrewPlan, SupervisorBefore, SupervisorParts, Ways } from "../control/supervisor-parts.ts";
@@ -23,7 +16,6 @@ import { adoptWorker, launchWorker } from "../control/worker-process.ts";
 import { LINK_VERSION, type StartOrder, writeSecrets } from "../control/worker-link.ts";
 import { must } from "../core/assert.ts";
 import { type Counters, countersSeen } from "../core/counters.ts";
-import { messageOf } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../observe/log.ts";
 import { encodeProgram } from "../quic/cbpf.ts";
@@ -44,7 +36,7 @@ import { checkReferences, type CommandContext } from "./commands.ts";
 import { type Configuration, readConfigurationAgain, workersOf } from "./configuration.ts";
 import { steeringText } from "./handover-check.ts";
 import { replaceProgram } from "./replace.ts";
-import { closeSockets, socketOptions } from "./node-sockets.ts";
+import { claimOrClose, closeSockets, socketOptions } from "./node-sockets.ts";
 import { requestsEnvironment } from "./self.ts";
 import { tellWarnings } from "./server.ts";
 
@@ -61,6 +53,8 @@ interface Generation {
   readonly configuration: Configuration;
   readonly program: Program;
   readonly secrets: NodeSecretLists;
+  /** Where it is asked how it is, from when it serves. */
+  readonly doors: PreparedDoors | null;
 }
 
 /** What the program that ran in this process before has left. */
@@ -105,7 +99,7 @@ export class Node implements NodeControl {
     this.#startedPath = left === null ? ownPath(context) : left.startedPath;
     this.#startedEpochMs = left?.startedEpochMs ?? Date.now();
     const secrets = before?.secrets ?? startSecrets(snapshot.cluster);
-    this.#generation = { configuration, program: before?.program ?? Program.running(), secrets };
+    this.#generation = { configuration, program: before?.program ?? Program.running(), secrets, doors: null };
     const keys = makeNodeKeys(secrets, snapshot.cluster);
     this.#steering = steeringKeys(keys);
     // So that the next configuration may have as many workers as there are cores.
@@ -114,7 +108,7 @@ export class Node implements NodeControl {
     this.#sockets =
       left?.socketFds.map((fd) => adoptUdpSocket(context.library, fd, snapshot.listen.address)) ??
       openUdpGroup(context.library, socketOptions(snapshot), 2 * this.#bankSlots);
-    this.#claim = this.#claimNode(keys, left !== null);
+    this.#claim = claimOrClose(context, keys, { sockets: this.#sockets, goesOn: left !== null });
     const { log, counters } = context;
     const parts: SupervisorParts = {
       bankSlots: this.#bankSlots,
@@ -148,7 +142,10 @@ export class Node implements NodeControl {
   }
 
   async renew(request: RenewalRequest, tell?: (progress: string) => void): Promise<RenewalOutcome> {
-    const outcome = await this.supervisor.renew(() => this.#planOf(this.#prepare(request)), tell);
+    let generation: Generation | null = null;
+    const prepare = (): CrewPlan => this.#planOf((generation = this.#prepare(request)));
+    const outcome = await this.supervisor.renew(prepare, tell);
+    if (!outcome.ok) (generation as Generation | null)?.doors?.abandon();
     if (outcome.ok && request.kind === "upgrade") await this.#replaceSelf(outcome.generation, tell);
     return outcome;
   }
@@ -236,20 +233,6 @@ export class Node implements NodeControl {
     this.#claim.release();
   }
 
-  /** Throws `NODE_IN_USE` with nothing left open. A program that goes on in place of another has workers that serve: it does not end for that. */
-  #claimNode(keys: NodeKeys, goesOn: boolean): NodeClaim {
-    try {
-      return claimNode(this.#context.library, keys);
-    } catch (thrown) {
-      if (!goesOn) {
-        closeSockets(this.#context.library, this.#sockets);
-        throw thrown;
-      }
-      this.#context.log.error("two processes are one node of the cluster", { reason: messageOf(thrown) });
-      return { release: () => undefined };
-    }
-  }
-
   /** All that can be found wrong before a process is started. Throws `ProxyError`. */
   #prepare(request: RenewalRequest): Generation {
     const before = this.#generation;
@@ -258,7 +241,13 @@ export class Node implements NodeControl {
     checkReferences(snapshot, this.#context.runtime);
     checkFixedKeys(before.configuration.snapshot, snapshot, workersOf(configuration), this.#bankSlots);
     const secrets = renewSecrets(before.secrets, snapshot.cluster);
-    return { configuration, program: this.#programFor(request), secrets };
+    const program = this.#programFor(request);
+    try {
+      return { configuration, program, secrets, doors: this.doors?.prepareHeld(snapshot.observability) ?? null };
+    } catch (thrown) {
+      program.release();
+      throw thrown;
+    }
   }
 
   #programFor({ kind, binary }: RenewalRequest): Program {
@@ -283,6 +272,7 @@ export class Node implements NodeControl {
       },
       onTakenOver: () => {
         this.#generation = generation;
+        generation.doors?.commit();
         tellWarnings(this.#context.log, snapshot);
       },
       onGone: () => program.release(),

@@ -123,6 +123,14 @@ export class Server {
     return this.#phase === "leaving";
   }
 
+  /** Pools that are needed and have no healthy backend. */
+  get unusablePools(): readonly string[] {
+    const down = this.#generation.pools.filter(
+      ({ settings, availability }) => settings.required && availability.isDown(),
+    );
+    return down.map(({ settings }) => settings.name);
+  }
+
   /** Begins to serve. */
   async start(): Promise<void> {
     const { runtime, library, log, seat } = this.#parts;

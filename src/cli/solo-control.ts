@@ -37,7 +37,8 @@ export class SoloControl implements NodeControl {
 
   status(): NodeStatus {
     const { server, configPath } = this.#parts;
-    const worker = { slot: 0, pid: process.pid, phase: "serving", connections: server.connectionCount } as const;
+    const { connectionCount: connections, unusablePools } = server;
+    const worker = { slot: 0, pid: process.pid, phase: "serving", connections, unusablePools } as const;
     return {
       pid: process.pid,
       version: buildInfo().version,
@@ -51,8 +52,8 @@ export class SoloControl implements NodeControl {
   }
 
   vitals(): Vitals {
-    const { isServing, isLeaving } = this.#parts.server;
+    const { isServing, isLeaving, unusablePools } = this.#parts.server;
     const serving = isServing ? 1 : 0;
-    return { serving, starting: 1 - serving, isStopping: isLeaving, unusablePools: [] };
+    return { serving, starting: 1 - serving, isStopping: isLeaving, unusablePools };
   }
 }

@@ -92,7 +92,7 @@ async function leave(link: SupervisorLink, server: Server, log: Log): Promise<vo
   await Promise.race([retired, drained]);
 }
 
-function sendBeat(link: SupervisorLink, { counters, connectionCount }: Server, library: Library): void {
+function sendBeat(link: SupervisorLink, { counters, connectionCount, unusablePools }: Server, library: Library): void {
   const counts = countersSeen(counters);
-  link.send({ type: "beat", counts, nativeHandles: library.ledger.total, connections: connectionCount });
+  link.send({ type: "beat", counts, nativeHandles: library.ledger.total, connections: connectionCount, unusablePools });
 }

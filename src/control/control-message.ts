@@ -120,7 +120,10 @@ export function statusDocument(status: NodeStatus): StatusDocument {
     config_path: status.configPath,
     started_epoch_ms: status.startedEpochMs,
     notice: status.notice,
-    crews: status.crews,
+    crews: status.crews.map(({ workers, ...crew }) => ({
+      ...crew,
+      workers: workers.map(({ unusablePools, ...worker }) => ({ ...worker, unusable_pools: unusablePools })),
+    })),
     counters,
     histograms: Object.fromEntries(shown),
   };

@@ -19,6 +19,7 @@ import {
   isAnother,
   makeSeats,
   missedTooMany,
+  noteBeat,
   type Seat,
   statusOf,
   UNREAD_MS_MAX,
@@ -245,8 +246,7 @@ export class Crew {
     seat.missed = 0;
     switch (report.type) {
       case "beat":
-        seat.nativeHandles = report.nativeHandles;
-        seat.connections = report.connections ?? 0;
+        noteBeat(seat, report);
         return this.#parts.sums.report(seat.slot, report.counts);
       case "ready":
         if (isAnother(seat, report)) return this.#giveUpOn(seat, IS_ANOTHER.what, IS_ANOTHER.details);

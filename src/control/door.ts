@@ -126,6 +126,7 @@ class DoorConnection implements TcpHost {
   #phase: "asking" | "answering" | "ending" = "asking";
   /** When the answer that waits is out. */
   #endsAfter = false;
+  #answered = false;
 
   constructor(stream: TcpStream, door: Door) {
     this.#stream = stream;
@@ -160,9 +161,9 @@ class DoorConnection implements TcpHost {
     this.#stream.destroy();
   }
 
-  /** Nothing was asked: it ends. */
+  /** It ends when all that was asked has been answered. One on which nothing was asked yet was made to ask: its question is on its way. */
   endIfIdle(): void {
-    if (this.#phase === "asking" && this.#text === "") this.#end();
+    if (this.#phase === "asking" && this.#text === "" && this.#answered) this.#end();
   }
 
   #next(): void {
@@ -198,6 +199,7 @@ class DoorConnection implements TcpHost {
 
   #onOut(): void {
     this.#door.onAnswered(this);
+    this.#answered = true;
     if (this.#endsAfter || this.#door.isClosing) return this.#end();
     this.#phase = "asking";
     this.#timer.stop();

@@ -3,9 +3,10 @@
  * on to a program that goes on in its place, so that whoever knocks meanwhile waits and is not refused.
  */
 import type { ObservabilitySettings } from "../config/snapshot.ts";
+import { must } from "../core/assert.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
-import { listenTcp, type TcpListener } from "../runtime/tcp-sockets.ts";
+import { listenTcp, type TcpListener, type TcpPlace } from "../runtime/tcp-sockets.ts";
 import { Door, type DoorParts } from "./door.ts";
 import { type DoorHandlers, type DoorPlan, planDoors } from "./door-plan.ts";
 import { codeOf } from "./control-place.ts";
@@ -39,12 +40,13 @@ export interface PreparedDoors {
 
 /** A door that is open. */
 interface OpenDoor {
-  readonly id: string;
+  plan: DoorPlan;
   readonly door: Door;
   readonly port: number;
   /** Ours beside the listener's own; -1 where there is none. */
   readonly fd: number;
-  listener: TcpListener;
+  /** Null while whoever knocks waits in the kernel. */
+  listener: TcpListener | null;
 }
 
 /** The doors. */
@@ -57,8 +59,7 @@ export class Doors {
   /** Throws `ADDRESS_IN_USE` or `ADDRESS_UNAVAILABLE`, with nothing left open, for a door that is required and cannot be had. */
   static async open(settings: ObservabilitySettings, parts: DoorsParts): Promise<Doors> {
     const doors = new Doors(parts);
-    const prepared = await doors.prepare(settings);
-    prepared.commit();
+    (await doors.prepare(settings)).commit();
     for (const { fd } of doors.#before.values()) parts.sockets?.close(fd);
     doors.#before.clear();
     return doors;
@@ -76,22 +77,27 @@ export class Doors {
 
   /** Opens what another configuration asks for beside what is open. Throws as `open`, with all as before. */
   async prepare(settings: ObservabilitySettings): Promise<PreparedDoors> {
-    const plans = planDoors(settings, this.#parts.handlers);
-    const opened: OpenDoor[] = [];
-    const next: { readonly plan: DoorPlan; readonly open: OpenDoor }[] = [];
+    if (this.#parts.sockets !== null) return this.prepareHeld(settings);
+    const opened: (OpenDoor | null)[] = [];
     try {
-      for (const plan of plans) {
-        const there = this.#open.find(({ id }) => id === plan.id) ?? null;
-        const open = there ?? (await this.#openDoor(plan));
-        if (open === null) continue;
-        if (there === null) opened.push(open);
-        next.push({ plan, open });
-      }
+      for (const plan of this.#missing(settings)) opened.push(await this.#openDoor(plan));
     } catch (thrown) {
-      for (const door of opened) this.#closeDoor(door);
+      for (const open of opened) if (open !== null) this.#closeDoor(open);
       throw thrown;
     }
-    return { commit: () => this.#commit(next), abandon: () => opened.forEach((door) => this.#closeDoor(door)) };
+    return this.#prepared(settings, opened);
+  }
+
+  /** The same at once, where the sockets are the program's own. */
+  prepareHeld(settings: ObservabilitySettings): PreparedDoors {
+    const opened: (OpenDoor | null)[] = [];
+    try {
+      for (const plan of this.#missing(settings)) opened.push(this.#holdDoor(plan));
+    } catch (thrown) {
+      for (const open of opened) if (open !== null) this.#closeDoor(open);
+      throw thrown;
+    }
+    return this.#prepared(settings, opened);
   }
 
   /**
@@ -100,8 +106,10 @@ export class Doors {
    */
   async pause(): Promise<void> {
     this.#paused = true;
-    for (const { listener, door } of this.#open) {
-      listener.close();
+    for (const open of this.#open) {
+      const { listener, door } = open;
+      open.listener = null;
+      listener?.close();
       door.retire();
     }
     const { timers } = this.#parts;
@@ -114,19 +122,13 @@ export class Doors {
   async goOn(): Promise<void> {
     if (!this.#paused) return;
     this.#paused = false;
-    for (const open of this.#open) {
-      open.door.goOn();
-      try {
-        open.listener = await this.#listen(open.door, { fd: this.#duplicate(open.fd) });
-      } catch (thrown) {
-        this.#parts.log.error("nobody answers at a door any more", { door: open.id, reason: messageOf(thrown) });
-      }
-    }
+    for (const { door } of this.#open) door.goOn();
+    await Promise.all(this.#open.map((open) => this.#attach(open)));
   }
 
   /** What the next program needs; their descriptors are among those that it keeps. */
   handOver(): readonly DoorHandover[] {
-    return this.#open.flatMap(({ id, fd, port }) => (fd < 0 ? [] : [{ id, fd, port }]));
+    return this.#open.flatMap(({ plan, fd, port }) => (fd < 0 ? [] : [{ id: plan.id, fd, port }]));
   }
 
   /** Idempotent. */
@@ -135,46 +137,75 @@ export class Doors {
     this.#open = [];
   }
 
-  #commit(next: readonly { readonly plan: DoorPlan; readonly open: OpenDoor }[]): void {
-    for (const before of this.#open) if (!next.some(({ open }) => open === before)) this.#closeDoor(before);
-    for (const { plan, open } of next) {
-      open.door.rules = plan;
-      if (!this.#open.includes(open))
-        this.#parts.log.info("metrics or health listen", {
-          address: addressText(plan.address, open.port),
-          paths: [...plan.handlers.keys()].join(),
-        });
+  /** Doors that a configuration asks for and that are not open. */
+  #missing(settings: ObservabilitySettings): readonly DoorPlan[] {
+    const plans = planDoors(settings, this.#parts.handlers);
+    return plans.filter((plan) => !this.#open.some((open) => open.plan.id === plan.id));
+  }
+
+  #prepared(settings: ObservabilitySettings, maybe: readonly (OpenDoor | null)[]): PreparedDoors {
+    const opened = maybe.filter((open) => open !== null);
+    return {
+      commit: () => this.#commit(planDoors(settings, this.#parts.handlers), opened),
+      abandon: () => opened.forEach((open) => this.#closeDoor(open)),
+    };
+  }
+
+  #commit(plans: readonly DoorPlan[], opened: readonly OpenDoor[]): void {
+    for (const before of this.#open) if (!plans.some(({ id }) => id === before.plan.id)) this.#closeDoor(before);
+    const all = [...this.#open, ...opened];
+    this.#open = plans.flatMap((plan) => {
+      const open = all.find((one) => one.plan.id === plan.id);
+      if (open === undefined) return [];
+      open.door.rules = open.plan = plan;
+      return [open];
+    });
+    for (const open of this.#open) {
+      const { plan, port } = open;
+      if (!opened.some(({ door }) => door === open.door)) continue;
+      const paths = [...plan.handlers.keys()].join();
+      this.#parts.log.info("metrics or health listen", { address: addressText(plan.address, port), paths });
+      void this.#attach(open);
     }
-    this.#open = next.map(({ open }) => open);
+  }
+
+  /** Lets in whoever knocks. Never rejects: what serves goes on without. */
+  async #attach(open: OpenDoor): Promise<void> {
+    if (open.listener !== null) return;
+    try {
+      open.listener = await this.#listen(open.door, { fd: this.#duplicate(open.fd) });
+    } catch (thrown) {
+      this.#parts.log.error("nobody answers at a door", { door: open.plan.id, reason: messageOf(thrown) });
+    }
   }
 
   /** Null for one that can be done without and cannot be had. */
   async #openDoor(plan: DoorPlan): Promise<OpenDoor | null> {
     const door = new Door(plan, this.#parts);
-    const { sockets, log } = this.#parts;
     try {
-      if (sockets === null) {
-        const listener = await this.#listen(door, { host: plan.address, port: plan.port });
-        return { id: plan.id, door, listener, port: listener.port, fd: -1 };
-      }
-      const before = this.#before.get(plan.id);
-      this.#before.delete(plan.id);
-      const held = before ?? sockets.open(plan.address, plan.port);
-      if ("refusal" in held) throw new Refused(held.refusal);
-      const { fd, port } = held;
-      return { id: plan.id, door, port, fd, listener: await this.#listen(door, { fd: this.#duplicate(fd) }) };
+      const listener = await this.#listen(door, { host: plan.address, port: plan.port });
+      return { plan, door, listener, port: listener.port, fd: -1 };
     } catch (thrown) {
-      const error = this.#errorOf(plan, thrown);
-      if (plan.required) throw error;
-      log.warn("the program goes on without this door", { reason: error.message });
-      return null;
+      return this.#without(plan, this.#errorOf(plan, codeOf(thrown) || messageOf(thrown)));
     }
   }
 
-  #listen(
-    door: Door,
-    place: { readonly host: string; readonly port: number } | { readonly fd: number },
-  ): Promise<TcpListener> {
+  #holdDoor(plan: DoorPlan): OpenDoor | null {
+    const sockets = must(this.#parts.sockets, "there are sockets of our own");
+    const before = this.#before.get(plan.id);
+    this.#before.delete(plan.id);
+    const held = before ?? sockets.open(plan.address, plan.port);
+    if ("refusal" in held) return this.#without(plan, this.#errorOf(plan, held.refusal));
+    return { plan, door: new Door(plan, this.#parts), port: held.port, fd: held.fd, listener: null };
+  }
+
+  #without({ required }: DoorPlan, error: ProxyError): null {
+    if (required) throw error;
+    this.#parts.log.warn("the program goes on without this", { reason: error.message });
+    return null;
+  }
+
+  #listen(door: Door, place: TcpPlace): Promise<TcpListener> {
     return listenTcp(place, (stream) => door.enter(stream));
   }
 
@@ -183,19 +214,18 @@ export class Doors {
   }
 
   #closeDoor({ listener, door, fd }: OpenDoor): void {
-    listener.close();
+    listener?.close();
     door.close();
     if (fd >= 0) this.#parts.sockets?.close(fd);
   }
 
-  #errorOf({ key, address, port, id }: DoorPlan, thrown: unknown): ProxyError {
-    const code = thrown instanceof Refused ? thrown.message : codeOf(thrown);
+  #errorOf({ key, address, port, id }: DoorPlan, code: string): ProxyError {
     const where = addressText(address, port);
     const remedies = `choose another ${key}.port, or set ${key}.enabled: false`;
     switch (code) {
       case "EADDRINUSE": {
-        const own = this.#open.find((open) => open.port === port && open.id !== id);
-        const by = own === undefined ? "another process" : `this program itself, as ${own.id}`;
+        const own = this.#open.find((open) => open.port === port && open.plan.id !== id);
+        const by = own === undefined ? "another process" : `this program itself, as ${own.plan.id}`;
         const remedy =
           own === undefined ? `stop that process, ${remedies}` : `change the port with the address, or restart`;
         return new ProxyError("ADDRESS_IN_USE", `${key}.port: ${where} is taken by ${by}`, { remedy });
@@ -210,19 +240,13 @@ export class Doors {
           remedy: `give the process CAP_NET_BIND_SERVICE, ${remedies}`,
         });
       default:
-        return new ProxyError(
-          "SYSTEM_CALL",
-          `${key}: ${where} could not be opened: ${code === "" ? messageOf(thrown) : code}`,
-        );
+        return new ProxyError("SYSTEM_CALL", `${key}: ${where} could not be opened: ${code}`);
     }
   }
 }
 
 /** How long between two looks at whether all have been answered, milliseconds. */
 const PAUSE_STEP_MS = 5;
-
-/** The system's code for why a socket does not listen. */
-class Refused extends Error {}
 
 function addressText(address: string, port: number): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;

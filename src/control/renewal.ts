@@ -33,6 +33,8 @@ export interface WorkerStatus {
   readonly phase: SeatPhase;
   /** Alive when it last said so, at most a heartbeat ago. */
   readonly connections: number;
+  /** Pools that are needed and without a healthy backend, as it last said. */
+  readonly unusablePools: readonly string[];
 }
 
 /** Workers of one generation. */

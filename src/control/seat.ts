@@ -7,7 +7,7 @@ import type { TimerHandle } from "../runtime/timers.ts";
 import { RestartBackoff } from "./backoff.ts";
 import type { SeatHandover, WorkerHandover } from "./handover.ts";
 import type { SeatPhase, WorkerStatus } from "./renewal.ts";
-import type { Order, Report } from "./worker-link.ts";
+import type { Beat, Order, Report } from "./worker-link.ts";
 
 /** A worker's process with its channel. */
 export interface WorkerPort {
@@ -55,6 +55,8 @@ export interface Seat {
   nativeHandles: number;
   /** Alive when its worker last said so. */
   connections: number;
+  /** Needed pools without a healthy backend, as its worker last said. */
+  unusablePools: readonly string[];
 }
 
 /** Those of a crew: empty ones, or as the program before had them, their workers not in them yet. */
@@ -73,6 +75,7 @@ function makeSeat(slot: number): Seat {
     restart: null,
     restartAtMs: Infinity,
     unread: false,
+    unusablePools: [],
     ...times,
   };
 }
@@ -84,11 +87,11 @@ export function handOverSeats(seats: readonly Seat[], nowMs: number): readonly S
 }
 
 function handOverSeat(seat: Seat, nowMs: number): SeatHandover | null {
-  const { slot, phase, missed, unread, nativeHandles, connections } = seat;
+  const { slot, phase, missed, unread, nativeHandles, connections, unusablePools } = seat;
   const worker = seat.worker?.handOver() ?? null;
   if (worker === null && seat.worker !== null) return null;
   return {
-    ...{ slot, phase, worker, missed, unread, nativeHandles, connections },
+    ...{ slot, phase, worker, missed, unread, nativeHandles, connections, unusablePools },
     aliveMs: nowMs - seat.startedMs,
     servingMs: seat.readyMs === Infinity ? null : nowMs - seat.readyMs,
     restartInMs: seat.restartAtMs === Infinity ? null : Math.max(0, seat.restartAtMs - nowMs),
@@ -98,8 +101,9 @@ function handOverSeat(seat: Seat, nowMs: number): SeatHandover | null {
 
 function takeOverSeat(before: SeatHandover, nowMs: number): Seat {
   const { slot, phase, missed, unread, nativeHandles, connections, servingMs, restartInMs } = before;
+  const { unusablePools = [] } = before;
   return {
-    ...{ slot, phase, worker: null, missed, restart: null, unread, nativeHandles, connections },
+    ...{ slot, phase, worker: null, missed, restart: null, unread, nativeHandles, connections, unusablePools },
     backoff: new RestartBackoff(before.failures),
     startedMs: nowMs - before.aliveMs,
     readyMs: servingMs === null ? Infinity : nowMs - servingMs,
@@ -142,8 +146,15 @@ export function missedTooMany(seat: Seat): boolean {
   return true;
 }
 
+/** Its worker has said how it is. */
+export function noteBeat(seat: Seat, beat: Beat): void {
+  seat.nativeHandles = beat.nativeHandles;
+  seat.connections = beat.connections ?? 0;
+  seat.unusablePools = beat.unusablePools ?? [];
+}
+
 /** As it looks from outside. */
-export function statusOf({ slot, worker, phase, connections }: Seat): WorkerStatus {
+export function statusOf({ slot, worker, phase, connections, unusablePools }: Seat): WorkerStatus {
   const pid = worker?.pid ?? null;
-  return { slot, pid, phase, connections: pid === null ? 0 : connections };
+  return { slot, pid, phase, connections: pid === null ? 0 : connections, unusablePools };
 }

@@ -1,6 +1,6 @@
 /** What is answered to those who ask whether the program lives, and whether it may be sent clients: balancers, containers, people. Pure. */
 import type { DoorAnswer } from "./door-message.ts";
-import type { CrewStatus, SeatPhase, Vitals } from "./renewal.ts";
+import type { CrewStatus, SeatPhase, Vitals, WorkerStatus } from "./renewal.ts";
 
 /** Why a program may not be sent clients. */
 type NotReady =
@@ -10,7 +10,17 @@ type NotReady =
 export function vitalsOf(crews: readonly CrewStatus[], isStopping: boolean): Vitals {
   const workers = crews.flatMap((crew) => (crew.role === "draining" ? [] : crew.workers));
   const count = (phase: SeatPhase): number => workers.filter((worker) => worker.phase === phase).length;
-  return { serving: count("serving"), starting: count("starting"), isStopping, unusablePools: [] };
+  const unusablePools = unusableForAll(workers.filter(({ phase }) => phase === "serving"));
+  return { serving: count("serving"), starting: count("starting"), isStopping, unusablePools };
+}
+
+/**
+ * Each worker checks the backends for itself, at times of its own. One that still or already finds none is not the whole program: where any
+ * can use a pool, most clients are served, and taking the program out for the rest would cost more than it saves.
+ */
+function unusableForAll([first, ...others]: readonly WorkerStatus[]): readonly string[] {
+  if (first === undefined) return [];
+  return first.unusablePools.filter((pool) => others.every(({ unusablePools }) => unusablePools.includes(pool)));
 }
 
 /** 200 while somebody serves or is about to, until the very end; 503 for a program whose workers end as they are started. */

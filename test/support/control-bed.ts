@@ -41,7 +41,7 @@ export class FakeNode implements NodeControl {
   }
 
   status(): NodeStatus {
-    const worker = { slot: 0, pid: 4242, phase: "serving", connections: 3 } as const;
+    const worker = { slot: 0, pid: 4242, phase: "serving", connections: 3, unusablePools: [] } as const;
     return {
       pid: 4241,
       version: "1.2.3",

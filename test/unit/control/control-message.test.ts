@@ -91,12 +91,24 @@ test("a refusal of any version is read, with what it says", () => {
 test("a status has counters and histograms apart", () => {
   const status: NodeStatus = {
     ...{ pid: 7, version: "1.0.0", generation: 2, configPath: "/c.yaml", startedEpochMs: 5, notice: "odd" },
-    crews: [{ generation: 2, role: "active", workers: [{ slot: 4, pid: 8, phase: "serving", connections: 1 }] }],
+    crews: [
+      {
+        generation: 2,
+        role: "active",
+        workers: [{ slot: 4, pid: 8, phase: "serving", unusablePools: ["api"], connections: 1 }],
+      },
+    ],
     counts: { requests_started: 3, "request_ms:2.5": 2, "request_ms:inf": 1, "request_ms:sum": 123_456.789 },
   };
   expect(JSON.parse(JSON.stringify(statusDocument(status)))).toEqual({
     ...{ pid: 7, version: "1.0.0", generation: 2, config_path: "/c.yaml", started_epoch_ms: 5, notice: "odd" },
-    crews: [{ generation: 2, role: "active", workers: [{ slot: 4, pid: 8, phase: "serving", connections: 1 }] }],
+    crews: [
+      {
+        generation: 2,
+        role: "active",
+        workers: [{ slot: 4, pid: 8, phase: "serving", connections: 1, unusable_pools: ["api"] }],
+      },
+    ],
     counters: { requests_started: 3 },
     histograms: {
       request_ms: {

@@ -133,11 +133,14 @@ describe("a door", () => {
   });
 
   test("that retires answers whoever asks and sends away whoever does not, until it goes on", () => {
-    const { door } = open({ connectionsMax: 3 });
-    const [idle, asking] = [Peer.at(door), Peer.at(door)];
+    const { door } = open({ connectionsMax: 4 });
+    const [idle, asking, made] = [Peer.at(door), Peer.at(door), Peer.at(door)];
+    idle.say(ask("/ok"));
     asking.say(ask("/ok").slice(0, 5));
     door.retire();
-    expect([idle.ended, asking.ended]).toEqual([true, false]);
+    expect([idle.ended, asking.ended, made.ended]).toEqual([true, false, false]);
+    made.say(ask("/ok"));
+    expect([made.statuses, made.ended]).toEqual([[200], true]);
     asking.say(ask("/ok").slice(5));
     expect([asking.statuses, asking.ended]).toEqual([[200], true]);
     expect(asking.heard).toContain("connection: close\r\n");
