@@ -57,7 +57,7 @@ export const PerformanceSchema = map(
     quic_initial_window_packets: integer([16, 512], 16, {
       unit: "packets",
       description:
-        "What a client is sent before its first acknowledgement. Less than 16 would not hold the largest response head.",
+        "What a client is sent before its first acknowledgement. Less than 16 would not hold the largest response head. With bbr2 a large one wants `quic_pacing`: it overruns short queues many times over.",
     }),
     quic_max_udp_payload_bytes: integer([1200, 1472], 1350, {
       unit: "bytes",
