@@ -7,12 +7,13 @@ import {
   type EngineConnection,
   type EngineSession,
   FEED,
+  type PacketFacts,
   type Pace,
   SEND_DONE,
   SEND_FULL,
 } from "../../src/quic/engine.ts";
 import type { Handle } from "../handle.ts";
-import { PATH_EVENT, QUICHE_ERROR } from "../layout.ts";
+import { PATH_EVENT, QUICHE_ERROR, STATS } from "../layout.ts";
 import type { SocketAddress } from "../sockaddr.ts";
 import type { EngineParts } from "./engine.ts";
 import { QuicheSession } from "./session.ts";
@@ -117,6 +118,16 @@ export class QuicheConnection implements EngineConnection {
     if (!library.native.spooky_conn_pace(this.#handle.address, arena.address + counts)) return;
     pace.cwndBytes = arena.getWide(counts);
     pace.roundTripMs = arena.getWide(counts + 8) / 1000;
+  }
+
+  readPacketFacts(facts: PacketFacts): void {
+    const { library, scratch } = this.#parts;
+    const { arena, stats } = scratch;
+    library.native.quiche_conn_stats(this.#handle.address, arena.address + stats);
+    facts.sent = arena.getWide(stats + STATS.sent);
+    facts.lost = arena.getWide(stats + STATS.lost);
+    facts.retransmitted = arena.getWide(stats + STATS.retrans);
+    facts.roundTripMs = this.#session?.roundTripMs() ?? 0;
   }
 
   isDraining(): boolean {

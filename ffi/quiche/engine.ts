@@ -4,7 +4,7 @@ import type { Counters } from "../../src/core/counters.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import type { EngineConnection, HeaderIds, QuicEngine, RetryIds } from "../../src/quic/engine.ts";
 import { Handle } from "../handle.ts";
-import { PATH_STATS, QUICHE, SEND_INFO } from "../layout.ts";
+import { PATH_STATS, QUICHE, SEND_INFO, STATS } from "../layout.ts";
 import type { Library } from "../library.ts";
 import { Arena } from "../memory.ts";
 import { readSockaddr, SOCKADDR_BYTES, sockaddrLength } from "../sockaddr.ts";
@@ -48,6 +48,8 @@ export interface ScratchPlaces {
   readonly counts: number;
   /** Of `PATH_STATS.size` bytes. */
   readonly path: number;
+  /** Of `STATS.size` bytes. */
+  readonly stats: number;
   readonly streams: number;
   readonly early: number;
 }
@@ -75,6 +77,7 @@ export function makeParts(library: Library, socket: UdpSocket, h3Config: Handle)
       facts: arena.take(16),
       counts: arena.take(8 * COUNTS),
       path: arena.take(PATH_STATS.size),
+      stats: arena.take(STATS.size),
       streams: arena.take(8 * LIMITS.openStreamsListedMax),
       early: arena.take(SCRATCH.earlyBytes),
     },

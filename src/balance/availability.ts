@@ -70,6 +70,10 @@ export class Availability {
     this.#states[index]?.setHealthy(healthy);
   }
 
+  isHealthy(index: number): boolean {
+    return this.#healthy[index] === 1;
+  }
+
   /** Requests under way at a backend. */
   inFlight(index: number): number {
     return this.#states[index]?.inFlight ?? 0;

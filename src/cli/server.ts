@@ -1,6 +1,6 @@
 /** A running proxy: composes every part for one snapshot, and takes them down again in order. */
 import { randomBytes } from "node:crypto";
-import type { BackendSettings, RequestSettings, Snapshot } from "../config/snapshot.ts";
+import type { BackendSettings, Snapshot } from "../config/snapshot.ts";
 import { Backends } from "../control/backends.ts";
 import { loadIdentity } from "../control/certificates.ts";
 import { Departures } from "../control/departures.ts";
@@ -9,25 +9,24 @@ import { HealthMonitor } from "../control/health.ts";
 import { Listener, type Seat } from "../control/listener.ts";
 import { claimNode, type NodeClaim } from "../control/node-claim.ts";
 import { makeNodeKeys, startSecrets } from "../control/node-keys.ts";
+import { addBackendGauges, addGauges } from "../control/worker-gauges.ts";
 import { Counters } from "../core/counters.ts";
 import { must } from "../core/assert.ts";
 import { InFlight } from "../core/in-flight.ts";
 import { LIMITS } from "../core/limits.ts";
-import { FieldWriter } from "../core/field-writer.ts";
 import { Random } from "../core/random.ts";
-import { RequestIds } from "../core/request-id.ts";
-import type { BufferAccount } from "../guard/buffer-account.ts";
 import { H3_CODE } from "../h3/codes.ts";
 import { AccessLog } from "../observe/access.ts";
 import type { LogFields } from "../observe/line.ts";
 import type { Log } from "../observe/log.ts";
-import { EarlyRequests } from "../proxy/early-requests.ts";
-import type { Client, Services } from "../proxy/context.ts";
-import { Provenance } from "../proxy/provenance.ts";
+import { RequestCounts } from "../observe/metrics/request-counts.ts";
+import { GAUGES } from "../observe/metrics/scene-table.ts";
+import type { Services } from "../proxy/context.ts";
 import { ConnectionHandler } from "../proxy/handler.ts";
 import type { Connection } from "../quic/connection.ts";
 import type { CloseReason } from "../quic/engine.ts";
 import { type RuntimeFetch, runtimeFetch } from "../runtime/fetch-options.ts";
+import { watchLoopDelay } from "../runtime/loop-delay.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { systemTimers, type TimerHandle } from "../runtime/timers.ts";
 import type { ClearProtocol } from "../upstream/native/protocol-inquiry.ts";
@@ -37,6 +36,7 @@ import type { Library } from "../../ffi/library.ts";
 import type { Identity } from "../../ffi/quiche/config.ts";
 import { formatAddress } from "../../ffi/sockaddr.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
+import { clientOf, makeServices } from "./services.ts";
 import { warningsOf } from "./warnings.ts";
 
 /** What a server stands on. */
@@ -60,6 +60,7 @@ const ENTROPY_BYTES = 16;
 /** Listens, serves, drains, stops. */
 export class Server {
   readonly counters: Counters;
+  readonly requestCounts: RequestCounts;
   readonly #parts: ServerParts;
   readonly #listener: Listener;
   readonly #health: HealthMonitor;
@@ -68,6 +69,7 @@ export class Server {
   readonly #departures: Departures;
   readonly #generations: GenerationParts;
   readonly #services: Services;
+  readonly #loopDelay: TimerHandle;
   /** What new requests belong to. */
   #generation: LiveGeneration;
   /** Those before it whose last requests are still under way. */
@@ -92,7 +94,9 @@ export class Server {
     this.#generation = new LiveGeneration(snapshot, this.#generations);
     this.#generation.enter();
     this.#sweeping = systemTimers.every(LIMITS.requestSweepMsMax, () => this.#sweep());
-    this.#services = makeServices(parts, random, snapshot.requests);
+    this.requestCounts = new RequestCounts(counters, new AccessLog(log, systemTimers.epochMs));
+    this.#services = makeServices(counters, random, this.requestCounts, new InFlight(snapshot.requests.inFlightMax));
+    this.#loopDelay = watchLoopDelay(systemTimers, counters.loopDelayMs);
     this.#earlyMethods = new Set(snapshot.earlyData.methods);
     this.#listener = this.#listen(snapshot, seat, identities);
     if (seat !== parts.seat) this.#claimNode(seat);
@@ -131,6 +135,19 @@ export class Server {
     return down.map(({ settings }) => settings.name);
   }
 
+  /** How things are now, by names with labels; zeros are left out. */
+  gauges(): ReadonlyMap<string, number> {
+    const gauges = new Map<string, number>();
+    addBackendGauges(gauges, this.#generation.pools);
+    addGauges(gauges, {
+      [GAUGES.handshakes]: this.#listener.endpoint.handshakeCount,
+      [GAUGES.requests]: this.#services.inFlight.count,
+      [GAUGES.bufferBytes]: this.#listener.buffers.bytes,
+      [GAUGES.upstreamConnections]: this.#backends.connectionCount,
+    });
+    return gauges;
+  }
+
   /** Begins to serve. */
   async start(): Promise<void> {
     const { runtime, library, log, seat } = this.#parts;
@@ -162,6 +179,7 @@ export class Server {
     }
     this.#health.stop();
     this.#sweeping.stop();
+    this.#loopDelay.stop();
     this.#listener.close(H3_CODE.noError);
     for (const generation of [...this.#former, this.#generation]) generation.free();
     this.#backends.close();
@@ -207,6 +225,7 @@ export class Server {
       });
     } catch (thrown) {
       this.#sweeping.stop();
+      this.#loopDelay.stop();
       this.#backends.close();
       throw thrown;
     }
@@ -293,28 +312,4 @@ function runtimeFetchHere(): RuntimeFetch {
 function loneSeat({ cluster }: Snapshot): Seat {
   const keys = makeNodeKeys(startSecrets(cluster), cluster);
   return { slot: 0, keys, socket: null, ticketsAreOlder: cluster.keyFile !== null };
-}
-
-function makeServices({ log, counters }: ServerParts, random: Random, requests: RequestSettings): Services {
-  return {
-    counters,
-    clock: systemTimers,
-    recorder: new AccessLog(log, systemTimers.epochMs),
-    requestIds: new RequestIds(random.fork()),
-    inFlight: new InFlight(requests.inFlightMax),
-    random: random.fork(),
-    writer: new FieldWriter(),
-  };
-}
-
-function clientOf(
-  connection: Connection,
-  buffers: BufferAccount,
-  earlyMethods: ReadonlySet<string>,
-  counters: Counters,
-): Client {
-  const { peerIp: ip, peerPort: port } = connection.engine;
-  const early = connection.early === null ? null : new EarlyRequests(connection.early, earlyMethods, counters);
-  if (connection.early !== null) connection.early.whenEstablished = () => early?.release();
-  return { ip, port, provenance: new Provenance(ip), connectionIdHex: connection.idHex, buffers, early };
 }

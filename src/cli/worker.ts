@@ -1,9 +1,11 @@
 /** A worker: this program under a supervisor, which hands it a bound socket and a channel. */
 import process from "node:process";
+import { BeatCounts } from "../control/beat-counts.ts";
 import type { Seat } from "../control/listener.ts";
 import { makeNodeKeys } from "../control/node-keys.ts";
 import type { StartOrder } from "../control/worker-link.ts";
 import { SupervisorLink } from "../control/supervisor-link.ts";
+import { processGauges } from "../control/worker-gauges.ts";
 import { WORKER_FDS, workerName } from "../control/worker-process.ts";
 import { Counters, countersSeen } from "../core/counters.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
@@ -68,7 +70,8 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
     const seat: Seat = { slot: order.slot, keys, socket, ticketsAreOlder: order.ticketsAreOlder };
     const server = new Server(snapshot, { runtime, library, log, counters, seat });
     await server.start();
-    const beat = (): void => sendBeat(link, server, library);
+    const said = new BeatCounts();
+    const beat = (): void => sendBeat(link, server, library, said);
     const beating = systemTimers.every(LIMITS.heartbeatMs, beat);
     link.send({ type: "ready", pid: process.pid });
     const asked = await Promise.race([leave(link, server, log), link.end.then(() => true)]);
@@ -92,7 +95,13 @@ async function leave(link: SupervisorLink, server: Server, log: Log): Promise<vo
   await Promise.race([retired, drained]);
 }
 
-function sendBeat(link: SupervisorLink, { counters, connectionCount, unusablePools }: Server, library: Library): void {
-  const counts = countersSeen(counters);
+function sendBeat(link: SupervisorLink, server: Server, library: Library, said: BeatCounts): void {
+  const { counters, connectionCount, unusablePools } = server;
+  const counts = said.changed(countsNow(counters, server), new Map([...server.gauges(), ...processGauges()]));
   link.send({ type: "beat", counts, nativeHandles: library.ledger.total, connections: connectionCount, unusablePools });
+}
+
+function* countsNow(counters: Counters, server: Server): Iterable<readonly [string, number]> {
+  yield* Object.entries(countersSeen(counters));
+  yield* server.requestCounts.takeChanged();
 }

@@ -100,6 +100,13 @@ export class Backends {
     }
   }
 
+  /** Connections to backends over clients of ours now. */
+  get connectionCount(): number {
+    let count = 0;
+    for (const { transports } of this.#eras.values()) count += transports.connectionCount;
+    return count;
+  }
+
   /** Refuses new calls and ends idle connections of all. */
   close(): void {
     for (const { transports } of this.#eras.values()) transports.close();

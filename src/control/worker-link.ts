@@ -10,7 +10,7 @@ import type { Counts } from "./counter-sums.ts";
 import type { NodeSecretLists } from "./node-keys.ts";
 
 /** Goes up with every change that the other side would not understand. */
-export const LINK_VERSION = 2;
+export const LINK_VERSION = 3;
 
 /** Exit code of a process that had to break off requests which outlived the drain time; they are counted and logged by itself. */
 export const CUT_OFF_CODE = 3;
@@ -39,6 +39,7 @@ export type Order = StartOrder | { readonly type: "retire" | "drain" | "end" | "
 /** What a worker has counted, and how many native objects it holds. */
 export interface Beat {
   readonly type: "beat";
+  /** Since its start, and how things are now (`core/labels.ts`); what has not changed since its last beat is left out. */
   readonly counts: Counts;
   readonly nativeHandles: number;
   /** Alive now, those that are closing included. */

@@ -101,6 +101,12 @@ export class Counters {
   requestsCutOff = 0;
   /** From the first packet that was let in to the end of the handshake. */
   readonly handshakeMs = new Histogram();
+  /** Of connections that have ended: packets that we sent, those of them that were lost, and those that carried something once more. */
+  packetsSent = 0;
+  packetsLost = 0;
+  packetsRetransmitted = 0;
+  /** Of those that were established: the smoothed round trip at their end. */
+  readonly roundTripMs = new Histogram();
 
   // Requests.
   requestsStarted = 0;
@@ -120,11 +126,15 @@ export class Counters {
   requestsCompleted = 0;
   requestsFailed = 0;
   requestsAborted = 0;
+  /** Requests that did not go well, by `ErrorCode`. */
+  readonly requestErrors = new CounterFamily();
   requestsBodyTooLarge = 0;
   /** Whole requests that took longer than they may. */
   requestsTimedOut = 0;
   /** Requests answered 503 for want of room, by where it was wanting: `ShedCause`. */
   readonly requestsShed = new CounterFamily();
+  /** Requests whose backend is not told apart in metrics: configurations have named too many since the start. */
+  requestsUntold = 0;
   retries = 0;
   responsesReset = 0;
   /** Of those: more waited for the client than a stream may hold. */
@@ -132,12 +142,19 @@ export class Counters {
   informationalDropped = 0;
   /** From a request's head to the last byte that the client took, or to whatever else ended it. */
   readonly requestMs = new Histogram();
+  /** From a request's head to the head of the backend's response, all attempts included. */
+  readonly firstByteMs = new Histogram();
+  /** How late the runtime's timers were: while its loop works, or sleeps outside (`sleepMsMax`), nothing else is done. */
+  readonly loopDelayMs = new Histogram();
 
   // Upstream and health.
   upstreamAttempts = 0;
   /** From the start of an attempt to the head of the backend's response. */
   readonly upstreamHeadMs = new Histogram();
   upstreamConnections = 0;
+  /** Over clients of ours: from the first step of a connection to its last, TLS included; and those that were not made, by `ErrorCode`. */
+  readonly upstreamConnectMs = new Histogram();
+  readonly upstreamConnectsFailed = new CounterFamily();
   upstreamWrites = 0;
   upstreamOverflows = 0;
   upstreamFailures = 0;
@@ -210,7 +227,7 @@ export class Counters {
 export function countersSeen(counters: Counters): Record<string, number> {
   const seen: Record<string, number> = {};
   for (const [name, value] of Object.entries(counters)) {
-    const words = name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const words = seenName(name);
     if (typeof value === "number" && value !== 0) seen[words] = value;
     else if (value instanceof CounterFamily)
       for (const [word, count] of value.entries()) seen[`${words}.${word}`] = count;
@@ -219,7 +236,18 @@ export function countersSeen(counters: Counters): Record<string, number> {
   return seen;
 }
 
-/** The counters that are one number. */
-export type CounterName = {
-  [Name in keyof Counters]: Counters[Name] extends number ? Name : never;
+/** A field's name among counts. */
+export function seenName(field: string): string {
+  return field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+type FieldName<Kind> = {
+  [Name in keyof Counters]: Counters[Name] extends Kind ? Name : never;
 }[keyof Counters];
+
+/** The counters that are one number. */
+export type CounterName = FieldName<number>;
+/** Those that are told apart by a word. */
+export type FamilyName = FieldName<CounterFamily>;
+/** Those that are durations. */
+export type HistogramName = FieldName<Histogram>;

@@ -2,6 +2,7 @@
  * How long things took, in buckets whose borders never change: recording costs a few nanoseconds and makes nothing, and what several
  * processes recorded is added up bucket by bucket.
  */
+import { isLabelled } from "./labels.ts";
 
 /** Eight borders in each decade: a quantile read from them is off by 20 % at most, and all borders that alert rules are fond of are among them. */
 const STEPS = [1, 1.5, 2, 2.5, 3, 4, 5, 7.5];
@@ -57,7 +58,7 @@ export interface HistogramReading {
   readonly buckets: readonly (readonly [number, number])[];
 }
 
-/** Counts of which some are of histograms, told apart. */
+/** Counts of which some are of histograms, told apart; those with labels (`labels.ts`) are left out. */
 export interface Readings {
   readonly counters: Record<string, number>;
   readonly histograms: Readonly<Record<string, HistogramReading>>;
@@ -71,6 +72,7 @@ export function readHistograms(counts: Readonly<Record<string, number>>): Readin
   const counters: Record<string, number> = {};
   const found = new Map<string, { sumMs: number; buckets: [number, number][] }>();
   for (const [key, count] of Object.entries(counts)) {
+    if (isLabelled(key)) continue;
     const colon = key.indexOf(":");
     if (colon < 0) {
       counters[key] = count;

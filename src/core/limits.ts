@@ -238,6 +238,12 @@ export const LIMITS = {
   doorHeadBytesMax: 8 * 1024,
   /** How long those who still are answered there are waited for before another program takes this one's place, milliseconds. */
   doorPauseMsMax: 500,
+  /** Backends, by pool and id, whose requests are counted apart in the life of a process: all that a configuration can hold, four times over. */
+  countedBackendsMax: 16_384,
+  /** Methods and statuses of one backend that are counted apart; what it answers beyond them is counted by class, such as `5xx`. */
+  countedStatusesMax: 128,
+  /** Time between two looks at how late the runtime's timers are, milliseconds. */
+  loopDelaySampleMs: 250,
   /** Bytes of one log write to a pipe that several processes write to: what the kernel keeps in one piece (PIPE_BUF). */
   sharedWriteBytesMax: 4096,
   /** Bytes of one log write: what collected while the write before it ran. */

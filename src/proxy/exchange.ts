@@ -160,12 +160,11 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
       this.onAborted("reset");
       return this.#stream.reset(H3_CODE.requestCancelled);
     }
-    const { counters } = this.#services;
-    counters.upstreamFailures += 1;
+    this.#services.counters.upstreamFailures += 1;
     this.#generation.onFailure(this.#poolIndex, this.#backendIndex, error);
     const mayRetry = mayTryAgain(error, this.#head.method, this.#stream, this.#attempts);
     if (!mayRetry || !this.#balance(this.#backendIndex)) return this.#fail(error);
-    counters.retries += 1;
+    this.#services.counters.retries += 1;
     this.#attempt();
   }
 
@@ -186,7 +185,8 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   onHead(status: number, fields: FieldSection, protocol: ReceivedProtocol): void {
     if (this.#over) return;
     const { writer, counters, clock } = this.#services;
-    counters.upstreamHeadMs.record(clock.nowMs() - this.#attemptMs);
+    const nowMs = clock.nowMs();
+    counters.upstreamHeadMs.record(nowMs - this.#attemptMs);
     if (status === TOO_EARLY && this.#early?.mayRepeat(this.#head, this.#attempts) === true) {
       this.#cancelAttempt();
       return this.proceed();
@@ -198,6 +198,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
       return;
     }
     this.#generation.deadlines?.onHead(this, fields);
+    counters.firstByteMs.record(nowMs - this.startedMs);
     this.#status = status;
     this.#bodyless = this.#head.method === "HEAD" || status === 204 || status === 304;
     this.#stream.sendHead(writer.finish(), this.#bodyless);
@@ -267,9 +268,8 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   onAborted(reason: AbortReason): void {
     if (this.#over) return;
     this.#cancelAttempt();
-    const { fault } = this.#stream;
-    if (countAbort(this.#services.counters, reason, fault)) this.#status = CLIENT_GONE_STATUS;
-    this.#record(abortError(reason, fault));
+    if (countAbort(this.#services.counters, reason, this.#stream.fault)) this.#status = CLIENT_GONE_STATUS;
+    this.#record(abortError(reason, this.#stream.fault));
   }
 
   /** Fail: an answer where there can be one, a reset where a response has begun. It never ends cleanly. */

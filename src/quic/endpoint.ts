@@ -14,6 +14,7 @@ import type { EndpointOptions } from "./endpoint-options.ts";
 import { type CloseReason, type EngineSession, FEED, type QuicEngine, type RetryIds } from "./engine.ts";
 import { Farewell } from "./farewell.ts";
 import { PACKET, PacketReader } from "./packet.ts";
+import { countEnd } from "./end-counts.ts";
 import { Strays } from "./strays.ts";
 
 /** A server's first Initial must fill this (RFC 9000 14.1); so must what is answered with Version Negotiation. */
@@ -70,6 +71,11 @@ export class Endpoint implements ConnectionHost {
   /** Connections alive, closing ones included. */
   get connectionCount(): number {
     return this.#connections.size;
+  }
+
+  /** Connections whose handshake is not done. */
+  get handshakeCount(): number {
+    return this.#admission.handshakes;
   }
 
   /** Ids of ours that lead to a connection now. */
@@ -156,9 +162,7 @@ export class Endpoint implements ConnectionHost {
     if (connection.clientIdKey !== null) this.#ids.releaseClientId(connection.clientIdKey);
     this.#connections.delete(connection);
     this.#admission.leave(connection.addressKey, connection.established);
-    this.counters.connectionsClosed += 1;
-    if (reason?.by === "idle") this.counters.connectionsTimedOut += 1;
-    if (!connection.established) this.counters.handshakesFailed += 1;
+    countEnd(connection, reason, this.counters);
     this.#options.onClosed(connection, reason);
   }
 

@@ -60,6 +60,16 @@ export interface PacedPath {
   readPace(pace: Pace): void;
 }
 
+/** What became of a connection's packets. */
+export interface PacketFacts {
+  sent: number;
+  lost: number;
+  /** Those that carried something once more. */
+  retransmitted: number;
+  /** The smoothed round trip of the path in use, or of the last one that was; 0 where none was measured. */
+  roundTripMs: number;
+}
+
 /** Negative results of `EngineConnection.feed`. */
 export const FEED = {
   /** The peer broke a rule: the connection is closing, `closeReason` says why. */
@@ -147,6 +157,8 @@ export interface EngineConnection extends PacedPath {
   readonly pathCount: number;
   /** Begins HTTP/3 on a connection that is established or in early data. Null when the engine refuses. */
   openSession(): EngineSession | null;
+  /** Writes what became of the packets so far, for all paths together. */
+  readPacketFacts(facts: PacketFacts): void;
   /** The server name the client asked for (SNI), or "". */
   serverName(): string;
   free(): void;

@@ -11,6 +11,7 @@ import type { UpstreamFailure } from "../proxy/upstream-failure.ts";
 import { PLAIN_TRUST, type RuntimeFetch, type TrustMaterial } from "../runtime/fetch-options.ts";
 import type { ConnectStream, StreamTarget } from "../runtime/streams.ts";
 import type { Timers } from "../runtime/timers.ts";
+import { CountedConnect } from "./counted-connect.ts";
 import { dialTcp } from "./dial.ts";
 import { fetchGap } from "./fetch-gap.ts";
 import { FetchUpstream } from "./fetch.ts";
@@ -38,6 +39,7 @@ export interface TransportParts {
 /** The transports to backends, which come (`open`) and go (`retire`): each is known by its settings object. */
 export class Transports {
   readonly #counters: Counters;
+  readonly #connect: CountedConnect;
   readonly #fetch: FetchUpstream;
   readonly #h1: H1Upstream;
   readonly #h2: H2Upstream;
@@ -50,12 +52,13 @@ export class Transports {
   constructor({ snapshot, fetch, connect, timers, counters, random, onLearned }: TransportParts) {
     const { timeouts } = snapshot;
     this.#counters = counters;
+    this.#connect = new CountedConnect(connect, counters, timers);
     const trustOf = readEachOnce(snapshot);
     this.#fetch = new FetchUpstream({
       ...{ snapshot: { pools: [], timeouts }, runtime: fetch, timers, counters },
       ...{ readTrust: trustOf, dial: dialTcp },
     });
-    const shared = { connect, timers, timeouts, counters };
+    const shared = { connect: this.#connect.connect, timers, timeouts, counters };
     const { backendConnectMs } = timeouts;
     this.#h1 = new H1Upstream({ ...shared, targetOf: this.#targetsWith(backendConnectMs, () => HTTP1_ALPN) });
     this.#h2 = new H2Upstream({
@@ -86,6 +89,11 @@ export class Transports {
     this.#auto.retire(backend);
     this.#h1.retire(backend);
     this.#h2.retire(backend);
+  }
+
+  /** Connections to backends over clients of ours now; those of fetch are the runtime's business. */
+  get connectionCount(): number {
+    return this.#connect.openCount;
   }
 
   /** The transport for a request to a backend; `hasBody`: more follows the head. */

@@ -14,6 +14,7 @@ import {
   EVENT,
   type EventKind,
   type HeaderIds,
+  type PacketFacts,
   type QuicEngine,
   type RetryIds,
   SECTION,
@@ -119,6 +120,7 @@ export class FakeConnection implements EngineConnection {
   freed = false;
   timeoutInMs = -1;
   /** What it says of its path. */
+  readonly packetFacts: PacketFacts = { sent: 0, lost: 0, retransmitted: 0, roundTripMs: 0 };
   readonly pace: Pace = { cwndBytes: 120_000, roundTripMs: 50 };
   reason: CloseReason | null = null;
   /** How many more ids the peer takes, and those it was offered. */
@@ -180,6 +182,11 @@ export class FakeConnection implements EngineConnection {
     this.#assertAlive();
     pace.cwndBytes = this.pace.cwndBytes;
     pace.roundTripMs = this.pace.roundTripMs;
+  }
+
+  readPacketFacts(facts: PacketFacts): void {
+    this.#assertAlive();
+    Object.assign(facts, this.packetFacts);
   }
 
   timeoutMs(): number {

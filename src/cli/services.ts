@@ -1,0 +1,39 @@
+/** What exchanges get from a server: what they share, and who their client is. */
+import type { Counters } from "../core/counters.ts";
+import { FieldWriter } from "../core/field-writer.ts";
+import type { InFlight } from "../core/in-flight.ts";
+import type { Random } from "../core/random.ts";
+import { RequestIds } from "../core/request-id.ts";
+import type { BufferAccount } from "../guard/buffer-account.ts";
+import type { Client, Services } from "../proxy/context.ts";
+import { EarlyRequests } from "../proxy/early-requests.ts";
+import type { Recorder } from "../proxy/ports.ts";
+import { Provenance } from "../proxy/provenance.ts";
+import type { Connection } from "../quic/connection.ts";
+import { systemTimers } from "../runtime/timers.ts";
+
+/** What all requests of a process share. */
+export function makeServices(counters: Counters, random: Random, recorder: Recorder, inFlight: InFlight): Services {
+  return {
+    counters,
+    clock: systemTimers,
+    recorder,
+    requestIds: new RequestIds(random.fork()),
+    inFlight,
+    random: random.fork(),
+    writer: new FieldWriter(),
+  };
+}
+
+/** Who is at the other end of a connection; `buffers`: what waits for it. */
+export function clientOf(
+  connection: Connection,
+  buffers: BufferAccount,
+  earlyMethods: ReadonlySet<string>,
+  counters: Counters,
+): Client {
+  const { peerIp: ip, peerPort: port } = connection.engine;
+  const early = connection.early === null ? null : new EarlyRequests(connection.early, earlyMethods, counters);
+  if (connection.early !== null) connection.early.whenEstablished = () => early?.release();
+  return { ip, port, provenance: new Provenance(ip), connectionIdHex: connection.idHex, buffers, early };
+}

@@ -1,0 +1,76 @@
+/** What the kernel knows of processes, read from /proc: processor time, memory, descriptors. What cannot be read is null. */
+import { readdirSync, readFileSync, statSync } from "node:fs";
+
+/** /proc counts time in hundredths of a second on every Linux there is (USER_HZ). */
+const TICKS_PER_SECOND = 100;
+/** Fields of /proc/PID/stat behind the name in brackets (proc_pid_stat(5)), the state being the first. */
+const STAT = { utime: 11, stime: 12, cutime: 13, cstime: 14, rssPages: 21 } as const;
+/** Memory pages of the systems that this program is built for. */
+const PAGE_BYTES = 4096;
+
+/** One process. */
+export interface ProcessUse {
+  readonly cpuSeconds: number;
+  /** Of children that have ended and were waited for. */
+  readonly childrenCpuSeconds: number;
+  readonly residentBytes: number;
+}
+
+/** Descriptors of this process. */
+export interface DescriptorUse {
+  readonly open: number;
+  /** `Infinity` where there is no limit. */
+  readonly max: number;
+}
+
+/** `pid`: a number, or `self`. */
+export function processUse(pid: number | "self"): ProcessUse | null {
+  const text = read(`/proc/${pid}/stat`);
+  return text === null ? null : parseStat(text);
+}
+
+/** From the text of /proc/PID/stat; null when it is none. */
+export function parseStat(text: string): ProcessUse | null {
+  // The name may hold anything, brackets and spaces too.
+  const fields = text
+    .slice(text.lastIndexOf(")") + 2)
+    .split(" ")
+    .map(Number);
+  const [utime, stime] = [fields[STAT.utime], fields[STAT.stime]];
+  const [cutime, cstime, rss] = [fields[STAT.cutime], fields[STAT.cstime], fields[STAT.rssPages]];
+  if (utime === undefined || stime === undefined || cutime === undefined) return null;
+  if (cstime === undefined || rss === undefined) return null;
+  return {
+    cpuSeconds: (utime + stime) / TICKS_PER_SECOND,
+    childrenCpuSeconds: (cutime + cstime) / TICKS_PER_SECOND,
+    residentBytes: rss * PAGE_BYTES,
+  };
+}
+
+/** Since Linux 6.2 the size of the folder says how many descriptors are open; before that they are counted. */
+export function descriptorUse(): DescriptorUse | null {
+  const limits = read("/proc/self/limits");
+  const max = /^Max open files\s+(\S+)/m.exec(limits ?? "")?.[1];
+  if (max === undefined) return null;
+  try {
+    const { size } = statSync("/proc/self/fd");
+    const open = size > 0 ? size : readdirSync("/proc/self/fd").length;
+    return { open, max: max === "unlimited" ? Infinity : Number(max) };
+  } catch {
+    return null;
+  }
+}
+
+/** Bytes of memory that the machine has. */
+export function machineMemoryBytes(): number | null {
+  const kilobytes = /^MemTotal:\s+(\d+) kB/m.exec(read("/proc/meminfo") ?? "")?.[1];
+  return kilobytes === undefined ? null : Number(kilobytes) * 1024;
+}
+
+function read(path: string): string | null {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return null;
+  }
+}
