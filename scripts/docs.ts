@@ -13,6 +13,7 @@ import { branchesOf, choicesOf, keyRows, schemaPathText } from "../src/config/sh
 import type { KeyRow, Shape } from "../src/config/shape.ts";
 import { http3CasesPage } from "./docs.http3.ts";
 import { jsonSchemaOf } from "./json-schema.ts";
+import { metricsPage } from "./metrics-page.ts";
 import { transportPage } from "./transport-page.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -25,6 +26,7 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ["docs/configuration/reference.md", referencePage()],
     ["docs/configuration/schema.json", JSON.stringify(jsonSchemaOf(CONFIG_SHAPE))],
     ["docs/limits.md", limitsPage(limitsSource)],
+    ["docs/operations/metrics.md", `${GENERATED}\n\n${metricsPage(table)}`],
     ["docs/transport-cases.md", `${GENERATED}\n\n${transportPage()}`],
     ["docs/http3-cases.md", `${GENERATED}\n\n${http3CasesPage(table)}`],
   ]);

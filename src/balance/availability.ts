@@ -71,7 +71,7 @@ export class Availability {
   }
 
   isHealthy(index: number): boolean {
-    return this.#healthy[index] === 1;
+    return this.#states[index]?.healthy ?? false;
   }
 
   /** Requests under way at a backend. */

@@ -83,14 +83,18 @@ export async function serve(
     if (!lifted)
       log.warn("requests to backends by fetch are capped at 256 at once: the program could not start itself anew");
     const stop = stopSignals();
-    const control = new SoloControl({ configPath: configPath ?? "", server, log });
+    const control = new SoloControl({ configPath: configPath ?? "", server, log, snapshot, library });
     obeySignals(control, log);
     const { socket: setting } = snapshot.control;
     const parts = { control, timers: systemTimers, log, counters, env: process.env };
     const doors =
       configPath === null
         ? null
-        : await Doors.open(snapshot.observability, { ...parts, handlers: doorHandlers(control), sockets: null });
+        : await Doors.open(snapshot.observability, {
+            ...parts,
+            handlers: doorHandlers(control, { runtime, library }),
+            sockets: null,
+          });
     const socket = await ControlSocket.open(configPath === null ? null : setting, parts);
     await server.start();
     await onListening(server, log);

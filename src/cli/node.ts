@@ -6,6 +6,7 @@ import type { Handover, SupervisorHandover, WayBack } from "../control/handover.
 import { checkFixedKeys } from "../control/fixed-keys.ts";
 import type { NodeClaim } from "../control/node-claim.ts";
 import { makeNodeKeys, type NodeSecretLists, renewSecrets, startSecrets, steeringKeys } from "../control/node-keys.ts";
+import { type Observable, type Observed, observeCrews } from "../control/observed.ts";
 import { ownStartedPath, Program } from "../control/program.ts";
 import type { Doors, PreparedDoors } from "../control/doors.ts";
 import type { NodeControl, NodeStatus, RenewalOutcome, RenewalRequest, Vitals } from "../control/renewal.ts";
@@ -66,7 +67,7 @@ export interface NodeBefore {
 }
 
 /** The supervisor with all that it holds. */
-export class Node implements NodeControl {
+export class Node implements NodeControl, Observable {
   readonly supervisor: Supervisor;
   /** Another program is about to go on in place of this one, whose workers of that generation serve already. */
   onReplacing: ((generation: number) => Promise<void>) | null = null;
@@ -198,6 +199,10 @@ export class Node implements NodeControl {
     };
   }
 
+  observed(): Observed {
+    return observeCrews(this.supervisor, this.#generation.configuration.snapshot, this.#startedEpochMs);
+  }
+
   /** For the status: something is not as it was asked for. An upgrade that succeeds ends it, for it ends this program. */
   notify(notice: string): void {
     this.#notice = notice;
@@ -260,9 +265,8 @@ export class Node implements NodeControl {
   #planOf(generation: Generation): CrewPlan {
     const { configuration, program } = generation;
     const { snapshot } = configuration;
-    const workers = workersOf(configuration);
     return {
-      workers,
+      workers: workersOf(configuration),
       drainMs: snapshot.timeouts.drainMs,
       launch: this.#launcherOf(generation),
       onSlots: ({ first, count }) => {

@@ -1,8 +1,13 @@
 /** A program of one process, as it is told what to do: it can say how it is and open its log anew, but nobody could take over from it. */
 import process from "node:process";
+import type { Snapshot } from "../config/snapshot.ts";
+import { CounterSums } from "../control/counter-sums.ts";
+import type { Observable, Observed } from "../control/observed.ts";
+import { processGauges } from "../control/worker-gauges.ts";
 import type { NodeControl, NodeStatus, RenewalOutcome, Vitals } from "../control/renewal.ts";
 import { countersSeen } from "../core/counters.ts";
 import type { Log } from "../observe/log.ts";
+import type { Library } from "../../ffi/library.ts";
 import { buildInfo } from "./build-info.ts";
 import type { Server } from "./server.ts";
 
@@ -15,12 +20,15 @@ export interface SoloParts {
   readonly configPath: string;
   readonly server: Server;
   readonly log: Log;
+  readonly snapshot: Snapshot;
+  readonly library: Library;
 }
 
 /** Speaks for this process. */
-export class SoloControl implements NodeControl {
+export class SoloControl implements NodeControl, Observable {
   readonly #parts: SoloParts;
   readonly #startedEpochMs = Date.now();
+  readonly #sums = new CounterSums();
 
   constructor(parts: SoloParts) {
     this.#parts = parts;
@@ -48,6 +56,26 @@ export class SoloControl implements NodeControl {
       crews: [{ generation: 1, role: "active", workers: [worker] }],
       notice: null,
       counts: countersSeen(server.counters),
+    };
+  }
+
+  /** Counts with labels are told as changes: here they are kept, as a supervisor does for its workers. */
+  observed(): Observed {
+    const { server, snapshot, library } = this.#parts;
+    const { counters, connectionCount } = server;
+    this.#sums.report(0, Object.fromEntries(server.requestCounts.takeChanged()));
+    return {
+      snapshot,
+      generation: 1,
+      startedEpochMs: this.#startedEpochMs,
+      counts: this.#sums.sums(countersSeen(counters)),
+      nativeHandles: library.ledger.total,
+      workers: [
+        {
+          ...{ slot: 0, pid: process.pid, isActive: true, connections: connectionCount },
+          gauges: new Map([...server.gauges(), ...processGauges()]),
+        },
+      ],
     };
   }
 

@@ -10,6 +10,7 @@ import { Counters } from "../core/counters.ts";
 import { ProxyError } from "../core/error.ts";
 import { readHistograms } from "../core/histogram.ts";
 import { Log } from "../observe/log.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { systemTimers } from "../runtime/timers.ts";
 import { type Library, openLibrary } from "../../ffi/library.ts";
 import { steeringSupport } from "../../ffi/steering.ts";
@@ -60,7 +61,12 @@ async function supervise(configuration: Configuration, context: SuperviseContext
   try {
     const node = new Node(configuration, { ...context, log, counters });
     const serving = heedSignals(node, context, log);
-    const doors = await openDoors(node, snapshot, { log, counters, library: context.library });
+    const doors = await openDoors(node, snapshot, {
+      log,
+      counters,
+      library: context.library,
+      runtime: context.runtime,
+    });
     const socket = await openControl(node, snapshot, log, counters);
     awaitReplacement(node, socket, doors);
     return await serving(socket, async () => {
@@ -99,7 +105,7 @@ async function goOn(legacy: Legacy, context: CommandContext): Promise<number> {
       return null;
     };
     const { snapshot } = configuration;
-    const doorParts = { log, counters, library, before: handover.doors ?? [] };
+    const doorParts = { log, counters, library, runtime: context.runtime, before: handover.doors ?? [] };
     const doors = await openDoors(node, snapshot, doorParts).catch(without("no place for metrics and health"));
     const socket = await openControl(node, snapshot, log, counters).catch(without("no control socket"));
     awaitReplacement(node, socket, doors);
@@ -128,13 +134,16 @@ async function openControl(node: Node, snapshot: Snapshot, log: Log, counters: C
   return await ControlSocket.open(snapshot.control.socket, parts);
 }
 
-type DoorContext = Pick<DoorsParts, "log" | "counters" | "before"> & { readonly library: Library };
+type DoorContext = Pick<DoorsParts, "log" | "counters" | "before"> & {
+  readonly library: Library;
+  readonly runtime: Runtime;
+};
 
-async function openDoors(node: Node, snapshot: Snapshot, { library, ...parts }: DoorContext): Promise<Doors> {
+async function openDoors(node: Node, snapshot: Snapshot, { library, runtime, ...parts }: DoorContext): Promise<Doors> {
   const doors = await Doors.open(snapshot.observability, {
     ...parts,
     timers: systemTimers,
-    handlers: doorHandlers(node),
+    handlers: doorHandlers(node, { runtime, library }),
     sockets: doorSockets(library),
   });
   node.doors = doors;

@@ -5,6 +5,7 @@ import type { CertificateSettings } from "../config/snapshot.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import { readRegularFile } from "../runtime/regular-file.ts";
+import type { CertificateScene } from "../observe/metrics/scene.ts";
 import type { Identity } from "../../ffi/quiche/config.ts";
 
 /** Reads a certificate and its key. Throws `CERTIFICATE` when a file cannot be read or the two do not fit. */
@@ -21,6 +22,22 @@ export function loadIdentity(settings: CertificateSettings): Identity {
   const serverNames = settings.serverNames.length > 0 ? settings.serverNames : namesOf(leaf);
   return { serverNames, chainPem, keyPem, label: settings.certFile };
 }
+
+/** Certificates with the time of their end, for metrics: those that cannot be read are left out, since whoever loads them says why. */
+export function certificateScenes(certificates: readonly CertificateSettings[]): readonly CertificateScene[] {
+  return certificates.flatMap(({ certFile, serverNames }): CertificateScene[] => {
+    try {
+      const leaf = parseLeaf(readFile(certFile, "certificate", "cert"), certFile);
+      const serverName = serverNames[0] ?? namesOf(leaf)[0] ?? "";
+      return [{ file: certFile, serverName, expiresEpochSeconds: Date.parse(leaf.validTo) / MS_PER_SECOND }];
+    } catch (thrown) {
+      if (!(thrown instanceof ProxyError)) throw thrown;
+      return [];
+    }
+  });
+}
+
+const MS_PER_SECOND = 1000;
 
 /** DNS names a certificate is for, lower case. */
 function namesOf(leaf: X509Certificate): string[] {

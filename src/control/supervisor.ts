@@ -25,7 +25,7 @@ import type { CrewRole, CrewStatus, RenewalOutcome } from "./renewal.ts";
 /** Watches all crews. */
 export class Supervisor {
   readonly #parts: SupervisorParts;
-  readonly #sums: CounterSums;
+  readonly sums: CounterSums;
   readonly #ticking: TimerHandle;
   #generation = 0;
   #active: Crew | null = null;
@@ -42,7 +42,7 @@ export class Supervisor {
   /** With `before` it goes on at once; else it is started. */
   constructor(parts: SupervisorParts, before: SupervisorBefore | null = null) {
     this.#parts = parts;
-    this.#sums = new CounterSums(before?.handover);
+    this.sums = new CounterSums(before?.handover);
     this.#nativeHandlesGone = before?.handover.nativeHandlesGone ?? 0;
     this.#ticking = parts.timers.every(LIMITS.heartbeatMs, () => this.#tick());
     if (before !== null) this.#goOn(before);
@@ -67,7 +67,7 @@ export class Supervisor {
   handOver(): SupervisorHandover | null {
     const { generation, alive, gone } = {
       generation: this.#generation,
-      ...this.#sums.handOver(this.#parts.counted?.()),
+      ...this.sums.handOver(this.#parts.counted?.()),
     };
     if (this.#stopping || this.#starting !== null || this.#active?.started !== true) return null;
     const active = this.#active.handOver();
@@ -85,7 +85,7 @@ export class Supervisor {
   /** Counters of all workers together, those that are gone included; and what became of workers and renewals. */
   get counts(): Record<string, number> {
     const own = Object.entries(this.#counts).filter(([, count]) => count > 0);
-    return { ...this.#sums.sums(this.#parts.counted?.()), ...Object.fromEntries(own) };
+    return { ...this.sums.sums(this.#parts.counted?.()), ...Object.fromEntries(own) };
   }
 
   /** Native objects that workers held when they last said so. */
@@ -240,7 +240,7 @@ export class Supervisor {
     const { timers, log } = this.#parts;
     const { drainMs, launch } = plan;
     const parts: CrewParts = {
-      ...{ generation, slots, timers, log, sums: this.#sums, drainMs, launch },
+      ...{ generation, slots, timers, log, sums: this.sums, drainMs, launch },
       onRestart: () => void (this.#counts.worker_restarts += 1),
       onReadersChanged: () => this.#onReadersChanged(crew),
       onGone: () => {

@@ -285,6 +285,14 @@ const UPSTREAM: readonly Metric[] = [
 /** Of the program. */
 const PROGRAM: readonly Metric[] = [
   count("spooky_control_refusals_total", "controlRefusals", "Refusals on the control socket."),
+  count("spooky_door_connections_total", "doorConnections", "Connections to where metrics and health are shown."),
+  count("spooky_door_requests_total", "doorRequests", "Requests there that were answered."),
+  counts(
+    "spooky_door_faults_total",
+    "reason",
+    { refused: "doorRefusals", cut: "doorConnectionsCut", timeout: "doorTimeouts" },
+    "Requests there that were refused, and connections that were closed over their maximum or time-out.",
+  ),
   count("spooky_log_lines_lost_total", "logLinesDropped", "Log lines that could not be written."),
   count("spooky_log_write_errors_total", "logWriteErrors", "Writes of the log that failed."),
 ];

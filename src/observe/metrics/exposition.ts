@@ -23,6 +23,9 @@ export const MEDIA_TYPES: Readonly<Record<MetricsForm, string>> = {
 };
 
 const MS_PER_SECOND = 1000;
+/** Finer than any clock here: so that sums are no longer than they need be. */
+const NS_PER_MS = 1_000_000;
+const NS_PER_SECOND = 1_000_000_000;
 
 /** The form that somebody with this Accept field likes best (RFC 9110 12.5.1); without one, Prometheus' own. */
 export function formFor(accept: string | null): MetricsForm {
@@ -180,7 +183,7 @@ class MetricWriter {
     this.#lines.push(`${begin}+Inf"} ${numberText(sum)}`);
     const plain = labels === "" ? "" : `{${labels}}`;
     this.#lines.push(
-      `${name}_sum${plain} ${numberText(sumMs / MS_PER_SECOND)}`,
+      `${name}_sum${plain} ${numberText(Math.round(sumMs * NS_PER_MS) / NS_PER_SECOND)}`,
       `${name}_count${plain} ${numberText(sum)}`,
     );
   }

@@ -9,8 +9,9 @@ import { labelledName } from "../../core/labels.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ExchangeOutcome, Recorder } from "../../proxy/ports.ts";
 
-/** Of counts with the labels `REQUEST_LABELS`, and of durations by pool. */
+/** Of counts by pool, backend, protocol, method and status. */
 export const REQUESTS_NAME = "requests";
+/** Of durations by pool. */
 export const REQUEST_MS_NAME = "request_ms";
 
 /** Methods of RFC 9110 9.3, and PATCH (RFC 5789); every other one is `other`. */

@@ -98,8 +98,8 @@ const NOW: readonly Metric[] = [
   known("gauge", "spooky_response_buffer_bytes", [], "Response bytes that wait for clients.", ({ workers }) =>
     one(sumOf(workers, GAUGES.bufferBytes)),
   ),
-  known("gauge", "spooky_native_handles", [], "Objects of the QUIC library that are held.", ({ workers }) =>
-    one(workers.reduce((sum, { nativeHandles }) => sum + nativeHandles, 0)),
+  known("gauge", "spooky_native_handles", [], "Objects of the QUIC library that are held.", (scene) =>
+    one(scene.nativeHandles),
   ),
   known(
     "gauge",

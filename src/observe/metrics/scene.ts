@@ -6,7 +6,6 @@ export interface WorkerScene {
   /** It takes new connections. */
   readonly isActive: boolean;
   readonly connections: number;
-  readonly nativeHandles: number;
   /** null where it could not be learned. */
   readonly residentBytes: number | null;
   /** Names of `gaugeName`; what is not there is zero. */
@@ -40,6 +39,7 @@ export interface MetricsScene {
   readonly limits: readonly LimitScene[];
   readonly certificates: readonly CertificateScene[];
   readonly generation: number;
+  readonly nativeHandles: number;
   readonly startedEpochSeconds: number;
   readonly cpuSeconds: number | null;
   readonly residentBytes: number | null;

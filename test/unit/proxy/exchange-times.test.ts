@@ -16,7 +16,7 @@ test("a backend is timed to its head, a request to its end", () => {
   world.call.head(200);
   world.timers.advance(300);
   world.call.end();
-  expect(times(world)).toEqual({ upstream_head_ms: [20, 1], request_ms: [320, 1] });
+  expect(times(world)).toEqual({ upstream_head_ms: [20, 1], first_byte_ms: [20, 1], request_ms: [320, 1] });
 });
 
 test("a backend is not charged with the time of the one before it", () => {
@@ -26,7 +26,7 @@ test("a backend is not charged with the time of the one before it", () => {
   world.timers.advance(3);
   world.call.head(200);
   world.call.end();
-  expect(times(world)).toEqual({ upstream_head_ms: [3, 1], request_ms: [1003, 1] });
+  expect(times(world)).toEqual({ upstream_head_ms: [3, 1], first_byte_ms: [1003, 1], request_ms: [1003, 1] });
 });
 
 test("nor with the time that a request waits for its handshake", () => {
@@ -39,7 +39,7 @@ test("nor with the time that a request waits for its handshake", () => {
   world.timers.advance(5);
   world.call.head(200);
   world.call.end();
-  expect(times(world)).toEqual({ upstream_head_ms: [5, 1], request_ms: [45, 1] });
+  expect(times(world)).toEqual({ upstream_head_ms: [5, 1], first_byte_ms: [45, 1], request_ms: [45, 1] });
 });
 
 test("an answer of our own has no backend's time", () => {

@@ -1,0 +1,39 @@
+/** `docs/operations/metrics.md`: what is said of metrics in general, and the table that they are made from. */
+import { LIMITS } from "../src/core/limits.ts";
+import { METRICS } from "../src/observe/metrics/exposition.ts";
+import type { Metric } from "../src/observe/metrics/metric.ts";
+
+/** The page without its first line. */
+export function metricsPage(table: (head: readonly string[], rows: readonly (readonly string[])[]) => string): string {
+  return `${INTRODUCTION}\n\n## All metrics\n\n${table(["Name", "Type", "Labels", "Meaning"], METRICS.map(metricRow))}`;
+}
+
+function metricRow({ name, type, labels, help }: Metric): readonly string[] {
+  return [code(name), type, labels.map(code).join(", "), help];
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+const INTRODUCTION = `# Metrics
+
+The supervisor shows the metrics of all workers at \`observability.metrics\`, \`http://127.0.0.1:9090/metrics\` unless configured otherwise. Whoever asks for
+\`application/openmetrics-text\` gets OpenMetrics 1.0, everybody else the text form of Prometheus (0.0.4). Units are seconds and bytes.
+Rules and a configuration for Prometheus are in \`packaging/prometheus\`, a dashboard for Grafana in \`packaging/grafana\`.
+
+- **One scrape is the truth for all workers**, at most a second old: workers report once a second what has changed. Counters never go back while the
+  program runs, whatever becomes of workers: restarts, reloads and upgrades keep them. A worker that is killed outright loses what it had counted
+  since its last report.
+- **Requests** are counted in \`http_requests_total\` when they are over. \`upstream_pool\` and \`backend\` are names of the configuration, and empty where a request
+  came to none; \`method\` is one of HTTP's own, or \`other\`; \`status\` is 499 where the client went away first and 0 where a stream was reset before any head. After ${LIMITS.countedStatusesMax} series of
+  one backend further statuses are counted by class, such as \`5xx\`. Requests whose head was refused are in \`spooky_requests_rejected_total\` instead.
+- **Removed backends** keep their counters until the program is restarted, so that sums do not fall; what is shown as it is now, such as \`backend_healthy\`, ends with
+  the configuration that had it.
+- **\`backend_healthy\`** is 1 while every worker that takes new connections finds the backend healthy: the lowest of them counts. Workers that only finish what they have are not asked. A
+  backend without a health check is always 1.
+- **Processes**: \`process_cpu_seconds_total\` and \`process_resident_memory_bytes\` are sums over the supervisor and all workers. With several workers the processor time can grow by more than 1 a
+  second. \`process_open_fds\` and \`process_max_fds\` are those of the worker that is nearest its limit. \`node_memory_MemTotal_bytes\` is here too, so that rules can divide by it without
+  another exporter's labels.
+- **Limits** (\`spooky_limit\`) hold for each process that serves; \`spooky_limit_used\` is the most that any of them uses.
+- **QUIC packets and round trips** are counted when their connection ends.`;
