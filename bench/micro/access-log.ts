@@ -3,12 +3,14 @@
  *
  *     bun bench/micro/access-log.ts
  */
+import { must } from "../../src/core/assert.ts";
 import { Counters } from "../../src/core/counters.ts";
 import { ProxyError } from "../../src/core/error.ts";
 import { AccessLog, fieldsOf, jsonLine, plainLine } from "../../src/observe/access.ts";
 import { jsonFormat, plainFormat, quoteJson, timeText } from "../../src/observe/line.ts";
 import { Log } from "../../src/observe/log.ts";
 import type { ExchangeOutcome } from "../../src/proxy/ports.ts";
+import { ACCESS_RULES } from "../../test/support/settings.ts";
 import { nanosecondsPerCall, report } from "./measure.ts";
 
 const CALLS = 100_000;
@@ -29,6 +31,8 @@ const good: ExchangeOutcome = {
   clientIp: "203.0.113.7",
   clientPort: 51_234,
   attempts: 1,
+  fields: null,
+  accessLog: "on",
   error: null,
 };
 const odd: ExchangeOutcome = { ...good, path: '/search?q="x"\u001b[31m' };
@@ -40,10 +44,10 @@ const failed: ExchangeOutcome = {
 
 const counters = new Counters();
 const log = new Log(
-  { level: "info", format: "json", file: "/dev/null" },
+  { level: "info", format: "json", file: "/dev/null", access: ACCESS_RULES },
   { counters, epochMs: () => EPOCH_MS, terminal: false },
 );
-const access = new AccessLog(log, () => EPOCH_MS);
+const access = new AccessLog(must(log.access, "there are rules"), ACCESS_RULES, counters, () => EPOCH_MS);
 const plain = plainFormat(false);
 
 report(
@@ -56,19 +60,19 @@ report(
 );
 report(
   "jsonLine",
-  nanosecondsPerCall(CALLS, () => jsonLine(TIME, "info", good).length),
+  nanosecondsPerCall(CALLS, () => jsonLine(TIME, "info", good, good.path).length),
 );
 report(
   "jsonLine with escapes",
-  nanosecondsPerCall(CALLS, () => jsonLine(TIME, "info", odd).length),
+  nanosecondsPerCall(CALLS, () => jsonLine(TIME, "info", odd, odd.path).length),
 );
 report(
   "jsonLine of a failure",
-  nanosecondsPerCall(CALLS, () => jsonLine(TIME, "warn", failed).length),
+  nanosecondsPerCall(CALLS, () => jsonLine(TIME, "warn", failed, failed.path).length),
 );
 report(
   "plainLine",
-  nanosecondsPerCall(CALLS, () => plainLine(TIME, "INFO ", good).length),
+  nanosecondsPerCall(CALLS, () => plainLine(TIME, "INFO ", good, good.path).length),
 );
 report(
   "general JSON format",

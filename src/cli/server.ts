@@ -16,7 +16,6 @@ import { InFlight } from "../core/in-flight.ts";
 import { LIMITS } from "../core/limits.ts";
 import { Random } from "../core/random.ts";
 import { H3_CODE } from "../h3/codes.ts";
-import { AccessLog } from "../observe/access.ts";
 import type { LogFields } from "../observe/line.ts";
 import type { Log } from "../observe/log.ts";
 import { RequestCounts } from "../observe/metrics/request-counts.ts";
@@ -36,7 +35,7 @@ import type { Library } from "../../ffi/library.ts";
 import type { Identity } from "../../ffi/quiche/config.ts";
 import { formatAddress } from "../../ffi/sockaddr.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
-import { clientOf, makeServices } from "./services.ts";
+import { accessRecorder, clientOf, makeServices } from "./services.ts";
 import { warningsOf } from "./warnings.ts";
 
 /** What a server stands on. */
@@ -94,7 +93,7 @@ export class Server {
     this.#generation = new LiveGeneration(snapshot, this.#generations);
     this.#generation.enter();
     this.#sweeping = systemTimers.every(LIMITS.requestSweepMsMax, () => this.#sweep());
-    this.requestCounts = new RequestCounts(counters, new AccessLog(log, systemTimers.epochMs));
+    this.requestCounts = new RequestCounts(counters, accessRecorder(log, snapshot.log.access, counters));
     this.#services = makeServices(counters, random, this.requestCounts, new InFlight(snapshot.requests.inFlightMax));
     this.#loopDelay = watchLoopDelay(systemTimers, counters.loopDelayMs);
     this.#earlyMethods = new Set(snapshot.earlyData.methods);

@@ -1,10 +1,13 @@
 /** What exchanges get from a server: what they share, and who their client is. */
+import type { AccessLogSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
 import { FieldWriter } from "../core/field-writer.ts";
 import type { InFlight } from "../core/in-flight.ts";
 import type { Random } from "../core/random.ts";
 import { RequestIds } from "../core/request-id.ts";
 import type { BufferAccount } from "../guard/buffer-account.ts";
+import { AccessLog } from "../observe/access.ts";
+import type { Log } from "../observe/log.ts";
 import type { Client, Services } from "../proxy/context.ts";
 import { EarlyRequests } from "../proxy/early-requests.ts";
 import type { Recorder } from "../proxy/ports.ts";
@@ -36,4 +39,10 @@ export function clientOf(
   const early = connection.early === null ? null : new EarlyRequests(connection.early, earlyMethods, counters);
   if (connection.early !== null) connection.early.whenEstablished = () => early?.release();
   return { ip, port, provenance: new Provenance(ip), connectionIdHex: connection.idHex, buffers, early };
+}
+
+/** A line for each request, where the configuration has any. */
+export function accessRecorder({ access }: Log, rules: AccessLogSettings | null, counters: Counters): Recorder {
+  if (access === null || rules === null) return { record: () => undefined };
+  return new AccessLog(access, rules, counters, systemTimers.epochMs);
 }

@@ -2,10 +2,18 @@
 import { assert, must } from "../core/assert.ts";
 import { parseBackendAddress, parseIp, parseRouteHost, parseServerName, parseTlsName } from "./address.ts";
 import { parseCidr } from "./cidr.ts";
-import { parseAuthorityText, parseHashKey, parseMethod, parsePathPrefix, parseSafeMethod } from "./forms.ts";
+import {
+  parseAuthorityText,
+  parseFieldName,
+  parseHashKey,
+  parseMethod,
+  parsePathPrefix,
+  parseSafeMethod,
+} from "./forms.ts";
 import { checked } from "./parsed.ts";
 import type { ConfigValue } from "./schema.ts";
 import type {
+  AccessLogSettings,
   BackendSettings,
   CertificateSettings,
   ClusterSettings,
@@ -77,6 +85,7 @@ function poolOf(name: string, pool: PoolValue, config: ConfigValue): PoolSetting
   return {
     name,
     route: routeOf(pool.route),
+    accessLog: pool.access_log,
     required: pool.required,
     balancing: balancing.type,
     hashKey: checked(parseHashKey(balancing.key)),
@@ -156,7 +165,20 @@ function clientCertificateOf(tls: {
 }
 
 function logOf(log: ConfigValue["log"]): LogSettings {
-  return { level: log.level, format: log.format, file: logFileOf(log.file) };
+  return { level: log.level, format: log.format, file: logFileOf(log.file), access: accessOf(log) };
+}
+
+function accessOf({ access, format }: ConfigValue["log"]): AccessLogSettings | null {
+  if (!access.enabled) return null;
+  const nameOf = (text: string): string => checked(parseFieldName(text));
+  const secret = new Set(access.redact_headers.map(nameOf));
+  return {
+    file: access.file,
+    format: access.format ?? format,
+    successPerMillion: access.success_per_million,
+    query: access.query,
+    headers: access.headers.map((text) => ({ name: nameOf(text), redacted: secret.has(nameOf(text)) })),
+  };
 }
 
 function logFileOf(file: ConfigValue["log"]["file"]): string | null {

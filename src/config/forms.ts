@@ -36,6 +36,7 @@ const NAME_EXPECTED = "a name of 1 to 128 characters";
 const PREFIX_EXPECTED = 'a path that begins with "/", such as "/api"';
 const PROBE_EXPECTED = 'a path that begins with "/", such as "/health"';
 const DOOR_PATH_EXPECTED = 'a path of letters, digits and "-._~/" that begins with "/", such as "/health"';
+const FIELD_NAME_EXPECTED = 'the name of a header, such as "user-agent"';
 const AUTHORITY_EXPECTED = 'a host with or without port, such as "app.internal" or "app.internal:8080"';
 const NODE_ID_EXPECTED = "2 to 16 hexadecimal digits, two for each byte";
 const METHOD_EXPECTED = 'one HTTP method, such as "GET"';
@@ -57,6 +58,7 @@ export const FORMS = {
   "path-prefix": { expected: PREFIX_EXPECTED, parse: parsePathPrefix },
   "probe-path": { expected: PROBE_EXPECTED, parse: parseProbePath },
   "door-path": { expected: DOOR_PATH_EXPECTED, parse: parseDoorPath },
+  "field-name": { expected: FIELD_NAME_EXPECTED, parse: parseFieldName },
   "node-id": { expected: NODE_ID_EXPECTED, parse: parseNodeIdText },
   method: { expected: METHOD_EXPECTED, parse: parseMethod },
   "safe-method": { expected: SAFE_METHOD_EXPECTED, parse: parseSafeMethod },
@@ -130,6 +132,12 @@ export function parseProbePath(text: string): Parsed<string> {
   const fault = pathFault(text, PROBE_EXPECTED);
   if (fault !== null) return fault;
   return text.includes("#") ? bad(`${quoted(text)} has a fragment`, PROBE_EXPECTED) : good(text);
+}
+
+/** In lower case, as HTTP/3 sends it. */
+export function parseFieldName(text: string): Parsed<string> {
+  const isOne = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);
+  return isOne ? good(text.toLowerCase()) : bad(`${quoted(text)} is no such name`, FIELD_NAME_EXPECTED);
 }
 
 function parseDoorPath(text: string): Parsed<string> {

@@ -138,6 +138,11 @@ export const PoolSchema = map(
       "How requests are spread over the pool. Left out: as the `load_balancing` at the top.",
     ),
     route: RouteSchema,
+    access_log: choice(["on", "errors", "off"], {
+      default: "on",
+      description:
+        "Lines for requests of this pool, where `log.access` has any: all, those where this side or a backend failed, or none.",
+    }),
     required: flag(true, "Is the program not ready (`/ready`) while none of the pool's backends can be used?"),
     host_policy: HostPolicySchema,
     forwarded_headers: orNull(
@@ -170,6 +175,6 @@ export const PoolSchema = map(
   },
   {
     expected:
-      "a map with load_balancing, route, required, host_policy, forwarded_headers, max_request_body_bytes, transport, protocol, backends, tls",
+      "a map with load_balancing, route, access_log, required, host_policy, forwarded_headers, max_request_body_bytes, transport, protocol, backends, tls",
   },
 );

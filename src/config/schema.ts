@@ -5,6 +5,7 @@
  */
 import { LIMITS } from "../core/limits.ts";
 import { PerformanceSchema } from "./schema-performance.ts";
+import { LogSchema } from "./schema-log.ts";
 import { ObservabilitySchema } from "./schema-observability.ts";
 import { ClusterSchema, ControlSchema, DebugSchema, SUPERVISOR, WORKERS } from "./schema-process.ts";
 import { BALANCING, FORWARDING, PoolSchema } from "./schema-upstream.ts";
@@ -12,7 +13,6 @@ import type { Shape } from "./shape.ts";
 import {
   type Checked,
   choice,
-  eitherOrNull,
   flag,
   integer,
   isChecked,
@@ -73,30 +73,6 @@ const UpstreamTlsSchema = map(
     client_key: optionalText("file", "PEM file with its private key."),
   },
   { default: {}, description: "Trust towards `https://` and `h3://` backends." },
-);
-
-const LogFileSchema = map({
-  enabled: flag(false, "The original's form: are lines written to `path`?"),
-  path: standardText("file", "/var/log/spooky/spooky.log", "The original's form: the file."),
-});
-
-const LogSchema = map(
-  {
-    level: choice(["off", "error", "warn", "info", "debug", "trace"], {
-      default: "info",
-      description: "Least level that is written.",
-    }),
-    format: choice(["plain", "json"], {
-      default: "plain",
-      description: "`plain` for people, `json` for one JSON object a line.",
-    }),
-    file: eitherOrNull(
-      text("file"),
-      LogFileSchema,
-      "File that lines are added to. Left out: standard output and standard error.",
-    ),
-  },
-  { default: {}, description: "Logging." },
 );
 
 const ProtocolSchema = map(

@@ -4,6 +4,9 @@
  */
 
 import type { Cidr } from "./cidr.ts";
+import type { LogSettings } from "./snapshot-log.ts";
+
+export type { AccessLogSettings, LogLevel, LogSettings } from "./snapshot-log.ts";
 
 /** A whole configuration. */
 export interface Snapshot {
@@ -127,6 +130,8 @@ export type HashKey =
 export interface PoolSettings {
   readonly name: string;
   readonly route: RouteSettings;
+  /** Which of its requests get a line, where any do. */
+  readonly accessLog: "on" | "errors" | "off";
   /** Is the program not ready while no backend of it is usable? */
   readonly required: boolean;
   readonly balancing: BalancingType;
@@ -220,17 +225,6 @@ export interface UpstreamTlsSettings {
   readonly clientCertificate: { readonly certFile: string; readonly keyFile: string } | null;
   /** Name in SNI that the certificate must be for; null is the host of the backend's address. */
   readonly serverName: string | null;
-}
-
-/** Levels, from quiet to loud. */
-export type LogLevel = "off" | "error" | "warn" | "info" | "debug" | "trace";
-
-/** Where log lines go and how they look. */
-export interface LogSettings {
-  readonly level: LogLevel;
-  readonly format: "plain" | "json";
-  /** Null: standard output and standard error. */
-  readonly file: string | null;
 }
 
 /** Bounds on clients. */

@@ -216,6 +216,8 @@ export class Counters {
   doorTimeouts = 0;
 
   // Logging.
+  /** Requests without a line: of quiet pools, and those that sampling left out. */
+  accessLinesLeftOut = 0;
   logLinesDropped = 0;
   logWriteErrors = 0;
 }

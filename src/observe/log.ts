@@ -1,9 +1,10 @@
 /** The program's log, through consola: levels, one format for people and one for programs, and sinks that never block. */
 import { createConsola, type ConsolaInstance, type LogObject } from "consola";
-import type { LogLevel, LogSettings } from "../config/snapshot.ts";
+import type { AccessLogSettings, LogLevel, LogSettings } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { AccessLogTarget } from "./access.ts";
 import { formatWith, jsonFormat, type LineFormat, type LogFields, plainFormat } from "./line.ts";
 import { DescriptorSink, type LineSink, nodeSystem } from "./sink.ts";
 
@@ -42,6 +43,8 @@ export class Log implements Logger {
   readonly json: boolean;
   readonly colours: boolean;
   readonly fields: LogFields;
+  /** Where access lines go; null: there are none. */
+  readonly access: AccessLogTarget | null;
   readonly #consola: ConsolaInstance;
   readonly #level: number;
 
@@ -57,11 +60,12 @@ export class Log implements Logger {
       this.format.line(parts.epochMs(), "warn", "log lines dropped", { count });
     // A file keeps every write in one piece (O_APPEND); a pipe that others write to keeps small ones.
     const bytesMax = shared ? LIMITS.sharedWriteBytesMax : LIMITS.logWriteBytesMax;
-    const open = (target: number | string): LineSink =>
-      openSink(target, parts.counters, dropped, typeof target === "string" ? LIMITS.logWriteBytesMax : bytesMax);
+    const open = (target: number | string, key = "log.file"): LineSink =>
+      openSink(target, key, parts.counters, dropped, typeof target === "string" ? LIMITS.logWriteBytesMax : bytesMax);
     this.out = open(settings.file ?? STDOUT);
     this.err = settings.file === null ? open(STDERR) : this.out;
     this.#level = CONSOLA_LEVEL[settings.level];
+    this.access = this.#openAccess(settings.access, parts, open);
     this.#consola = createConsola({
       level: this.#level,
       // consola folds repeated lines unless told not to; a log must not.
@@ -96,18 +100,38 @@ export class Log implements Logger {
 
   /** After rotation. */
   reopen(): void {
-    this.out.reopen();
-    if (this.err !== this.out) this.err.reopen();
+    for (const sink of this.#sinks) sink.reopen();
   }
 
   /** Nothing waits to get out. */
   get idle(): boolean {
-    return this.out.idle && this.err.idle;
+    return this.#sinks.every((sink) => sink.idle);
   }
 
   /** Everything that can get out is out. */
   async flush(): Promise<void> {
-    await Promise.all([this.out.flush(), this.err.flush()]);
+    await Promise.all(this.#sinks.map((sink) => sink.flush()));
+  }
+
+  /** Each once. */
+  get #sinks(): readonly LineSink[] {
+    return [...new Set([this.out, this.err, this.access?.out ?? this.out])];
+  }
+
+  /** In a file of their own there are all of them, else those of the log's level. A supervisor has no requests, and opens none. */
+  #openAccess(
+    settings: AccessLogSettings | null,
+    { worker = null, shared = false }: LogParts,
+    open: (target: string, key: string) => LineSink,
+  ): AccessLogTarget | null {
+    if (settings === null) return null;
+    const json = settings.format === "json";
+    const shape = { json, fields: this.fields, colours: this.colours && settings.file === null };
+    if (settings.file === null)
+      return { ...shape, out: this.out, err: this.err, enabled: (level) => this.enabled(level) };
+    if (worker === null && shared) return null;
+    const sink = open(settings.file, "log.access.file");
+    return { ...shape, out: sink, err: sink, enabled: () => true };
   }
 
   #report(entry: LogObject, epochMs: number): void {
@@ -119,6 +143,7 @@ export class Log implements Logger {
 
 function openSink(
   target: number | string,
+  key: string,
   counters: Counters,
   dropped: (count: number) => string,
   writeBytesMax: number,
@@ -126,9 +151,9 @@ function openSink(
   try {
     return new DescriptorSink(target, counters, dropped, nodeSystem, writeBytesMax);
   } catch (thrown) {
-    throw new ProxyError("CONFIG_UNREADABLE", `log.file cannot be opened: ${messageOf(thrown)}`, {
+    throw new ProxyError("CONFIG_UNREADABLE", `${key} cannot be opened: ${messageOf(thrown)}`, {
       cause: thrown,
-      remedy: "make its folder writable for this user, or leave log.file out to log to standard output",
+      remedy: `make its folder writable for this user, or leave ${key} out to log to standard output`,
     });
   }
 }

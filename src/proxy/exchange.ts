@@ -181,6 +181,11 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     this.#places.leaveBackend();
   }
 
+  #failUnpassable(what: string, fault: string): void {
+    this.#cancelAttempt();
+    this.#fail(new ProxyError("UPSTREAM_PROTOCOL", `the backend's ${what} cannot be passed on: ${fault}`));
+  }
+
   /** Respond: the head. */
   onHead(status: number, fields: FieldSection, protocol: ReceivedProtocol): void {
     if (this.#over) return;
@@ -192,11 +197,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
       return this.proceed();
     }
     const fault = writeResponseFields(status, fields, writer, this.#requestId, protocol);
-    if (fault !== null) {
-      this.#cancelAttempt();
-      this.#fail(new ProxyError("UPSTREAM_PROTOCOL", `the backend's response head cannot be passed on: ${fault}`));
-      return;
-    }
+    if (fault !== null) return this.#failUnpassable("response head", fault);
     this.#generation.deadlines?.onHead(this, fields);
     counters.firstByteMs.record(nowMs - this.startedMs);
     this.#status = status;
@@ -225,13 +226,10 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     if (this.#over || this.#bodyless) return;
     const { writer } = this.#services;
     const fault = writeResponseTrailers(fields, writer);
-    if (fault !== null) {
-      this.#cancelAttempt();
-      this.#fail(new ProxyError("UPSTREAM_PROTOCOL", `the backend's trailers cannot be passed on: ${fault}`));
-    } else if (writer.count > 0) {
-      this.#ended = true;
-      this.#stream.sendTrailers(writer.finish());
-    }
+    if (fault !== null) return this.#failUnpassable("trailers", fault);
+    if (writer.count === 0) return;
+    this.#ended = true;
+    this.#stream.sendTrailers(writer.finish());
   }
 
   onEnd(): void {
@@ -305,6 +303,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
       method: this.#head.method,
       path: this.#head.path,
       authority: this.#head.authority,
+      fields: this.#head.fields,
       status: this.#status,
       pool: this.#pool?.settings.name ?? "",
       backend: this.#backend?.id ?? "",
@@ -314,6 +313,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
       clientIp: this.#client.ip,
       clientPort: this.#client.port,
       attempts: this.#attempts,
+      accessLog: this.#pool?.settings.accessLog ?? "on",
       error,
     });
   }

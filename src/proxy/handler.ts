@@ -58,6 +58,8 @@ export class ConnectionHandler implements RequestHandler {
       clientIp: this.#client.ip,
       clientPort: this.#client.port,
       attempts: 0,
+      fields: null,
+      accessLog: "on",
       error: isLate
         ? new ProxyError("REQUEST_TIMEOUT", "the request's head did not come whole in time")
         : new ProxyError("BAD_REQUEST", `malformed request: ${malformed.reason}`),

@@ -117,6 +117,10 @@ export interface ExchangeOutcome {
   readonly clientIp: string;
   readonly clientPort: number;
   readonly attempts: number;
+  /** Of the request, as received; null when there is no request to speak of. Valid during the call. */
+  readonly fields: FieldSection | null;
+  /** Which requests of its pool get a line. */
+  readonly accessLog: PoolSettings["accessLog"];
   /** Null: it went well. */
   readonly error: ProxyError | null;
 }

@@ -1,6 +1,6 @@
 /** Access lines as log collectors read them: the guide's promtail stage takes `level`, `path`, `backend` and `duration`. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { startBackend } from "../support/backends.ts";
 import { testCertificateFiles } from "../support/certs.ts";
@@ -9,7 +9,7 @@ import { startProcess } from "../support/process.ts";
 import { defaultRunner, proxyConfig, runnerCommand, startProxy } from "../support/proxy.ts";
 import { tempFolder, writeTemp } from "../support/temp.ts";
 import { AIOQUIC_MISSING, aioquicPython, runAioquicOnce } from "../interop/aioquic.ts";
-import { accessLine } from "./log-lines.ts";
+import { accessLine, logLine } from "./log-lines.ts";
 
 const backend = await startBackend({ protocol: "http1" });
 const pools = [{ name: "api", prefix: "/", backends: [{ id: "api-01", address: backend.address }] }];
@@ -129,6 +129,61 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     expect((await child.stop()).code).toBe(0);
     expect(child.stdout).toEqual([]);
     expect(child.stderr.slice(1).map((line) => JSON.parse(line).path)).toEqual(["/status/500"]);
+  });
+});
+
+describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING : "a file", () => {
+  test.each(["off", "auto"] as const)(
+    "of requests may have a file of its own, opened anew on SIGUSR1, whatever the level (supervisor: %s)",
+    async (supervisor) => {
+      const folder = tempFolder("log");
+      const file = join(folder, "access.log");
+      const extra = {
+        log: {
+          level: "info",
+          format: "plain",
+          access: { file, format: "json", query: "redact", headers: ["user-agent"] },
+        },
+        ...(supervisor === "auto" ? { workers: 2 } : {}),
+      };
+      const proxy = await startProxy({ pools, supervisor, extra });
+      const ask = async (path: string): Promise<void> => {
+        await runAioquicOnce({
+          port: proxy.port,
+          steps: [{ do: "request", path, headers: [["user-agent", "tester"]] }],
+        });
+      };
+      const has = (path: string) =>
+        waitUntil(() => existsSync(file) && linesOf(file).some((line) => line["path"] === path));
+      await ask("/before?a=1");
+      await has("/before?[redacted]");
+      renameSync(file, `${file}.1`);
+      // What is open is written on until the signal.
+      await ask("/moved");
+      await waitUntil(() => linesOf(`${file}.1`).some((line) => line["path"] === "/moved"));
+      expect(existsSync(file)).toBe(false);
+      process.kill(proxy.process.pid, "SIGUSR1");
+      await waitUntil(() => existsSync(file));
+      await ask("/after");
+      await has("/after");
+      expect(linesOf(file).map(({ path, "header_user-agent": agent }) => [path, agent])).toEqual([
+        ["/after", "tester"],
+      ]);
+      expect(linesOf(`${file}.1`).map(({ path }) => path)).toEqual(["/before?[redacted]", "/moved"]);
+      expect(proxy.process.stdout.filter((line) => line.includes(" request "))).toEqual([]);
+    },
+  );
+
+  test("of requests that is full loses lines and no request", async () => {
+    const extra = { log: { level: "info", format: "json", access: { file: "/dev/full" } } };
+    const proxy = await startProxy({ pools, extra });
+    const [connection] = [
+      await runAioquicOnce({ port: proxy.port, steps: [{ do: "request", id: "r", path: "/small", count: 50 }] }),
+    ];
+    expect(connection.bulks[0]?.statuses).toEqual({ "200": 50 });
+    const counted = await (await proxy.stop(), logLine(proxy, { msg: "counted" }));
+    expect(counted["log_lines_dropped"]).toBeGreaterThan(0);
+    expect(counted["log_write_errors"]).toBeGreaterThan(0);
   });
 });
 

@@ -8,7 +8,7 @@ const FLUSH_MS = 300;
 
 const counters = new Counters();
 const log = new Log(
-  { level: "info", format: "json", file: null },
+  { level: "info", format: "json", file: null, access: null },
   { counters, epochMs: () => Date.now(), terminal: false },
 );
 const total = Number(process.argv[2]);

@@ -1,6 +1,6 @@
 /** Settings with the configuration's own defaults, for tests and benchmarks that make their own and care for a few. */
 import { loadConfig } from "../../src/config/load.ts";
-import type { BackendSettings, PoolSettings, Snapshot } from "../../src/config/snapshot.ts";
+import type { AccessLogSettings, BackendSettings, PoolSettings, Snapshot } from "../../src/config/snapshot.ts";
 import { must } from "../../src/core/assert.ts";
 
 /** The snapshot of a file that says nothing but what it must. */
@@ -11,6 +11,9 @@ export const STANDARD_POOL: PoolSettings = must(STANDARD.pools[0], "the file has
 
 /** And that pool's one backend. */
 export const STANDARD_BACKEND: BackendSettings = must(STANDARD_POOL.backends[0], "the pool has a backend");
+
+/** What access lines are by default. */
+export const ACCESS_RULES: AccessLogSettings = must(STANDARD.log.access, "there are access lines by default");
 
 function standardSnapshot(): Snapshot {
   const text = `

@@ -17,6 +17,8 @@ export function checkFiles(snapshot: Snapshot, configPath: string, found: Findin
   if ((mode & OTHERS_WRITE) !== 0)
     found.warn(CHECK, [], `every user of this machine can change ${configPath}`, `chmod o-w ${configPath}`);
   if (snapshot.log.file !== null) checkWritable(snapshot.log.file, ["log", "file"], found);
+  const accessFile = snapshot.log.access?.file ?? null;
+  if (accessFile !== null) checkWritable(accessFile, ["log", "access", "file"], found);
   attempt(["debug"], found, () => checkWatchFiles(snapshot.debug));
   attempt(["cluster", "key_file"], found, () => void startSecrets(snapshot.cluster));
   if (found.isFine(CHECK)) found.ok(CHECK, "what the configuration names can be read and written");
@@ -31,7 +33,7 @@ function checkWritable(file: string, path: readonly PathSegment[], found: Findin
     if (target === file && statSync(file).isDirectory()) found.error(CHECK, path, `${file} is a folder`);
   } catch (thrown) {
     const text = existsSync(target) ? messageOf(thrown) : `its folder ${folder} is not there`;
-    const remedy = "make its folder writable for this user, or leave log.file out to log to standard output";
+    const remedy = `make its folder writable for this user, or leave ${path.join(".")} out to log to standard output`;
     found.error(CHECK, path, `${path.join(".")} cannot be written: ${text}`, remedy);
   }
 }

@@ -293,6 +293,11 @@ const PROGRAM: readonly Metric[] = [
     { refused: "doorRefusals", cut: "doorConnectionsCut", timeout: "doorTimeouts" },
     "Requests there that were refused, and connections that were closed over their maximum or time-out.",
   ),
+  count(
+    "spooky_access_lines_left_out_total",
+    "accessLinesLeftOut",
+    "Requests without an access line: of quiet pools, and left out by sampling.",
+  ),
   count("spooky_log_lines_lost_total", "logLinesDropped", "Log lines that could not be written."),
   count("spooky_log_write_errors_total", "logWriteErrors", "Writes of the log that failed."),
 ];

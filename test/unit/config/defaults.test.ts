@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { backendWith, LEAST, poolOf, snapshotOf, withPool } from "./sample.ts";
 
+const ACCESS = { file: null, format: "plain", successPerMillion: 1_000_000, query: "keep", headers: [] } as const;
+
 const OBSERVABILITY = {
   metrics: {
     ...{ address: "127.0.0.1", port: 9090, path: "/metrics", required: true },
@@ -24,7 +26,7 @@ describe("the least file", () => {
         {
           name: "web",
           route: { host: null, pathPrefix: "/", method: null },
-          required: true,
+          ...{ accessLog: "on", required: true },
           balancing: "round-robin",
           hashKey: { kind: "client_ip" },
           backends: [
@@ -45,7 +47,7 @@ describe("the least file", () => {
           backendConnectionsMax: 100,
         },
       ],
-      log: { level: "info", format: "plain", file: null },
+      log: { level: "info", format: "plain", file: null, access: ACCESS },
       connections: {
         connectionsMax: 10_000,
         streamsPerConnectionMax: 100,

@@ -19,11 +19,15 @@ function backend(id: string, address: string, path: string, intervalMs: number, 
   };
 }
 
+function accessIn(format: "plain" | "json") {
+  return { file: null, format, successPerMillion: 1_000_000, query: "keep" as const, headers: [] };
+}
+
 function pool(name: string, pathPrefix: string, balancing: string, backends: readonly unknown[]) {
   return {
     ...{ name, route: { host: null, pathPrefix, method: null }, balancing, hashKey: { kind: "client_ip" } },
     ...{ backends, tls: UNSET_TLS, backendConnectionsMax: 100, hostPolicy: { mode: "pass-through" } },
-    required: true,
+    ...{ accessLog: "on", required: true },
     forwarding: { mode: "overwrite", trustedProxies: [], sendsForwarded: true },
     ...{ requestBodyBytesMax: Infinity, inFlightMax: 65_536, backendInFlightMax: 16_384 },
   };
@@ -48,7 +52,7 @@ test("the guide's configuration means what the guide says", () => {
       ]),
       pool("default_pool", "/", "random", [backend("web-01", "10.0.30.10:8080", "/health", 5000, 1000)]),
     ],
-    log: { level: "info", format: "plain", file: null },
+    log: { level: "info", format: "plain", file: null, access: accessIn("plain") },
   };
   const { listen, pools, log } = snapshotOf(GUIDE);
   expect<unknown>({ listen, pools, log }).toEqual(expected);
@@ -66,5 +70,5 @@ test("the guide's commented keys work when they are uncommented", () => {
 
 test("the guide's JSON logging works", () => {
   const text = GUIDE.replace("  level: info", "  format: json # If supported\n  level: warn");
-  expect(snapshotOf(text).log).toEqual({ level: "warn", format: "json", file: null });
+  expect(snapshotOf(text).log).toEqual({ level: "warn", format: "json", file: null, access: accessIn("json") });
 });

@@ -23,7 +23,7 @@ const WHOLE: Value = {
     "<pool>": {
       load_balancing: { type: "consistent-hash", key: "path" },
       route: { host: "a.example", path_prefix: "/a", method: "GET" },
-      required: false,
+      ...{ access_log: "errors", required: false },
       host_policy: { mode: "rewrite", host: "a.example" },
       forwarded_headers: { mode: "append", trusted_proxies: ["10.0.0.0/8"], forwarded: true },
       max_request_body_bytes: 5,
@@ -49,7 +49,13 @@ const WHOLE: Value = {
     ...{ verify_certificates: true, ca_file: "a", ca_dir: "b" },
     ...{ client_certificate: "c", client_key: "d" },
   },
-  log: { level: "info", format: "json", file: { enabled: true, path: "a" } },
+  log: {
+    ...{ level: "info", format: "json", file: { enabled: true, path: "a" } },
+    access: {
+      ...{ enabled: true, file: "b", format: "json", success_per_million: 5, query: "drop" },
+      ...{ headers: ["a"], redact_headers: ["b"] },
+    },
+  },
   workers: 5,
   supervisor: "auto",
   control: { socket: "/a", watch: "all", watch_interval_ms: 5 },

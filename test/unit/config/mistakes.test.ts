@@ -15,7 +15,7 @@ const TOP_KEYS =
   "max_concurrent_connections, " +
   "backend_connection_pool_size, performance, resilience";
 const POOL_KEYS_PLAIN =
-  "load_balancing, route, required, host_policy, forwarded_headers, max_request_body_bytes, transport, protocol, backends, tls";
+  "load_balancing, route, access_log, required, host_policy, forwarded_headers, max_request_body_bytes, transport, protocol, backends, tls";
 const POOL_KEYS = `one of ${POOL_KEYS_PLAIN}`;
 const ROUTE = "route: { path_prefix: / }";
 const BACKENDS = "backends: [{ id: a, address: a:1 }]";
@@ -26,7 +26,7 @@ describe("an unknown key", () => {
     [
       "near one beside it",
       `${LEAST}log: { levle: info }\n`,
-      ['c.yaml:12:8: log.levle: unknown key; expected one of level, format, file; did you mean "level"?'],
+      ['c.yaml:12:8: log.levle: unknown key; expected one of level, format, file, access; did you mean "level"?'],
     ],
     [
       "in another case",
@@ -196,7 +196,7 @@ describe("a value of the wrong type", () => {
     [
       "a text for a map",
       `${LEAST}log: info\n`,
-      ['c.yaml:12:6: log: is the text "info"; expected a map with level, format, file'],
+      ['c.yaml:12:6: log: is the text "info"; expected a map with level, format, file, access'],
     ],
     [
       "a map for a list",

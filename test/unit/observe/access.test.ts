@@ -1,9 +1,19 @@
 import { describe, expect, test } from "bun:test";
+import { Counters } from "../../../src/core/counters.ts";
 import { ProxyError } from "../../../src/core/error.ts";
-import { AccessLog, fieldsOf, jsonLine, plainLine, type AccessLogTarget } from "../../../src/observe/access.ts";
+import {
+  AccessLog,
+  type AccessLogRules,
+  type AccessLogTarget,
+  fieldsOf,
+  jsonLine,
+  plainLine,
+} from "../../../src/observe/access.ts";
 import { formatWith, jsonFormat, levelText, plainFormat, plainTail, timeText } from "../../../src/observe/line.ts";
 import type { LineSink } from "../../../src/observe/sink.ts";
 import type { ExchangeOutcome } from "../../../src/proxy/ports.ts";
+import { sectionOf } from "../../support/sections.ts";
+import { ACCESS_RULES } from "../../support/settings.ts";
 
 const EPOCH_MS = Date.UTC(2026, 0, 2, 3, 4, 5, 6);
 
@@ -21,6 +31,8 @@ const GOOD: ExchangeOutcome = {
   clientIp: "203.0.113.7",
   clientPort: 51_234,
   attempts: 1,
+  fields: null,
+  accessLog: "on",
   error: null,
 };
 const REFUSED: ExchangeOutcome = {
@@ -41,9 +53,10 @@ class Lines implements LineSink {
   reopen(): void {}
 }
 
-function make(json: boolean = true, levels: readonly string[] = ["info", "warn"]) {
+function make(json: boolean = true, levels: readonly string[] = ["info", "warn"], rules: Partial<AccessLogRules> = {}) {
   const out = new Lines();
   const err = new Lines();
+  const counters = new Counters();
   let asked = 0;
   const target: AccessLogTarget = {
     json,
@@ -53,8 +66,8 @@ function make(json: boolean = true, levels: readonly string[] = ["info", "warn"]
     err,
     enabled: (level) => levels.includes(level),
   };
-  const log = new AccessLog(target, () => EPOCH_MS + asked++);
-  return { log, out, err, clockReads: () => asked };
+  const log = new AccessLog(target, { ...ACCESS_RULES, ...rules }, counters, () => EPOCH_MS + asked++);
+  return { log, out, err, counters, clockReads: () => asked };
 }
 
 describe("access lines", () => {
@@ -93,12 +106,12 @@ describe("access lines", () => {
       { ...GOOD, durationMs: 123_456.7891234, bytesOut: 2 ** 40 },
     ];
     for (const outcome of outcomes) {
-      expect(jsonLine(timeText(EPOCH_MS), "info", outcome)).toBe(
+      expect(jsonLine(timeText(EPOCH_MS), "info", outcome, outcome.path)).toBe(
         jsonFormat.line(EPOCH_MS, "info", "request", fieldsOf(outcome)),
       );
       for (const colours of [false, true]) {
         const tail = { worker: 3 };
-        expect(plainLine(timeText(EPOCH_MS), levelText("warn", colours), outcome, plainTail(tail))).toBe(
+        expect(plainLine(timeText(EPOCH_MS), levelText("warn", colours), outcome, outcome.path, plainTail(tail))).toBe(
           formatWith(plainFormat(colours), tail).line(EPOCH_MS, "warn", "request", fieldsOf(outcome)),
         );
       }
@@ -146,3 +159,78 @@ describe("access lines", () => {
     expect(times).toEqual([6, 7, 8].map((ms) => timeText(EPOCH_MS - 6 + ms)));
   });
 });
+
+describe("access lines that are left out", () => {
+  const paths = ({ lines }: Lines): string[] => lines.map((line) => JSON.parse(line).path);
+
+  test("every fourth success is written, and all that is none", () => {
+    const { log, out, err, counters } = make(true, undefined, { successPerMillion: 250_000 });
+    for (let i = 0; i < 8; i++) log.record({ ...GOOD, path: `/${i}` });
+    log.record({ ...GOOD, path: "/moved", status: 301 });
+    log.record({ ...GOOD, path: "/absent", status: 404 });
+    log.record({ ...REFUSED, path: "/refused" });
+    expect(paths(out)).toEqual(["/3", "/7", "/moved", "/absent"]);
+    expect(paths(err)).toEqual(["/refused"]);
+    expect(counters.accessLinesLeftOut).toBe(6);
+  });
+
+  test("none of a million is none", () => {
+    const { log, out, counters } = make(true, undefined, { successPerMillion: 0 });
+    for (let i = 0; i < 3; i++) log.record(GOOD);
+    expect([out.lines.length, counters.accessLinesLeftOut]).toEqual([0, 3]);
+  });
+
+  test("a pool may have only its failures, or nothing", () => {
+    const { log, out, err, counters } = make();
+    log.record({ ...GOOD, accessLog: "errors" });
+    log.record({ ...GOOD, accessLog: "off" });
+    log.record({ ...REFUSED, accessLog: "off" });
+    expect([out.lines.length, err.lines.length, counters.accessLinesLeftOut]).toEqual([0, 0, 3]);
+    log.record({ ...REFUSED, accessLog: "errors" });
+    expect(err.lines.length).toBe(1);
+  });
+});
+
+describe("what access lines tell of a request", () => {
+  test.each([
+    ["keep", "/a?token=1&x=2", "/a?token=1&x=2"],
+    ["redact", "/a?token=1&x=2", "/a?[redacted]"],
+    ["redact", "/a", "/a"],
+    ["drop", "/a?token=1", "/a"],
+    ["drop", "/a?", "/a"],
+  ] as const)("with the query to %s: %s", (query, path, shown) => {
+    for (const json of [true, false]) {
+      const { log, out } = make(json, undefined, { query });
+      log.record({ ...GOOD, path });
+      expect(out.lines[0]).toContain(json ? `"path":${JSON.stringify(shown)},` : `path=${quoted(shown)} `);
+    }
+  });
+
+  test("fields of the request that were chosen, and of some only that they were there", () => {
+    const headers = [
+      { name: "user-agent", redacted: false },
+      { name: "cookie", redacted: true },
+      { name: "referer", redacted: false },
+    ];
+    const fields = sectionOf([
+      [":method", "GET"],
+      ["user-agent", 'a"b'],
+      ["cookie", "secret=1"],
+    ]);
+    const json = make(true, undefined, { headers });
+    json.log.record({ ...GOOD, fields });
+    json.log.record({ ...GOOD, fields: null });
+    const [first, second] = json.out.lines.map((line): Record<string, unknown> => JSON.parse(line));
+    expect(first).toMatchObject({ "header_user-agent": 'a"b', header_cookie: "[redacted]" });
+    expect(first).not.toHaveProperty("header_referer");
+    expect(Object.keys(second ?? {}).filter((key) => key.startsWith("header_"))).toEqual([]);
+    const plain = make(false, undefined, { headers });
+    plain.log.record({ ...GOOD, fields });
+    expect(plain.out.lines[0]).toContain('attempts=1 header_user-agent="a\\"b" header_cookie=[redacted]');
+    expect([...json.out.lines, ...plain.out.lines].join()).not.toContain("secret");
+  });
+});
+
+function quoted(text: string): string {
+  return text.includes("=") ? JSON.stringify(text) : text;
+}

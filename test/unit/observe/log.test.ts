@@ -8,7 +8,7 @@ import { tempFolder } from "../../support/temp.ts";
 function make(settings: Partial<LogSettings> = {}) {
   const file = `${tempFolder("log")}/spooky.log`;
   const log = new Log(
-    { level: "info", format: "json", file, ...settings },
+    { level: "info", format: "json", file, access: null, ...settings },
     {
       counters: new Counters(),
       epochMs: () => Date.UTC(2026, 0, 2, 3, 4, 5, 6),

@@ -28,7 +28,14 @@ describe("an exchange that goes well", () => {
       {
         ...{ requestId: world.outcome.requestId, method: "GET", path: "/a?b=c", authority: "example.com" },
         ...{ status: 200, pool: "main", backend: "b0", durationMs: 12.5, bytesIn: 0, bytesOut: 11 },
-        ...{ clientIp: "192.0.2.7", clientPort: 40_001, attempts: 1, error: null },
+        ...{
+          clientIp: "192.0.2.7",
+          clientPort: 40_001,
+          attempts: 1,
+          error: null,
+          fields: expect.anything(),
+          accessLog: "on",
+        },
       },
     ]);
     expect(world.counters.requestsCompleted).toBe(1);

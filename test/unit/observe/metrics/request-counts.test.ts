@@ -8,7 +8,17 @@ import type { ExchangeOutcome } from "../../../../src/proxy/ports.ts";
 
 const OUTCOME: ExchangeOutcome = {
   ...{ requestId: "r", method: "GET", path: "/", authority: "a", status: 200, pool: "p", backend: "b" },
-  ...{ durationMs: 3, bytesIn: 0, bytesOut: 0, clientIp: "::1", clientPort: 1, attempts: 1, error: null },
+  ...{
+    durationMs: 3,
+    bytesIn: 0,
+    bytesOut: 0,
+    clientIp: "::1",
+    clientPort: 1,
+    attempts: 1,
+    fields: null,
+    accessLog: "on",
+    error: null,
+  },
 };
 
 function bed() {
