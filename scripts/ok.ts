@@ -176,6 +176,8 @@ async function runTests(
       SPOOKY_TEST_PYTHON: settings.python,
       SPOOKY_TEST_NGINX: settings.servers.get("nginx") ?? "",
       SPOOKY_TEST_NGINX_STREAM: settings.servers.get("nginxstream") ?? "",
+      SPOOKY_TEST_PROMETHEUS: settings.servers.get("prometheus") ?? "",
+      SPOOKY_TEST_PROMTOOL: settings.servers.get("promtool") ?? "",
       SPOOKY_TEST_HAPROXY: settings.servers.get("haproxy") ?? "",
       SPOOKY_TEST_GO_SERVER: settings.servers.get("go") ?? "",
       SPOOKY_TEST_GRPC: settings.servers.get("grpc") ?? "",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints where the real servers and clients of the tests are, one `NAME=PATH` line each for nginx, nginxstream (a file that nginx includes to
-# balance UDP), haproxy, h2load (with HTTP/3), go, grpc and quicgo (the programs of test/interop/go, grpc and quicgo, built), or a line `lacking NAME: REASON`. nginx
+# balance UDP), haproxy, prometheus, promtool, h2load (with HTTP/3), go, grpc and quicgo (the programs of test/interop/go, grpc and quicgo, built), or a line `lacking NAME: REASON`. nginx
 # and HAProxy are those of the search path, else
 # Debian's packages, unpacked in the user's cache folder: nothing is installed on the system and nothing is started. Go is the one of
 # the search path, else Debian's, which is kept only as long as the program is built, and is too old for the libraries of gRPC and quic-go. Node needs no
@@ -24,6 +24,8 @@ main() {
   find_server nginx -v
   find_nginx_stream
   find_server haproxy -v
+  find_server prometheus --version
+  find_promtool
   find_go_program go "$ROOT/test/interop/go" $GO_MINOR_MIN
   find_go_program grpc "$ROOT/test/interop/grpc" $NEW_GO_MINOR_MIN
   find_go_program quicgo "$ROOT/test/interop/quicgo" $NEW_GO_MINOR_MIN
@@ -98,6 +100,14 @@ takes_stream() {
     "$load" "$2/pid" >"$2/try.conf"
   "$1" -t -q -p "$2" -c "$2/try.conf" >/dev/null 2>&1 || return 1
   printf '%s\n' "$load" >"$2/load.conf"
+}
+
+# Prometheus' own checker, which comes with it.
+find_promtool() {
+  local path unpacked
+  unpacked=$STORE/prometheus-$(package_key prometheus)/root
+  path=$(command -v promtool) || path=$unpacked/usr/bin/promtool
+  if [ -x "$path" ]; then printf 'promtool=%s\n' "$path"; else lacking promtool "it comes with Prometheus, which is not there"; fi
 }
 
 lacking() { printf 'lacking %s: %s\n' "$1" "$2"; }

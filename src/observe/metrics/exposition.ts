@@ -1,5 +1,5 @@
 /**
- * Metrics as text: that of Prometheus (version 0.0.4) and that of OpenMetrics 1.0. Pure. 100 pools of 10 backends take 20 ms and 1 MB
+ * Metrics as text: that of Prometheus (version 0.0.4) and that of OpenMetrics 1.0. Pure. 100 pools of 10 backends take 5 ms and 0.7 MB
  * (`bench/micro/metrics.ts`), in the supervisor, where they hold up no request.
  */
 import { seenName } from "../../core/counters.ts";

@@ -1,7 +1,7 @@
 /**
  * Requests counted by what people ask for first: pool, backend, method and status. The labels are bounded: pools and backends are those of
  * configurations, methods those that HTTP registers, and the statuses of one backend have a maximum. Counting makes nothing but the first
- * time; 60 ns a request (`bench/micro/request-counts.ts`).
+ * time; 60 ns a request (`bench/micro/metrics.ts`).
  */
 import type { Counters } from "../../core/counters.ts";
 import { Histogram } from "../../core/histogram.ts";
