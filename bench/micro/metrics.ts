@@ -30,6 +30,7 @@ function outcomeOf(pool: string, backend: string, status: number): ExchangeOutco
       bytesOut: 0,
       clientIp: "::1",
       clientPort: 1,
+      clientSubject: "",
       attempts: 1,
       error: null,
       fields: null,

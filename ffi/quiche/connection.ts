@@ -14,6 +14,7 @@ import {
 } from "../../src/quic/engine.ts";
 import type { Handle } from "../handle.ts";
 import { PATH_EVENT, QUICHE_ERROR, STATS } from "../layout.ts";
+import { Arena } from "../memory.ts";
 import type { SocketAddress } from "../sockaddr.ts";
 import type { EngineParts } from "./engine.ts";
 import { QuicheSession } from "./session.ts";
@@ -30,6 +31,8 @@ const JUNK: ReadonlySet<number> = new Set([
 const RESET_TOKEN_BYTES = 16;
 const RANDOM_BYTES = 32;
 const TEXT_BYTES_MAX = 255;
+/** Before each certificate of a chain: `spooky_conn_peer_chain`. */
+const CHAIN_LENGTH_BYTES = 4;
 
 /** A connection. Owns its native object and, once open, its HTTP/3 session. */
 export class QuicheConnection implements EngineConnection {
@@ -214,6 +217,21 @@ export class QuicheConnection implements EngineConnection {
   /** Address of the session's native object, for the test client, which sends what the port does not have. */
   get sessionAddress(): number {
     return must(this.#session, "the session is open").address;
+  }
+
+  peerCertificates(): Uint8Array[] {
+    const { native, foreign } = this.#parts.library;
+    const size = native.spooky_conn_peer_chain(this.#handle.address, 0, 0);
+    if (size === 0) return [];
+    const arena = new Arena(foreign, size);
+    native.spooky_conn_peer_chain(this.#handle.address, arena.address, size);
+    const certificates: Uint8Array[] = [];
+    for (let at = 0; at < size;) {
+      const from = at + CHAIN_LENGTH_BYTES;
+      at = from + arena.view.getUint32(at, true);
+      certificates.push(arena.bytes.slice(from, at));
+    }
+    return certificates;
   }
 
   serverName(): string {

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
-import { loadIdentity } from "../control/certificates.ts";
+import { loadClientAuth, loadIdentities } from "../control/certificates.ts";
 import { checkWatchFiles } from "../control/connection-watch.ts";
 import { startSecrets } from "../control/node-keys.ts";
 import { Doors } from "../control/doors.ts";
@@ -56,7 +56,8 @@ export function runVersion({ runtime, embedded }: CommandContext): number {
 
 /** What a configuration names: certificates, trust and cluster keys. Throws `CERTIFICATE`, `CONFIG_INVALID` or `CONFIG_UNREADABLE`. */
 export function checkReferences(snapshot: Snapshot, runtime: Runtime): void {
-  for (const certificate of snapshot.listen.certificates) loadIdentity(certificate);
+  loadIdentities(snapshot.listen);
+  loadClientAuth(snapshot.listen);
   makeTransports(snapshot, runtime, new Counters()).close();
   startSecrets(snapshot.cluster);
   checkWatchFiles(snapshot.debug);

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { BackendSettings, Snapshot } from "../config/snapshot.ts";
 import { Backends } from "../control/backends.ts";
-import { loadIdentity } from "../control/certificates.ts";
+import { loadClientAuth, loadIdentities, type ServerIdentity } from "../control/certificates.ts";
 import { Departures } from "../control/departures.ts";
 import { type GenerationParts, LiveGeneration } from "../control/generation.ts";
 import { HealthMonitor } from "../control/health.ts";
@@ -32,7 +32,6 @@ import type { ClearProtocol } from "../upstream/native/protocol-inquiry.ts";
 import { Transports } from "../upstream/transports.ts";
 import { readTrust, trustDigest } from "../upstream/trust.ts";
 import type { Library } from "../../ffi/library.ts";
-import type { Identity } from "../../ffi/quiche/config.ts";
 import { formatAddress } from "../../ffi/sockaddr.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { accessRecorder, clientOf, makeServices } from "./services.ts";
@@ -83,7 +82,7 @@ export class Server {
     this.counters = parts.counters;
     this.#parts = parts;
     const seat = parts.seat ?? loneSeat(snapshot);
-    const identities = snapshot.listen.certificates.map(loadIdentity);
+    const identities = loadIdentities(snapshot.listen);
     const random = freshRandom();
     const { counters, log } = parts;
     this.#health = new HealthMonitor({ timers: systemTimers, random, log, counters });
@@ -203,7 +202,7 @@ export class Server {
     }
   }
 
-  #listen(snapshot: Snapshot, seat: Seat, identities: readonly Identity[]): Listener {
+  #listen(snapshot: Snapshot, seat: Seat, identities: readonly ServerIdentity[]): Listener {
     const { runtime, library, counters } = this.#parts;
     const generationNow = (): LiveGeneration => this.#generation;
     try {
@@ -215,9 +214,9 @@ export class Server {
         timeouts: snapshot.timeouts,
         earlyData: snapshot.earlyData,
         debug: snapshot.debug,
-        clientAuth: null,
-        handlerOf: (connection, buffers) => {
-          const client = clientOf(connection, buffers, this.#earlyMethods, counters);
+        clientAuth: loadClientAuth(snapshot.listen),
+        handlerOf: (connection, buffers, introduction) => {
+          const client = clientOf(connection, buffers, introduction, this.#earlyMethods, counters);
           return new ConnectionHandler(this.#services, client, generationNow);
         },
         onClosed: (connection, reason) => this.#onClosed(connection, reason),

@@ -1,5 +1,6 @@
 /** What exchanges get from a server: what they share, and who their client is. */
 import type { AccessLogSettings } from "../config/snapshot.ts";
+import type { Introduction } from "../control/introductions.ts";
 import type { Counters } from "../core/counters.ts";
 import { FieldWriter } from "../core/field-writer.ts";
 import type { InFlight } from "../core/in-flight.ts";
@@ -32,13 +33,15 @@ export function makeServices(counters: Counters, random: Random, recorder: Recor
 export function clientOf(
   connection: Connection,
   buffers: BufferAccount,
+  { identity, asked }: Introduction,
   earlyMethods: ReadonlySet<string>,
   counters: Counters,
 ): Client {
   const { peerIp: ip, peerPort: port } = connection.engine;
   const early = connection.early === null ? null : new EarlyRequests(connection.early, earlyMethods, counters);
   if (connection.early !== null) connection.early.whenEstablished = () => early?.release();
-  return { ip, port, provenance: new Provenance(ip), connectionIdHex: connection.idHex, buffers, early };
+  const provenance = new Provenance(ip, identity);
+  return { ip, port, provenance, asked, connectionIdHex: connection.idHex, buffers, early };
 }
 
 /** A line for each request, where the configuration has any. */

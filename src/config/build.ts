@@ -10,6 +10,7 @@ import {
   parsePathPrefix,
   parseSafeMethod,
 } from "./forms.ts";
+import { clientAuthOf } from "./client-auth.ts";
 import { checked } from "./parsed.ts";
 import type { ConfigValue } from "./schema.ts";
 import type {
@@ -77,7 +78,13 @@ function listenOf(listen: ConfigValue["listen"]): ListenSettings {
     return { serverNames, certFile: certificate.cert, keyFile: certificate.key };
   });
   const first = cert === null || key === null ? [] : [{ serverNames: [], certFile: cert, keyFile: key }];
-  return { address: checked(parseIp(listen.address)), port: listen.port, certificates: [...first, ...named] };
+  return {
+    address: checked(parseIp(listen.address)),
+    port: listen.port,
+    certificates: [...first, ...named],
+    clientAuth: clientAuthOf(listen.tls.client_auth),
+    refusesMisdirected: listen.tls.refuse_misdirected || listen.tls.client_auth.enabled,
+  };
 }
 
 function poolOf(name: string, pool: PoolValue, config: ConfigValue): PoolSettings {

@@ -13,6 +13,7 @@ import {
 } from "./address.ts";
 import { CIDR_EXPECTED, parseCidr } from "./cidr.ts";
 import { authorityFault } from "../core/authority.ts";
+import { fieldIdOf, UNKNOWN_FIELD } from "../core/field-names.ts";
 import { LIMITS } from "../core/limits.ts";
 import { isSafe } from "../core/methods.ts";
 import { nearest } from "./nearest.ts";
@@ -41,6 +42,7 @@ const AUTHORITY_EXPECTED = 'a host with or without port, such as "app.internal" 
 const NODE_ID_EXPECTED = "2 to 16 hexadecimal digits, two for each byte";
 const METHOD_EXPECTED = 'one HTTP method, such as "GET"';
 const SAFE_METHOD_EXPECTED = "GET, HEAD, OPTIONS or TRACE (RFC 9110 9.2.1)";
+const CLIENT_HEADER_EXPECTED = 'off, or a field name of its own, such as "Client-Cert" or "X-Client-Subject"';
 const HASH_KEY_EXPECTED = "one of client_ip, header:<name>, cookie:<name>, query:<name>, path, authority, method, cid";
 
 /** All forms by name; the schema refers to them. */
@@ -63,6 +65,7 @@ export const FORMS = {
   method: { expected: METHOD_EXPECTED, parse: parseMethod },
   "safe-method": { expected: SAFE_METHOD_EXPECTED, parse: parseSafeMethod },
   "backend-address": { expected: BACKEND_ADDRESS_EXPECTED, parse: parseBackendAddress },
+  "client-header": { expected: CLIENT_HEADER_EXPECTED, parse: parseClientHeader },
   "hash-key": { expected: HASH_KEY_EXPECTED, parse: parseHashKey },
 } as const satisfies Record<string, Form>;
 
@@ -200,4 +203,13 @@ export function parseHashKey(text: string): Parsed<HashKey> {
   }
   const near = nearest(text, [...PLAIN_HASH_KEYS, "peer_ip"])?.word ?? null;
   return bad(`${quoted(text)} is nothing to hash`, HASH_KEY_EXPECTED, near);
+}
+
+/** A name in lower case, or null for `off`. Fields that mean something else to us or to backends are not to be had. */
+export function parseClientHeader(text: string): Parsed<string | null> {
+  if (text === "off") return good(null);
+  if (!TOKEN.test(text) || text.includes("_")) return bad(`${quoted(text)} is no such name`, CLIENT_HEADER_EXPECTED);
+  const name = text.toLowerCase();
+  const isTaken = fieldIdOf(name) !== UNKNOWN_FIELD && !name.startsWith("client-cert");
+  return isTaken ? bad(`${quoted(text)} has a meaning of its own`, CLIENT_HEADER_EXPECTED) : good(name);
 }

@@ -8,8 +8,8 @@
 import { must } from "../core/assert.ts";
 import { childOf, isGiven, nodeAt, pathText, positionText, stringOf } from "./document.ts";
 import type { ConfigNode } from "./document.ts";
-import { parseBackendAddress, parseRouteHost, parseServerName } from "./address.ts";
-import { parseMethod, parsePathPrefix } from "./forms.ts";
+import { parseBackendAddress, parseRouteHost } from "./address.ts";
+import { parseClientHeader, parseMethod, parsePathPrefix } from "./forms.ts";
 import type { ProblemList } from "./problem.ts";
 import { quoted } from "./problem.ts";
 import { CONFIG_SHAPE } from "./schema.ts";
@@ -44,7 +44,9 @@ function itemsOf(node: ConfigNode | null): readonly ConfigNode[] {
   return node?.kind === "list" ? node.items : [];
 }
 
-/** `cert` and `key` both or none, at least one certificate, no server name twice. */
+const TLS_KEYS = ["cert", "key", "certificates", "client_auth", "refuse_misdirected"];
+
+/** `cert` and `key` both or none, at least one certificate. */
 function checkCertificates(root: ConfigNode, problems: ProblemList): void {
   const tls = nodeAt(root, ["listen", "tls"]);
   if (tls === null || tls.kind !== "map") return;
@@ -53,7 +55,7 @@ function checkCertificates(root: ConfigNode, problems: ProblemList): void {
   const certificates = childOf(tls, "certificates");
   const keys = [...tls.entries.keys()];
   // With a key that nobody knows, the certificate may be there under a mistyped name.
-  const hasUnknown = keys.some((name) => !["cert", "key", "certificates", "client_auth"].includes(name));
+  const hasUnknown = keys.some((name) => !TLS_KEYS.includes(name));
   if (!hasUnknown && isGiven(cert) !== isGiven(key)) {
     const present = isGiven(cert) ? "cert" : "key";
     const missing = isGiven(cert) ? "key" : "cert";
@@ -64,9 +66,31 @@ function checkCertificates(root: ConfigNode, problems: ProblemList): void {
   if (!hasUnknown && !isGiven(cert) && !isGiven(key) && !hasList) {
     problems.add(tls.keyAt, tls.path, { wrong: "has no certificate", expected: "cert with key, or certificates" });
   }
-  const names = itemsOf(certificates).map((item) => childOf(item, "server_name"));
-  reportRepeated(names, (text) => parseServerName(text).value ?? null, "in the list", problems);
+  checkClientAuth(childOf(tls, "client_auth"), problems);
 }
+
+/** Clients that are asked are measured by somebody; nobody believes in a requirement that is switched off; no field says two things. */
+function checkClientAuth(auth: ConfigNode | null, problems: ProblemList): void {
+  if (auth === null || auth.kind !== "map") return;
+  const isOn = (key: string): boolean => {
+    const node = childOf(auth, key);
+    return node?.kind === "scalar" && node.value === true;
+  };
+  if (isOn("enabled") && !isGiven(childOf(auth, "ca_file")))
+    problems.add(auth.keyAt, [...auth.path, "ca_file"], { wrong: "is missing", expected: "the authorities to trust" });
+  const required = childOf(auth, "require_client_cert");
+  if (required !== null && isOn("require_client_cert") && isOff(childOf(auth, "enabled")))
+    problems.add(required.keyAt, required.path, { wrong: "has no effect", expected: "enabled: true beside it" });
+  const headers = CLIENT_HEADERS.map((key) => childOf(auth, key));
+  reportRepeated(headers, (text) => parseClientHeader(text).value ?? null, "in client_auth", problems);
+}
+
+/** What is neither on nor off is complained about elsewhere. */
+function isOff(node: ConfigNode | null): boolean {
+  return node === null || (node.kind === "scalar" && node.value === false);
+}
+
+const CLIENT_HEADERS = ["certificate_header", "chain_header", "subject_header", "fingerprint_header"];
 
 /** A certificate without its key, or the other way round, cannot be shown. */
 function checkClientCertificate(tls: ConfigNode | null, problems: ProblemList): void {

@@ -8,61 +8,15 @@ import { PerformanceSchema } from "./schema-performance.ts";
 import { LogSchema } from "./schema-log.ts";
 import { ObservabilitySchema } from "./schema-observability.ts";
 import { ClusterSchema, ControlSchema, DebugSchema, SUPERVISOR, WORKERS } from "./schema-process.ts";
+import { ListenSchema } from "./schema-listen.ts";
 import { BALANCING, FORWARDING, PoolSchema } from "./schema-upstream.ts";
 import type { Shape } from "./shape.ts";
-import {
-  type Checked,
-  choice,
-  flag,
-  integer,
-  isChecked,
-  list,
-  map,
-  named,
-  only,
-  optionalText,
-  standardText,
-  text,
-} from "./words.ts";
+import { type Checked, flag, integer, isChecked, list, map, named, only, optionalText, text } from "./words.ts";
 
 /** Default of `backend_connection_pool_size`. */
 export const BACKEND_CONNECTIONS_STANDARD = 100;
 /** The hard limit of the library must lie above ours for a 431 to be answered, so half of what one section may fill. */
 const HEADER_BYTES_CONFIGURED_MAX = LIMITS.fieldSectionBytesMax / 2;
-
-const CertificateSchema = map(
-  {
-    server_name: optionalText(
-      "server-name",
-      "Name that clients ask for (SNI): a name, or `*.suffix` for every name one level below it. Left out: the certificate's names.",
-    ),
-    cert: text("file", "PEM file with the certificate and its chain."),
-    key: text("file", "PEM file with the private key."),
-  },
-  { expected: "a map with server_name, cert, key" },
-);
-
-const ListenSchema = map(
-  {
-    protocol: choice(["http3"], { default: "http3", description: "Protocol of the listener." }),
-    address: standardText("ip", "0.0.0.0", "Address to listen on. `::` takes IPv6 and IPv4."),
-    port: integer([0, 65535], 9889, { description: "UDP port. With 0 the system chooses one." }),
-    tls: map(
-      {
-        cert: optionalText("file", "PEM file with the certificate and its chain. Given together with `key`."),
-        key: optionalText("file", "PEM file with the private key."),
-        certificates: list(CertificateSchema, {
-          default: [],
-          expected: "a list of certificates",
-          description:
-            "Certificates by server name. `cert` above, else the first of the list, answers all other names.",
-        }),
-      },
-      { description: "At least one certificate: `cert` with `key`, or `certificates`, or both." },
-    ),
-  },
-  { description: "Where clients reach the proxy." },
-);
 
 const UpstreamTlsSchema = map(
   {

@@ -4,6 +4,7 @@
  */
 
 import type { Cidr } from "./cidr.ts";
+import type { ClientAuthSettings } from "./client-auth.ts";
 import type { LogSettings } from "./snapshot-log.ts";
 
 export type { AccessLogSettings, LogLevel, LogSettings } from "./snapshot-log.ts";
@@ -108,6 +109,9 @@ export interface ListenSettings {
   /** UDP port; 0 lets the kernel choose (tests, demo). */
   readonly port: number;
   readonly certificates: readonly CertificateSettings[];
+  readonly clientAuth: ClientAuthSettings;
+  /** Are requests answered 421 that came over a connection with a certificate for other hosts? */
+  readonly refusesMisdirected: boolean;
 }
 
 /** One certificate with its key. The first of a listener answers every name that no other covers. */

@@ -1,15 +1,54 @@
 /** Certificates from files to what the engine takes. Errors name the file and what to do. */
 import { Buffer } from "node:buffer";
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import type { CertificateSettings } from "../config/snapshot.ts";
+import type { CertificateSettings, ListenSettings } from "../config/snapshot.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
+import { ipv6Of } from "../proxy/authorities.ts";
 import { readRegularFile } from "../runtime/regular-file.ts";
 import type { CertificateScene } from "../observe/metrics/scene.ts";
-import type { Identity } from "../../ffi/quiche/config.ts";
+import type { ClientAuth, Identity } from "../../ffi/quiche/config.ts";
+
+/** An identity with all that clients can see it is for. */
+export interface ServerIdentity extends Identity {
+  /** DNS names and addresses of the certificate, in the form of `hostOf`. */
+  readonly coveredNames: readonly string[];
+  /** `ec`, `rsa`, `ed25519`. */
+  readonly keyKind: string;
+}
+
+/** All that a listener shows. Throws `CERTIFICATE` as `loadIdentity`, and for two for one name of which no client could get the second. */
+export function loadIdentities({ certificates }: ListenSettings): readonly ServerIdentity[] {
+  const identities = certificates.map(loadIdentity);
+  const firsts = new Map<string, ServerIdentity>();
+  for (const [i, identity] of identities.entries()) {
+    for (const name of certificates[i]?.serverNames ?? []) {
+      const key = `${name} ${identity.keyKind}`;
+      const first = firsts.get(key);
+      if (first === undefined) firsts.set(key, identity);
+      else throw twoOfAKind(name, first, identity);
+    }
+  }
+  return identities;
+}
+
+function twoOfAKind(name: string, first: ServerIdentity, second: ServerIdentity): ProxyError {
+  const text = `${first.label} and ${second.label} are both for ${name}, and both have a key of kind ${first.keyKind}`;
+  return new ProxyError("CERTIFICATE", text, {
+    remedy: "keep one of them, or one with an ECDSA and one with an RSA key",
+  });
+}
+
+/** What clients are asked for; null: nothing. Throws `CERTIFICATE`. */
+export function loadClientAuth({ clientAuth: { caFile, required } }: ListenSettings): ClientAuth | null {
+  if (caFile === null) return null;
+  const caPem = readFile(caFile, "client CA", "client_auth.ca_file");
+  parseLeaf(caPem, caFile);
+  return { caPem, required, label: caFile };
+}
 
 /** Reads a certificate and its key. Throws `CERTIFICATE` when a file cannot be read or the two do not fit. */
-export function loadIdentity(settings: CertificateSettings): Identity {
+export function loadIdentity(settings: CertificateSettings): ServerIdentity {
   const chainPem = readFile(settings.certFile, "certificate", "cert");
   const keyPem = readFile(settings.keyFile, "key", "key");
   const leaf = parseLeaf(chainPem, settings.certFile);
@@ -20,7 +59,8 @@ export function loadIdentity(settings: CertificateSettings): Identity {
     });
   }
   const serverNames = settings.serverNames.length > 0 ? settings.serverNames : namesOf(leaf);
-  return { serverNames, chainPem, keyPem, label: settings.certFile };
+  const coveredNames = [...namesOf(leaf), ...addressesOf(leaf)];
+  return { serverNames, chainPem, keyPem, label: settings.certFile, coveredNames, keyKind: kindOf(key) };
 }
 
 /** Certificates with the time of their end, for metrics: those that cannot be read are left out, since whoever loads them says why. */
@@ -43,6 +83,17 @@ const MS_PER_SECOND = 1000;
 function namesOf(leaf: X509Certificate): string[] {
   const names = (leaf.subjectAltName ?? "").split(", ");
   return names.filter((name) => name.startsWith("DNS:")).map((name) => name.slice("DNS:".length).toLowerCase());
+}
+
+function addressesOf(leaf: X509Certificate): string[] {
+  const names = (leaf.subjectAltName ?? "").split(", ").filter((name) => name.startsWith(ADDRESS));
+  return names.map((name) => ipv6Of(name.slice(ADDRESS.length).toLowerCase()));
+}
+
+const ADDRESS = "IP Address:";
+
+function kindOf({ asymmetricKeyType }: ReturnType<typeof createPrivateKey>): string {
+  return asymmetricKeyType ?? "unknown";
 }
 
 /** The first certificate of a file. All are read: the engine refuses a chain with one that it cannot read. */

@@ -16,6 +16,7 @@ import type { Counters } from "../core/counters.ts";
 import { LIMITS } from "../core/limits.ts";
 import { ReplayGuard } from "../guard/replay-guard.ts";
 import { BufferAccount } from "../guard/buffer-account.ts";
+import { H3_CODE } from "../h3/codes.ts";
 import { Http3Session } from "../h3/session.ts";
 import type { RequestHandler } from "../h3/session-host.ts";
 import type { FillRandom, OwnIds } from "../quic/cid.ts";
@@ -28,14 +29,16 @@ import type { NodeSecrets } from "../quic/secrets.ts";
 import { TokenSealer } from "../quic/token.ts";
 import type { Runtime, Waker } from "../runtime/runtime.ts";
 import type { Library } from "../../ffi/library.ts";
-import type { ClientAuth, EngineSettings, Identity } from "../../ffi/quiche/config.ts";
+import type { ClientAuth, EngineSettings } from "../../ffi/quiche/config.ts";
 import { QuicheEngine } from "../../ffi/quiche/engine.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
+import type { ServerIdentity } from "./certificates.ts";
 import type { House } from "./departures.ts";
 import { tokenCipher } from "./ciphers.ts";
 import { ConnectionWatch, isWatching } from "./connection-watch.ts";
 import { ConnectionSessionHost } from "./session-host.ts";
+import { type Introduction, Introductions } from "./introductions.ts";
 import { makeIdScheme, type NodeKeys } from "./node-keys.ts";
 
 /** What a listener is among others of its node. */
@@ -62,10 +65,10 @@ export interface ListenerOptions {
   readonly timeouts: TimeoutSettings;
   readonly earlyData: EarlyDataSettings;
   readonly debug: DebugSettings;
-  readonly identities: readonly Identity[];
+  readonly identities: readonly ServerIdentity[];
   readonly clientAuth: ClientAuth | null;
   /** Makes the answerer of one connection's requests; `buffers` says what waits for its client and for all. */
-  readonly handlerOf: (connection: Connection, buffers: BufferAccount) => RequestHandler;
+  readonly handlerOf: (connection: Connection, buffers: BufferAccount, introduction: Introduction) => RequestHandler;
   readonly onClosed: (connection: Connection, reason: CloseReason | null) => void;
 }
 
@@ -90,6 +93,7 @@ export class Listener implements House {
   readonly #watch: ConnectionWatch | null = null;
   readonly #loop: Loop;
   readonly #timing = { turnDue: false, deadlineMs: Infinity, onWake: (): void => this.#loop.onWake() };
+  #introductions: Introductions;
   #waker: Waker | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #closed = false;
@@ -119,6 +123,7 @@ export class Listener implements House {
       this.socket.close();
       throw thrown;
     }
+    this.#introductions = new Introductions(options.identities, listen, counters);
     this.#loop = new Loop(this.#loopHost(), counters);
     this.endpoint = this.#makeEndpoint(options);
     this.#loop.add(this.endpoint);
@@ -147,8 +152,13 @@ export class Listener implements House {
   }
 
   /** For new handshakes; connections that exist go on with what they have. Throws `CERTIFICATE`, and then nothing has changed. */
-  replaceIdentities(identities: readonly Identity[], clientAuth: ClientAuth | null): void {
+  replaceIdentities(
+    identities: readonly ServerIdentity[],
+    clientAuth: ClientAuth | null,
+    listen: ListenSettings,
+  ): void {
     this.#engine.replaceIdentities(identities, clientAuth);
+    this.#introductions = new Introductions(identities, listen, this.endpoint.counters);
   }
 
   /** GOAWAY to all, no new connections. Handshakes are refused: one whose client is gone would hold the drain for its idle time. */
@@ -227,7 +237,9 @@ export class Listener implements House {
         onOpen: (connection, session) => {
           const buffers = new BufferAccount(options.requests.connectionBufferBytesMax, this.buffers);
           const host = new ConnectionSessionHost(this.endpoint, connection, buffers);
-          return new Http3Session(session, host, options.handlerOf(connection, buffers), rules);
+          const introduction = this.#introductions.of(connection, Date.now());
+          const handler = introduction === null ? TURNS_AWAY : options.handlerOf(connection, buffers, introduction);
+          return new Http3Session(session, host, handler, rules);
         },
         onClosed: options.onClosed,
         requestTurn: () => this.#loop.requestTurn(),
@@ -236,6 +248,12 @@ export class Listener implements House {
     );
   }
 }
+
+/** Of a connection that is being ended: what was read from it before is not acted upon. */
+const TURNS_AWAY: RequestHandler = {
+  onRequest: (stream) => stream.reset(H3_CODE.requestRejected),
+  onMalformed: (stream) => stream.reset(H3_CODE.requestRejected),
+};
 
 function ownIds({ slot, keys }: Seat, fillRandom: FillRandom): readonly [OwnIds, ...OwnIds[]] {
   const one = (secrets: NodeSecrets): OwnIds => ({

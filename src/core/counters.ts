@@ -80,6 +80,11 @@ export class Counters {
   connectionsTimedOut = 0;
   handshakesFailed = 0;
   handshakesTimedOut = 0;
+  /** Handshakes that ended with a TLS alert, by its name: ours about clients and their certificates, and theirs about ours. */
+  readonly tlsAlertsSent = new CounterFamily();
+  readonly tlsAlertsReceived = new CounterFamily();
+  /** Connections that were ended: the client's certificate has expired since it got its ticket, or cannot be read. */
+  clientCertificatesLapsed = 0;
   /** Handshakes in which early data was taken; of those, the ones that may be repetitions, by `ReplayDoubt`. */
   earlyConnections = 0;
   readonly earlyDoubts = new CounterFamily();
@@ -118,6 +123,8 @@ export class Counters {
   /** The same by `MalformedReason`. */
   readonly malformedReasons = new CounterFamily();
   requestsHeadTooLarge = 0;
+  /** Answered 421: for a host that another certificate of ours is for. */
+  requestsMisdirected = 0;
   requestsUriTooLong = 0;
   requestsRejectedDraining = 0;
   /** Requests whose head did not come whole in time, and those that were over before it had. */

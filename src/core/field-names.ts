@@ -126,6 +126,9 @@ export const FIELD = {
   "x-powered-by": 113,
   "x-requested-with": 114,
   "x-xss-protection": 115,
+  // What clients have shown (RFC 9440).
+  "client-cert": 116,
+  "client-cert-chain": 117,
 } as const;
 
 /** A name that has a number. */

@@ -99,6 +99,11 @@ export const LIMITS = {
   goawayLateMsMin: 500,
   /** Bytes of a response head, names and values and 32 for each field: what HAProxy takes by default. A larger one is answered 502. */
   responseHeadBytesMax: 16 * 1024,
+  /**
+   * Characters of one field that tells a backend of a client's certificate. Other certificates of a chain that is longer are left out; a client whose
+   * own is longer is not let in.
+   */
+  clientIdentityBytesMax: 8 * 1024,
   /** Log bytes waiting for a slow reader; further lines are dropped and counted. */
   logBufferBytesMax: 4 * 1024 * 1024,
   /** How long a client takes nothing of an answer by `fetch` before further requests to its backend go around the connection it holds up, milliseconds. */

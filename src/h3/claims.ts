@@ -18,26 +18,41 @@ export const OURS_TO_TELL: readonly FieldName[] = [
   "x-forwarded-ssl",
   "x-real-ip",
   "x-request-id",
+  "client-cert",
+  "client-cert-chain",
   "proxy",
 ];
 
 /**
  * CGI and WSGI write `-` and `_` alike, and some servers (lighttpd) whatever is no letter and no digit, so a backend behind them
  * would take `x_forwarded_for` for the field that only we may write. What else a stranger's X-Forwarded fields claim, their
- * readers expect of a proxy and not of a client: Envoy's X-Forwarded-Client-Cert is one.
+ * readers expect of a proxy and not of a client: Envoy's X-Forwarded-Client-Cert is one. `guarded` are further names of ours, lower case with
+ * hyphens.
  */
-export function isClaim(fields: FieldSection, i: number, isStranger: boolean): boolean {
+export function isClaim(
+  fields: FieldSection,
+  i: number,
+  isStranger: boolean,
+  guarded: readonly string[] = NONE,
+): boolean {
   const { bytes } = fields;
   const at = fields.nameAt(i);
   const end = fields.valueAt(i);
   if (isStranger && end - at > CLAIM_PREFIX.length && beginsFolded(bytes, at, CLAIM_PREFIX)) return true;
+  if (guarded.length > 0 && isOneOf(fields, i, guarded)) return true;
   let marks = 0;
   for (let p = at; p < end; p++) {
     if (IS_MARK[bytes[p] ?? 0] === 1) marks += 1;
   }
   if (marks === 0) return false;
-  for (const name of OURS_TO_TELL) {
-    if (name.length === end - at && beginsFolded(bytes, at, name)) return true;
+  return isOneOf(fields, i, OURS_TO_TELL);
+}
+
+function isOneOf(fields: FieldSection, i: number, names: readonly string[]): boolean {
+  const at = fields.nameAt(i);
+  const length = fields.valueAt(i) - at;
+  for (const name of names) {
+    if (name.length === length && beginsFolded(fields.bytes, at, name)) return true;
   }
   return false;
 }
@@ -51,6 +66,7 @@ function beginsFolded(bytes: Uint8Array, at: number, name: string): boolean {
   return true;
 }
 
+const NONE: readonly string[] = [];
 const CLAIM_PREFIX = "x-forwarded-";
 const HYPHEN = 0x2d;
 /** 1 for what a name may hold besides letters, digits and hyphens. */

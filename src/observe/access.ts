@@ -115,26 +115,28 @@ function pathShown(path: string, query: "redact" | "drop"): string {
  */
 export function jsonLine(time: string, level: string, outcome: ExchangeOutcome, path: string, tail = ""): string {
   const { error } = outcome;
+  const subject = outcome.clientSubject === "" ? "" : `,"client_subject":${quoteJson(outcome.clientSubject)}`;
   const failure = error === null ? "" : `,"error":"${error.code}","reason":${quoteJson(error.message)}`;
   return (
     `{"time":"${time}","level":"${level}","msg":"${MESSAGE}","request_id":${quoteJson(outcome.requestId)}` +
     `,"method":${quoteJson(outcome.method)},"path":${quoteJson(path)},"status":${outcome.status}` +
     `,"upstream":${quoteJson(outcome.pool)},"backend":${quoteJson(outcome.backend)},"duration":${seconds(outcome)}` +
     `,"bytes_in":${outcome.bytesIn},"bytes_out":${outcome.bytesOut},"client":"${clientOf(outcome)}"` +
-    `,"authority":${quoteJson(outcome.authority)},"protocol":"h3","attempts":${outcome.attempts}${failure}${tail}}`
+    `,"authority":${quoteJson(outcome.authority)},"protocol":"h3","attempts":${outcome.attempts}${subject}${failure}${tail}}`
   );
 }
 
 /** For people; `level` is a `levelText`, `tail` a `plainTail`. */
 export function plainLine(time: string, level: string, outcome: ExchangeOutcome, path: string, tail = ""): string {
   const { error } = outcome;
+  const subject = outcome.clientSubject === "" ? "" : ` client_subject=${plainText(outcome.clientSubject)}`;
   const failure = error === null ? "" : ` error=${error.code} reason=${plainText(error.message)}`;
   return (
     `${time} ${level} ${MESSAGE} request_id=${plainText(outcome.requestId)} method=${plainText(outcome.method)}` +
     ` path=${plainText(path)} status=${outcome.status} upstream=${plainText(outcome.pool)}` +
     ` backend=${plainText(outcome.backend)} duration=${seconds(outcome)} bytes_in=${outcome.bytesIn}` +
     ` bytes_out=${outcome.bytesOut} client=${clientOf(outcome)} authority=${plainText(outcome.authority)}` +
-    ` protocol=h3 attempts=${outcome.attempts}${failure}${tail}`
+    ` protocol=h3 attempts=${outcome.attempts}${subject}${failure}${tail}`
   );
 }
 
@@ -155,6 +157,7 @@ export function fieldsOf(outcome: ExchangeOutcome, path = outcome.path): LogFiel
     authority: outcome.authority,
     protocol: "h3",
     attempts: outcome.attempts,
+    ...(outcome.clientSubject === "" ? {} : { client_subject: outcome.clientSubject }),
     ...(error === null ? {} : { error: error.code, reason: error.message }),
   };
 }

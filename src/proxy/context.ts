@@ -8,6 +8,7 @@ import type { RequestIds } from "../core/request-id.ts";
 import type { BufferAccount } from "../guard/buffer-account.ts";
 import type { RequestHead } from "../h3/head.ts";
 import type { RouteTable } from "../route/table.ts";
+import type { AskedHosts } from "./authorities.ts";
 import type { Bounded, RequestDeadlines } from "./deadlines.ts";
 import type { EarlyRequests } from "./early-requests.ts";
 import type { Pool } from "./pool.ts";
@@ -51,6 +52,8 @@ export interface Client {
   /** Text of the address at the start of the connection: what is hashed and logged, whatever a proxy in front says. */
   readonly ip: string;
   readonly provenance: Provenance;
+  /** What may be asked for on its connection; null: anything. */
+  readonly asked: AskedHosts | null;
   readonly port: number;
   /** Stays the same while the connection lives. */
   readonly connectionIdHex: string;

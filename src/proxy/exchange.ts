@@ -20,7 +20,7 @@ import { type BodyLimitOwner, bodyTooLarge, limitedBody } from "./body-limit.ts"
 import type { Client, Generation, Services } from "./context.ts";
 import type { Bounded } from "./deadlines.ts";
 import { type EarlyRequest, TOO_EARLY, type Waiting } from "./early-requests.ts";
-import { abortError, CLIENT_GONE_STATUS, countAbort, sendFailure } from "./failure.ts";
+import { abortError, CLIENT_GONE_STATUS, countAbort, misdirected, sendFailure } from "./failure.ts";
 import { Places } from "./places.ts";
 import type { Pool } from "./pool.ts";
 import type { ReceivedProtocol, ResponseSink, Upstream, UpstreamCall } from "./ports.ts";
@@ -95,6 +95,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   /** Route: which pool, and whether it takes the request. */
   #route(): ProxyError | null {
     const { authority, path, method, contentLengthBytes } = this.#head;
+    if (this.#client.asked?.isMisdirected(authority) === true) return misdirected(this.#services);
     this.#poolIndex = matchRoute(this.#generation.routes, authority, path, method);
     const pool = this.#generation.pools[this.#poolIndex];
     if (pool === undefined) return new ProxyError("NO_ROUTE", "no route takes this request");
@@ -310,11 +311,10 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
       durationMs,
       bytesIn: this.#stream.receivedBytes,
       bytesOut: this.#stream.sentBytes,
-      clientIp: this.#client.ip,
-      clientPort: this.#client.port,
-      attempts: this.#attempts,
+      ...{ clientIp: this.#client.ip, clientPort: this.#client.port },
+      clientSubject: this.#client.provenance.identity.subject,
       accessLog: this.#pool?.settings.accessLog ?? "on",
-      error,
+      ...{ attempts: this.#attempts, error },
     });
   }
 }

@@ -79,3 +79,9 @@ export function countAbort(counters: Counters, reason: AbortReason, fault: Malfo
 export function encodeAscii(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
+
+/** The request is for a host that another certificate of ours is for, and its connection has shown this one. */
+export function misdirected({ counters }: { readonly counters: Counters }): ProxyError {
+  counters.requestsMisdirected += 1;
+  return new ProxyError("MISDIRECTED", "the connection's certificate is not for this host");
+}

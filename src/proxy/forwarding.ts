@@ -27,6 +27,9 @@ const ALWAYS_LEFT: readonly FieldName[] = [
   "tracestate",
   "proxy",
   "early-data",
+  // Nobody in front of us can speak for the certificate of a client of ours (RFC 9440 2.4).
+  "client-cert",
+  "client-cert-chain",
   // Credentials for a proxy are for us, and we ask for none.
   "proxy-authorization",
 ];

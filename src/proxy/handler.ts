@@ -57,6 +57,7 @@ export class ConnectionHandler implements RequestHandler {
       bytesOut: stream.sentBytes,
       clientIp: this.#client.ip,
       clientPort: this.#client.port,
+      clientSubject: this.#client.provenance.identity.subject,
       attempts: 0,
       fields: null,
       accessLog: "on",

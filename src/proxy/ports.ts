@@ -116,6 +116,8 @@ export interface ExchangeOutcome {
   readonly bytesOut: number;
   readonly clientIp: string;
   readonly clientPort: number;
+  /** Of the client's certificate; "" without one. */
+  readonly clientSubject: string;
   readonly attempts: number;
   /** Of the request, as received; null when there is no request to speak of. Valid during the call. */
   readonly fields: FieldSection | null;

@@ -6,12 +6,15 @@
 import type { Cidr } from "../config/cidr.ts";
 import { liesIn } from "../config/cidr.ts";
 import { FieldSection } from "../core/fields.ts";
+import { type ClientIdentity, NOBODY } from "./client-identity.ts";
 
 /** Positions in `Provenance.fields`; the order in which they are sent. */
 export const TOLD = { via: 0, forwardedFor: 1, forwardedProto: 2, forwardedHost: 3, forwarded: 4, count: 5 } as const;
 
 /** Of one connection. */
 export class Provenance {
+  /** By its certificate. */
+  readonly identity: ClientIdentity;
   /** Text of the peer's address. */
   readonly #ip: string;
   #authority = "";
@@ -19,8 +22,9 @@ export class Provenance {
   /** Whether the peer is one of these proxies; made with the first question. */
   #verdicts: WeakMap<readonly Cidr[], boolean> | null = null;
 
-  constructor(ip: string) {
+  constructor(ip: string, identity: ClientIdentity = NOBODY) {
     this.#ip = ip;
+    this.identity = identity;
   }
 
   /** What we say of a request for this host, by `TOLD`. */

@@ -44,12 +44,15 @@ export function writeRequestFields(head: RequestHead, into: FieldWriter, context
   if (options === null) return false;
   const mode = forwardingMode(context.forwarding, context.provenance);
   const left = LEFT_BEHIND[mode];
+  const { identity } = context.provenance;
+  const { guarded } = identity;
   note(fields);
   const { idAt, traceAt, cookieAt, isCrumbled, isEarly } = NOTED;
 
   let runAt = head.firstField;
   for (let i = runAt; i < fields.count; i++) {
-    if (i === idAt || i === traceAt || (goesToBackend(fields, i, left) && !isListed(fields, i, options))) continue;
+    if (i === idAt || i === traceAt || (goesToBackend(fields, i, left, guarded) && !isListed(fields, i, options)))
+      continue;
     into.addRun(fields, runAt, i);
     runAt = i + 1;
     if (isCrumbled && i === cookieAt && !isListed(fields, i, options)) into.addJoined(fields, i, "; ");
@@ -59,6 +62,7 @@ export function writeRequestFields(head: RequestHead, into: FieldWriter, context
   if (head.contentLengthBytes >= 0) into.add("content-length", String(head.contentLengthBytes));
   const ours = context.provenance.fields(head.authority);
   writeAccount(mode, ours, fields, options, context.forwarding.sendsForwarded, into);
+  if (identity.fields !== null) into.addRun(identity.fields, 0, identity.fields.count);
   if (idAt < 0) into.add("x-request-id", context.requestId);
   if (traceAt < 0) context.trace.write(into);
   // Whatever the field said, and however often, it means the same (RFC 8470 5.1); a client that says it asks for nothing but caution.
@@ -168,9 +172,9 @@ function note(fields: FieldSection): void {
 }
 
 /** Whether a field is copied, as far as its name says. A state without its parent is nothing (Trace Context 3.3.1). */
-function goesToBackend(fields: FieldSection, i: number, left: Uint8Array): boolean {
+function goesToBackend(fields: FieldSection, i: number, left: Uint8Array, guarded: readonly string[]): boolean {
   const id = fields.nameId(i);
-  if (id === UNKNOWN_FIELD) return !isClaim(fields, i, left === LEFT_BEHIND.overwrite);
+  if (id === UNKNOWN_FIELD) return !isClaim(fields, i, left === LEFT_BEHIND.overwrite, guarded);
   if (id === FIELD.cookie) return !NOTED.isCrumbled;
   if (id === FIELD.tracestate) return NOTED.traceAt >= 0;
   return HOP_BY_HOP[id] === 0 && left[id] === 0;

@@ -16,6 +16,7 @@ import { Farewell } from "./farewell.ts";
 import { PACKET, PacketReader } from "./packet.ts";
 import { countEnd } from "./end-counts.ts";
 import { Strays } from "./strays.ts";
+import { countTlsAlert } from "./tls-alerts.ts";
 
 /** A server's first Initial must fill this (RFC 9000 14.1); so must what is answered with Version Negotiation. */
 const INITIAL_BYTES_MIN = 1200;
@@ -163,6 +164,7 @@ export class Endpoint implements ConnectionHost {
     this.#connections.delete(connection);
     this.#admission.leave(connection.addressKey, connection.established);
     countEnd(connection, reason, this.counters);
+    countTlsAlert(this.counters, reason);
     this.#options.onClosed(connection, reason);
   }
 

@@ -159,6 +159,11 @@ export interface EngineConnection extends PacedPath {
   openSession(): EngineSession | null;
   /** Writes what became of the packets so far, for all paths together. */
   readPacketFacts(facts: PacketFacts): void;
+  /**
+   * The certificates that the client has shown and that were verified, DER, its own first; none without. A resumed session keeps them. For slow
+   * paths: it makes copies.
+   */
+  peerCertificates(): Uint8Array[];
   /** The server name the client asked for (SNI), or "". */
   serverName(): string;
   free(): void;

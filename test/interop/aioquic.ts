@@ -95,6 +95,9 @@ export interface AioquicPlan {
   readonly server_name?: string;
   /** PEM file to trust; without it nothing is verified. */
   readonly ca_file?: string;
+  /** PEM files with the certificate that it shows when it is asked for one, and with its key. */
+  readonly client_cert?: string;
+  readonly client_key?: string;
   readonly alpn?: readonly string[];
   /** A QUIC version that the server cannot know: it must answer with a Version Negotiation packet, and version 1 follows. */
   readonly offer_version?: number;

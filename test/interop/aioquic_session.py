@@ -367,6 +367,8 @@ async def connect(plan, tell):
         settings.load_verify_locations(cafile=plan["ca_file"])
     else:
         settings.verify_mode = ssl.CERT_NONE
+    if plan.get("client_cert"):
+        settings.load_cert_chain(plan["client_cert"], plan["client_key"])
     if plan.get("ticket_from"):
         with open(plan["ticket_from"], "rb") as file:
             settings.session_ticket = pickle.load(file)

@@ -16,7 +16,7 @@ const log = new Log(
 const good: ExchangeOutcome = {
   ...{ requestId: "id", method: "GET", path: "/good", authority: "example.org", status: 200, pool: "api" },
   ...{ backend: "api-1", durationMs: 1.5, bytesIn: 0, bytesOut: 5, clientIp: "192.0.2.1", clientPort: 1 },
-  ...{ attempts: 1, fields: null, accessLog: "on", error: null },
+  ...{ clientSubject: "", attempts: 1, fields: null, accessLog: "on", error: null },
 };
 log.trace("a trace");
 log.debug("a debug");

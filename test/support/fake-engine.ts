@@ -280,6 +280,10 @@ export class FakeConnection implements EngineConnection {
     return this.session;
   }
 
+  peerCertificates(): Uint8Array[] {
+    return [];
+  }
+
   serverName(): string {
     return "localhost";
   }

@@ -62,6 +62,7 @@ const WRITER = new FieldWriter();
 const CLIENT: Omit<Client, "buffers" | "early"> = {
   ip: "192.0.2.7",
   port: 40_001,
+  asked: null,
   provenance: new Provenance("192.0.2.7"),
   connectionIdHex: "0badc0de",
 };

@@ -14,6 +14,11 @@ const OBSERVABILITY = {
   },
 };
 
+const NOT_ASKED = {
+  ...{ caFile: null, required: false },
+  fields: { certificate: "client-cert", chain: null, subject: null, fingerprint: null },
+};
+
 describe("the least file", () => {
   test("has every default in its snapshot", () => {
     expect(snapshotOf(LEAST)).toEqual({
@@ -21,6 +26,8 @@ describe("the least file", () => {
         address: "0.0.0.0",
         port: 9889,
         certificates: [{ serverNames: [], certFile: "cert.pem", keyFile: "key.pem" }],
+        clientAuth: NOT_ASKED,
+        refusesMisdirected: true,
       },
       pools: [
         {

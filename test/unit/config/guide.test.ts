@@ -40,6 +40,11 @@ test("the guide's configuration means what the guide says", () => {
       certificates: [
         { serverNames: [], certFile: "/etc/spooky/certs/fullchain.pem", keyFile: "/etc/spooky/certs/privkey.pem" },
       ],
+      clientAuth: {
+        ...{ caFile: null, required: false },
+        fields: { certificate: "client-cert", chain: null, subject: null, fingerprint: null },
+      },
+      refusesMisdirected: true,
     },
     pools: [
       pool("api_pool", "/api", "consistent-hash", [

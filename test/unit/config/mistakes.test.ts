@@ -367,7 +367,6 @@ describe("a key of the original without a meaning here", () => {
     ["observability.tracing", `${LEAST}observability: { tracing: { enabled: true } }\n`, "12:18"],
     ["security", `${LEAST}security:\n`, "12:1"],
     ["secrets", `${LEAST}secrets: {}\n`, "12:1"],
-    ["listen.tls.client_auth", LEAST.replace("  tls:\n", "  tls:\n    client_auth: {}\n"), "3:5"],
     ["upstream.web.auth", withPool(ROUTE, BACKENDS, "auth: {}"), "9:5"],
     ["upstream.web.tls.strict_sni", withPool(ROUTE, BACKENDS, "tls: { strict_sni: true }"), "9:12"],
     ["upstream_tls.client_key_ref", `${LEAST}upstream_tls: { client_key_ref: {} }\n`, "12:17"],

@@ -39,17 +39,41 @@ describe("certificates", () => {
     [
       "a mistyped key is one mistake",
       tls("cert: a", "kye: b"),
-      ['c.yaml:4:5: listen.tls.kye: unknown key; expected one of cert, key, certificates; did you mean "key"?'],
+      [
+        'c.yaml:4:5: listen.tls.kye: unknown key; expected one of cert, key, certificates, client_auth, refuse_misdirected; did you mean "key"?',
+      ],
     ],
     [
-      "a server name twice, written differently",
+      "a server name twice, for certificates with different kinds of keys, is allowed",
       tls(
         "certificates:",
         "  - { server_name: A.example., cert: a, key: a }",
         "  - { server_name: a.example, cert: b, key: b }",
       ),
+      [],
+    ],
+    [
+      "clients that are asked, and nobody who is trusted",
+      tls("cert: a", "key: b", "client_auth: { enabled: true }"),
+      ["c.yaml:5:5: listen.tls.client_auth.ca_file: is missing; expected the authorities to trust"],
+    ],
+    [
+      "a certificate that is required, while nobody is asked",
+      tls("cert: a", "key: b", "client_auth: { require_client_cert: true }"),
+      ["c.yaml:5:20: listen.tls.client_auth.require_client_cert: has no effect; expected enabled: true beside it"],
+    ],
+    [
+      "one field for two things",
+      tls("cert: a", "key: b", "client_auth: { subject_header: X-Client, fingerprint_header: x-client }"),
       [
-        'c.yaml:5:24: listen.tls.certificates[1].server_name: "a.example" is already at line 4, column 24; expected each only once in the list',
+        'c.yaml:5:66: listen.tls.client_auth.fingerprint_header: "x-client" is already at line 5, column 36; expected each only once in client_auth',
+      ],
+    ],
+    [
+      "a field that means something else",
+      tls("cert: a", "key: b", "client_auth: { subject_header: Authorization }"),
+      [
+        'c.yaml:5:36: listen.tls.client_auth.subject_header: "Authorization" has a meaning of its own; expected off, or a field name of its own, such as "Client-Cert" or "X-Client-Subject"',
       ],
     ],
     [

@@ -30,6 +30,7 @@ const GOOD: ExchangeOutcome = {
   bytesOut: 512,
   clientIp: "203.0.113.7",
   clientPort: 51_234,
+  clientSubject: "",
   attempts: 1,
   fields: null,
   accessLog: "on",

@@ -47,7 +47,7 @@ describe("a malformed request", () => {
     const { outcome } = malformed({ path: "no-slash" });
     expect(outcome).toMatchObject({
       ...{ method: "", path: "", authority: "", status: 400, pool: "", backend: "", attempts: 0 },
-      ...{ clientIp: "192.0.2.7", clientPort: 40_001, bytesIn: 0, bytesOut: 16 },
+      ...{ clientIp: "192.0.2.7", clientPort: 40_001, clientSubject: "", bytesIn: 0, bytesOut: 16 },
     });
     expect(outcome.error?.code).toBe("BAD_REQUEST");
     expect(outcome.error?.message).toBe("malformed request: path-form");

@@ -26,6 +26,7 @@ const SETTINGS: PoolSettings = {
 
 const CLIENT: Client = {
   ...{ ip: "192.0.2.1", port: 40_000, connectionIdHex: "00", early: null },
+  asked: null,
   provenance: new Provenance("192.0.2.1"),
   buffers: new BufferAccount(Infinity),
 };

@@ -14,6 +14,7 @@ const OUTCOME: ExchangeOutcome = {
     bytesOut: 0,
     clientIp: "::1",
     clientPort: 1,
+    clientSubject: "",
     attempts: 1,
     fields: null,
     accessLog: "on",
