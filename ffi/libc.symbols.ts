@@ -87,5 +87,10 @@ export const LIBC_SYMBOLS = {
     args: ["i32", "pointer", "i32"],
     returns: "i32",
   },
+  clock_gettime: {
+    c: "int clock_gettime(int clock, struct timespec *now)",
+    args: ["i32", "pointer"],
+    returns: "i32",
+  },
   __errno_location: { c: "int *__errno_location(void)", args: [], returns: "pointer" },
 } as const satisfies CTable;

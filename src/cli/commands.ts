@@ -22,6 +22,7 @@ import type { EarlySignals } from "./early-signals.ts";
 import { doorHandlers } from "./node-doors.ts";
 import { libraryPlaces } from "./places.ts";
 import { prepareProcess } from "./self.ts";
+import { serviceNotice } from "./service-manager.ts";
 import { SoloControl } from "./solo-control.ts";
 import { makeTransports, Server, type Unfinished } from "./server.ts";
 
@@ -85,9 +86,10 @@ export async function serve(
       log.warn("requests to backends by fetch are capped at 256 at once: the program could not start itself anew");
     const stop = stopSignals();
     const control = new SoloControl({ configPath: configPath ?? "", server, log, snapshot, library });
-    obeySignals(control, log);
+    const notice = serviceNotice(runtime, control);
+    obeySignals(notice.around(control), log);
     const { socket: setting } = snapshot.control;
-    const parts = { control, timers: systemTimers, log, counters, env: process.env };
+    const parts = { control: notice.around(control), timers: systemTimers, log, counters, env: process.env };
     const doors =
       configPath === null
         ? null
@@ -99,7 +101,9 @@ export async function serve(
     const socket = await ControlSocket.open(configPath === null ? null : setting, parts);
     await server.start();
     await onListening(server, log);
+    notice.serving();
     await stop.first;
+    notice.stopping(snapshot.timeouts.drainMs);
     const asked = await Promise.race([server.drain(), stop.second.then(() => true)]);
     const end = endOf(server.close(), asked === true);
     socket.close();

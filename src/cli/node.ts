@@ -38,7 +38,7 @@ import { type Configuration, readConfigurationAgain, workersOf } from "./configu
 import { steeringText } from "./handover-check.ts";
 import { replaceProgram } from "./replace.ts";
 import { claimOrClose, closeSockets, socketOptions } from "./node-sockets.ts";
-import { requestsEnvironment } from "./self.ts";
+import { childEnvironment } from "./self.ts";
 import { tellWarnings } from "./server.ts";
 
 /** What a node stands on. */
@@ -238,6 +238,11 @@ export class Node implements NodeControl, Observable {
     this.#claim.release();
   }
 
+  /** From the word to stop to the forced end, milliseconds. */
+  get drainMs(): number {
+    return this.#generation.configuration.snapshot.timeouts.drainMs;
+  }
+
   /** All that can be found wrong before a process is started. Throws `ProxyError`. */
   #prepare(request: RenewalRequest): Generation {
     const before = this.#generation;
@@ -286,7 +291,7 @@ export class Node implements NodeControl, Observable {
   #launcherOf({ configuration, program, secrets }: Generation): LaunchWorker {
     const { processes, library } = this.#context;
     const cores = configuration.snapshot.workers.pinned ? allowedCores() : [];
-    const env = { ...requestsEnvironment, ...process.env };
+    const env = childEnvironment();
     return (slot, events) => {
       const core = cores.length === 0 ? null : (cores[(slot % this.#bankSlots) % cores.length] ?? null);
       const { path: configPath, text: configText } = configuration;

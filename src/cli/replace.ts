@@ -17,7 +17,7 @@ import { keepOnExec, openMemoryFile } from "../../ffi/descriptors.ts";
 import { type Libc, openLibc } from "../../ffi/library.ts";
 import { replaceProcess } from "../../ffi/process.ts";
 import { TRIAL_COMMAND } from "./args.ts";
-import { readSelf, requestsEnvironment } from "./self.ts";
+import { childEnvironment, readSelf } from "./self.ts";
 import { readAnswer } from "./trial.ts";
 
 /** Names the descriptor of the document, for the program that begins with it. */
@@ -95,7 +95,7 @@ async function tryOut(parts: ReplaceParts, libc: Libc, handover: Handover): Prom
       program: parts.program.path,
       args: [TRIAL_COMMAND],
       name: TRIAL_COMMAND,
-      env: { ...requestsEnvironment, ...process.env },
+      env: childEnvironment(),
       descriptors: [document, answer],
     });
     parts.onTrial(child);

@@ -1,5 +1,6 @@
 /** What the process does about itself before it serves: its name, and the one setting that only counts at process start. */
 import { readFileSync, readlinkSync } from "node:fs";
+import process from "node:process";
 import { replaceProcess, setProcessName } from "../../ffi/process.ts";
 import { openLibc } from "../../ffi/library.ts";
 import { blockedSignals, blockSignals, type SignalName, unblockSignals } from "../../ffi/signal-mask.ts";
@@ -10,8 +11,16 @@ const REQUESTS_KEY = "BUN_CONFIG_MAX_HTTP_REQUESTS";
 /** The largest that Bun takes. */
 const REQUESTS_MAX = "65336";
 /** The cap lifted, for programs that this one starts. */
-export const requestsEnvironment: Readonly<Record<string, string>> = { [REQUESTS_KEY]: REQUESTS_MAX };
+const requestsEnvironment: Readonly<Record<string, string>> = { [REQUESTS_KEY]: REQUESTS_MAX };
 const PROCESS_NAME = "spooky";
+/** What only the process that the service manager has started is to know: its children would speak for it. */
+const MANAGER_KEYS = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+
+/** For programs that this one starts. */
+export function childEnvironment(): Readonly<Record<string, string | undefined>> {
+  const given = Object.entries(process.env).filter(([name]) => !MANAGER_KEYS.includes(name));
+  return { ...requestsEnvironment, ...Object.fromEntries(given) };
+}
 
 /**
  * Names the process and lifts Bun's cap, by starting the same program once more in place (same pid, some 20 ms). Where the

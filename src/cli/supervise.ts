@@ -5,10 +5,13 @@ import type { Snapshot } from "../config/snapshot.ts";
 import { ControlSocket } from "../control/control-socket.ts";
 import { Doors, type DoorsParts } from "../control/doors.ts";
 import type { Handover } from "../control/handover.ts";
+import type { NodeControl } from "../control/renewal.ts";
+import type { ServiceNotice } from "../control/service-notice.ts";
 import { must } from "../core/assert.ts";
 import { Counters } from "../core/counters.ts";
 import { ProxyError } from "../core/error.ts";
 import { readHistograms } from "../core/histogram.ts";
+import { LIMITS } from "../core/limits.ts";
 import { Log } from "../observe/log.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { systemTimers } from "../runtime/timers.ts";
@@ -23,6 +26,7 @@ import { Node, type NodeContext } from "./node.ts";
 import { doorHandlers, doorSockets } from "./node-doors.ts";
 import { libraryPlaces } from "./places.ts";
 import { Legacy } from "./resume.ts";
+import { serviceNotice } from "./service-manager.ts";
 import { prepareProcess } from "./self.ts";
 import { tellListening } from "./server.ts";
 
@@ -60,14 +64,11 @@ async function supervise(configuration: Configuration, context: SuperviseContext
   const log = openLog(snapshot, counters);
   try {
     const node = new Node(configuration, { ...context, log, counters });
-    const serving = heedSignals(node, context, log);
-    const doors = await openDoors(node, snapshot, {
-      log,
-      counters,
-      library: context.library,
-      runtime: context.runtime,
-    });
-    const socket = await openControl(node, snapshot, log, counters);
+    const notice = serviceNotice(context.runtime, node);
+    const serving = heedSignals(node, notice, context, log);
+    const { library, runtime } = context;
+    const doors = await openDoors(node, snapshot, { log, counters, library, runtime });
+    const socket = await openControl(notice.around(node), snapshot, log, counters);
     awaitReplacement(node, socket, doors);
     return await serving(socket, async () => {
       await node.start();
@@ -96,7 +97,8 @@ async function goOn(legacy: Legacy, context: CommandContext): Promise<number> {
     if (legacy.failure !== null) node.notify(`the new program could not go on as the supervisor: ${legacy.failure}`);
     // From here on there is no way back: the loop hears the workers.
     legacy.settle(handover);
-    const serving = heedSignals(node, context, log);
+    const notice = serviceNotice(context.runtime, node);
+    const serving = heedSignals(node, notice, context, log);
     tellGoingOn(log, handover, legacy.failure);
     // What cannot be had is done without from here on: workers serve.
     const without = (what: string) => (thrown: unknown) => {
@@ -107,7 +109,7 @@ async function goOn(legacy: Legacy, context: CommandContext): Promise<number> {
     const { snapshot } = configuration;
     const doorParts = { log, counters, library, runtime: context.runtime, before: handover.doors ?? [] };
     const doors = await openDoors(node, snapshot, doorParts).catch(without("no place for metrics and health"));
-    const socket = await openControl(node, snapshot, log, counters).catch(without("no control socket"));
+    const socket = await openControl(notice.around(node), snapshot, log, counters).catch(without("no control socket"));
     awaitReplacement(node, socket, doors);
     return await serving(socket, () => Promise.resolve());
   } catch (thrown) {
@@ -129,8 +131,13 @@ function openLog({ log }: Snapshot, counters: Counters): Log {
   return new Log(log, { counters, epochMs: () => Date.now(), terminal, shared: true });
 }
 
-async function openControl(node: Node, snapshot: Snapshot, log: Log, counters: Counters): Promise<ControlSocket> {
-  const parts = { control: node, timers: systemTimers, log, counters, env: process.env };
+async function openControl(
+  control: NodeControl,
+  snapshot: Snapshot,
+  log: Log,
+  counters: Counters,
+): Promise<ControlSocket> {
+  const parts = { control, timers: systemTimers, log, counters, env: process.env };
   return await ControlSocket.open(snapshot.control.socket, parts);
 }
 
@@ -165,16 +172,21 @@ function awaitReplacement(node: Node, socket: ControlSocket | null, doors: Doors
 /** Acts on signals from now on; what it gives serves until it has been told to stop and nobody is left. `begin` resolves when it serves. */
 function heedSignals(
   node: Node,
+  notice: ServiceNotice,
   { early }: CommandContext,
   log: Log,
 ): (socket: ControlSocket | null, begin: () => Promise<void>) => Promise<number> {
   const stop = stopSignals();
-  obeySignals(node, log);
+  obeySignals(notice.around(node), log);
   early.release();
   const { supervisor } = node;
   return async (socket, begin) => {
     const serving = await Promise.race([begin().then(() => true), stop.first.then(() => false)]);
-    if (serving) await stop.first;
+    if (serving) {
+      notice.serving();
+      await stop.first;
+    }
+    notice.stopping(node.drainMs + LIMITS.workerEndMsMax);
     log.info("draining");
     await Promise.race([supervisor.drain(), stop.second.then(() => supervisor.end())]);
     node.close();
