@@ -28,11 +28,22 @@ export interface CheckCommand {
   readonly offline: boolean;
 }
 
+/** A running program to be asked how it is. */
+export interface HealthcheckCommand {
+  readonly kind: "healthcheck";
+  readonly configPath: string;
+  /** Null: where the configuration has it answer. */
+  readonly url: string | null;
+  /** Whether it is ready, and not only alive. */
+  readonly ready: boolean;
+}
+
 /** What the program shall do. */
 export type Command =
   | ControlCommand
   | { readonly kind: "serve"; readonly configPath: string }
   | CheckCommand
+  | HealthcheckCommand
   | { readonly kind: "demo"; readonly port: number }
   | { readonly kind: "worker" }
   | { readonly kind: "trial" }
@@ -49,6 +60,7 @@ Usage:
   spooky upgrade [--binary PATH]  replace the running program by the installed one, without loss
   spooky reload                   reload the configuration of the running program, without loss
   spooky status [--json]          print how the running program is
+  spooky healthcheck [--ready]    ask the running program whether it lives, or is ready
   spooky demo [--port PORT]       serve a built-in demonstration on 127.0.0.1 (default port 9889)
   spooky --version                print versions and the build's target
   spooky --help                   print this text
@@ -60,6 +72,8 @@ Options:
   --json              for programs: the status in full, the report of a check
   --strict            for \`check\`: warnings count, exit code 1
   --offline           for \`check\`: backends are not asked
+  --ready             for \`healthcheck\`: is it ready?
+  --url URL           for \`healthcheck\`: where to ask (default: what the configuration says)
   -V, --version
   -h, --help
 
@@ -85,7 +99,7 @@ const PORT_MAX = 65_535;
 export const WORKER_COMMAND = "worker";
 /** What a supervisor asks another build of this program with, alone, whether it could go on in its place. */
 export const TRIAL_COMMAND = "takeover-trial";
-const COMMANDS = ["check", "upgrade", "reload", "status", "demo"] as const;
+const COMMANDS = ["check", "upgrade", "reload", "status", "healthcheck", "demo"] as const;
 type Word = (typeof COMMANDS)[number];
 
 /** An option: whether it takes a value, what is wrong without one, and with which command it goes; null for none of these limits. */
@@ -120,6 +134,8 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map([
     "--binary",
     { value: "needs the path of a program", only: ["upgrade"], elsewhere: "--binary belongs to `spooky upgrade`" },
   ],
+  ["--ready", { value: null, only: ["healthcheck"], elsewhere: "--ready belongs to `spooky healthcheck`" }],
+  ["--url", { value: "needs a URL", only: ["healthcheck"], elsewhere: "--url belongs to `spooky healthcheck`" }],
   ["--json", { value: null, only: ["status", "check"], elsewhere: "--json belongs to `spooky status` and `check`" }],
   ["--strict", { value: null, only: ["check"], elsewhere: "--strict belongs to `spooky check`" }],
   ["--offline", { value: null, only: ["check"], elsewhere: "--offline belongs to `spooky check`" }],
@@ -190,6 +206,8 @@ class ArgReader {
           ...{ kind: "check", configPath, json: given.has("--json") },
           ...{ strict: given.has("--strict"), offline: given.has("--offline") },
         };
+      case "healthcheck":
+        return { kind: "healthcheck", configPath, url: given.get("--url") ?? null, ready: given.has("--ready") };
       case null:
         return { kind: "serve", configPath };
       default:

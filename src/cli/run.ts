@@ -41,6 +41,8 @@ async function runCommand(context: CommandContext): Promise<number> {
     case "reload":
     case "status":
       return (await import("./control-commands.ts")).runControl(command);
+    case "healthcheck":
+      return (await import("./healthcheck.ts")).runHealthcheck(command);
     case "worker":
       return (await import("./worker.ts")).runWorker(context);
     case "trial":

@@ -151,6 +151,7 @@ export class Server {
     const { runtime, library, log, seat } = this.#parts;
     await this.#listener.start(runtime, library);
     this.#health.start();
+    this.#phase = "serving";
     if (seat === undefined || seat === null) tellListening(log, this.#generation.snapshot, this.#listener.socket.bound);
   }
 

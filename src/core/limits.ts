@@ -249,6 +249,10 @@ export const LIMITS = {
   countedStatusesMax: 128,
   /** Time between two looks at how late the runtime's timers are, milliseconds. */
   loopDelaySampleMs: 250,
+  /** How long `spooky healthcheck` waits for an answer, milliseconds: less than the time-outs that containers are given. */
+  healthcheckMsMax: 3000,
+  /** Characters of the answer that it reads: ours have a few hundred. */
+  healthcheckCharactersMax: 64 * 1024,
   /** Bytes of one log write to a pipe that several processes write to: what the kernel keeps in one piece (PIPE_BUF). */
   sharedWriteBytesMax: 4096,
   /** Bytes of one log write: what collected while the write before it ran. */

@@ -104,6 +104,24 @@ for (const supervisor of ["auto", "off"] as const) {
       await waitUntil(async () => (await ask(`${door}/ready`)).status === 200);
     });
 
+    test("is asked by `spooky healthcheck`", async () => {
+      const port = await freePort();
+      const proxy = await start(doors({ address: "0.0.0.0", port }));
+      const check = (...args: readonly string[]) =>
+        runProcess({ command: [...runnerCommand(defaultRunner()), "healthcheck", ...args] });
+      const configured = ["--config", proxy.configFile];
+      const alive = await check(...configured);
+      expect({ code: alive.code, stderr: alive.stderr }).toEqual({ code: 0, stderr: "" });
+      expect(alive.stdout).toStartWith('200 {"alive":true');
+      expect((await check("--ready", ...configured)).stdout).toBe('200 {"ready":true,"reasons":[]}');
+      const elsewhere = await check("--url", `http://127.0.0.1:${port}/elsewhere`);
+      expect([elsewhere.code, elsewhere.stderr]).toEqual([1, "404 404 Not Found"]);
+      await proxy.stop();
+      const gone = await check(...configured);
+      expect(gone.code).toBe(1);
+      expect(gone.stderr).toContain(`127.0.0.1:${port} cannot be asked`);
+    });
+
     test("does not start where the port is taken, and says which key; it does where it can do without", async () => {
       const port = await takenPort();
       const pools = [{ prefix: "/", backends: [NOBODY] }];

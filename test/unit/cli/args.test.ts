@@ -36,6 +36,11 @@ describe("arguments that are right", () => {
     ["--config -", serve("-")],
     ["check", check(DEFAULT_CONFIG_PATH)],
     ["check --strict --json --offline", check(DEFAULT_CONFIG_PATH, { strict: true, json: true, offline: true })],
+    ["healthcheck", { kind: "healthcheck", configPath: DEFAULT_CONFIG_PATH, url: null, ready: false }],
+    [
+      "healthcheck --ready --url http://a/b",
+      { kind: "healthcheck", configPath: DEFAULT_CONFIG_PATH, url: "http://a/b", ready: true },
+    ],
     ["check --config my.yaml", check("my.yaml")],
     ["--config my.yaml check", check("my.yaml")],
     ["-c my.yaml check", check("my.yaml")],
@@ -144,6 +149,8 @@ test("every option of the help text is known, with its value", () => {
       "--json",
       "--strict",
       "--offline",
+      "--ready",
+      "--url",
     ]),
   );
   for (const option of options) {
