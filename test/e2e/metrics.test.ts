@@ -6,6 +6,7 @@ import { startBackend } from "../support/backends.ts";
 import { metric, metricsUrl, readMetrics, SHOWS_METRICS, sumOf } from "../support/metrics.ts";
 import { waitUntil } from "../support/net.ts";
 import { startProxy } from "../support/proxy.ts";
+import { logLine } from "./log-lines.ts";
 import { askAll, CONNECTIONS, renewed, servesAnew, startWorkers, workersOf } from "./worker-proxies.ts";
 
 const REQUESTS = "http_requests_total{";
@@ -29,7 +30,7 @@ function expectWhole(first: ReadonlyMap<string, number>): void {
 }
 
 describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING : "metrics", () => {
-  test("are the sums of all workers, and never go back: neither with a death nor with a reload", async () => {
+  test("are the sums of all workers, and never go back: neither with a death, a reload nor an upgrade", async () => {
     const backend = await startBackend({ protocol: "http1" });
     const proxy = await startWorkers(2, backend.address, { extra: SHOWS_METRICS });
     const url = await metricsUrl(proxy);
@@ -62,6 +63,12 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     const third = await counted(3 * ALL);
     expect(metric(third, "spooky_config_generation")).toBe(2);
     expect(metric(third, 'spooky_renewals_total{result="done"}')).toBe(1);
+    await renewed(proxy, "SIGUSR2");
+    await logLine(proxy, { msg: "the supervisor goes on as another program" });
+    await askAll(proxy, EACH);
+    const fourth = await counted(4 * ALL);
+    expect(metric(fourth, "spooky_config_generation")).toBe(3);
+    expect(metric(fourth, "process_cpu_seconds_total")).toBeGreaterThan(metric(third, "process_cpu_seconds_total"));
     const cpu = "process_cpu_seconds_total";
     expect(metric(second, cpu)).toBeGreaterThanOrEqual(metric(first, cpu));
     expect(metric(third, cpu)).toBeGreaterThanOrEqual(metric(second, cpu));
