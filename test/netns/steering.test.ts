@@ -18,6 +18,11 @@ const MOVES = 3;
 const REQUESTS = 2;
 /** As short as a datagram with a short header is here. */
 const DATAGRAM_BYTES = 60;
+const AIOQUIC_MOVE = [
+  { do: "change_connection_id" },
+  { do: "rebind" },
+  { do: "request", path: "/small", count: REQUESTS },
+] as const;
 const ask = { do: "request", path: "/small", count: REQUESTS } as const;
 
 describe.skipIf(BOTH_MISSING !== null)(BOTH_MISSING ?? "the kernel's program", () => {
@@ -30,10 +35,6 @@ describe.skipIf(BOTH_MISSING !== null)(BOTH_MISSING ?? "the kernel's program", (
       const { host, port } = proxy;
       const { clientHosts: local_hosts } = network;
       const local_host = must(local_hosts[0], "the client has addresses");
-      const moves = Array.from(
-        { length: MOVES },
-        () => [{ do: "change_connection_id" }, { do: "rebind" }, ask] as const,
-      );
       const [aioquic, quicGo] = await Promise.all([
         runAioquic(
           {
@@ -41,7 +42,7 @@ describe.skipIf(BOTH_MISSING !== null)(BOTH_MISSING ?? "the kernel's program", (
             port,
             local_host,
             connections: CONNECTIONS,
-            steps: [ask, ...moves.flat()],
+            steps: [ask, ...Array.from({ length: MOVES }, () => AIOQUIC_MOVE).flat()],
           },
           network.client,
         ),
@@ -66,6 +67,7 @@ describe.skipIf(BOTH_MISSING !== null)(BOTH_MISSING ?? "the kernel's program", (
       ];
       const plan = planOf(keyFile, connection_ids);
       const workers = new Set<unknown>();
+      let compared = 0;
       const ports = aioquic.flatMap(({ local_ports }) => local_ports);
       for (const { bulks, local_ports, server_ids } of aioquic) {
         expect(bulks.map(({ statuses }) => statuses)).toEqual(Array(MOVES + 1).fill({ "200": REQUESTS }));
@@ -73,9 +75,14 @@ describe.skipIf(BOTH_MISSING !== null)(BOTH_MISSING ?? "the kernel's program", (
         // Ports that were given up may be another connection's later.
         const own = local_ports.filter((local) => ports.indexOf(local) === ports.lastIndexOf(local));
         const answered = answeredAt(own.map((local) => `${local_host}:${local}`));
-        expect([...new Set(server_ids.map((id) => routeOf(plan, id)))]).toEqual(answered.map(Number));
-        workers.add(answered[0]);
+        const ways = [...new Set(server_ids.map((id) => routeOf(plan, id)))];
+        expect(ways.length).toBe(1);
+        // Where all of its ports became others', its lines cannot be told from theirs.
+        if (answered.length > 0) expect(ways).toEqual(answered.map(Number));
+        compared += answered.length;
+        workers.add(ways[0]);
       }
+      expect(compared).toBeGreaterThan(0);
       for (const { requests, locals, error } of quicGo) {
         expect([error, requests.map(({ statuses }) => statuses)]).toEqual([
           "",
