@@ -25,6 +25,8 @@ export interface Page {
   readonly anchors: ReadonlySet<string>;
   /** Targets of links. */
   readonly links: readonly Found[];
+  /** Lines at which a block by indentation begins. */
+  readonly indented: readonly number[];
   /** What stands between backticks in running text. */
   readonly codes: readonly Found[];
 }
@@ -36,6 +38,10 @@ export function readPage(path: string, text: string): Page {
   const anchors = new Set<string>();
   const links: Found[] = [];
   const codes: Found[] = [];
+  const indented: number[] = [];
+  /** The last line that was neither blank nor indented, and whether the one before was blank. */
+  let outer = "";
+  let afterBlank = true;
   let open: { line: number; language: string; owner: string; lines: string[] } | null = null;
   for (const [index, row] of text.split("\n").entries()) {
     const line = index + 1;
@@ -48,6 +54,9 @@ export function readPage(path: string, text: string): Page {
     } else if (fence !== null) {
       open = { line, language: fence[1] ?? "", owner: fence[2] ?? "", lines: [] };
     } else {
+      if (afterBlank && /^( {4}|\t)/.test(row) && !/^([-*+]|\d+\.) /.test(outer)) indented.push(line);
+      if (/^\S/.test(row)) outer = row;
+      afterBlank = row.trim() === "";
       const heading = /^#{1,6}\s+(.*)$/.exec(row);
       if (heading !== null) anchors.add(freeAnchor(anchors, heading[1] ?? ""));
       for (const match of row.matchAll(/`([^`]+)`/g)) codes.push({ line, text: match[1] ?? "" });
@@ -56,7 +65,7 @@ export function readPage(path: string, text: string): Page {
     }
   }
   if (open !== null) blocks.push({ line: open.line, language: "(fence without end)", owner: "", text: "" });
-  return { path, blocks, anchors, links, codes };
+  return { path, blocks, anchors, indented, links, codes };
 }
 
 /** A heading that comes again gets a number. */

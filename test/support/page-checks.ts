@@ -56,6 +56,11 @@ function blockProblem(block: Block): string | null {
   }
 }
 
+/** A block by indentation says nothing of its language, so nobody could look at it. What is indented below an item of a list is none. */
+export function indentedProblems(page: Page): string[] {
+  return page.indented.map((line) => `${page.path}:${line}: a block by indentation: fence it`);
+}
+
 /** A whole configuration, or top sections of one: both have to load. */
 function configurationProblem(text: string): string | null {
   const malformed = thrown(() => Bun.YAML.parse(text));

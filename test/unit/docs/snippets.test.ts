@@ -15,7 +15,7 @@ const FOR_OPERATORS = /^docs\/(operations|user-guide|troubleshooting|migrating)\
 
 describe("the pages", () => {
   test.each(PAGES.map((page) => [page.path, page] as const))("%s", (_, page) => {
-    const all = [checks.blockProblems, checks.codeCallProblems, checks.keyProblems];
+    const all = [checks.blockProblems, checks.indentedProblems, checks.codeCallProblems, checks.keyProblems];
     if (FOR_OPERATORS.test(page.path)) all.push(checks.metricProblems);
     expect(all.flatMap((check) => check(page))).toEqual([]);
   });
@@ -49,6 +49,11 @@ describe("what is wrong is found", () => {
 
   test("a fence without an end", () => {
     expect(checks.blockProblems(readPage("p.md", "```sh\ntrue\n"))).toHaveLength(1);
+  });
+
+  test("a block by indentation, but not what belongs to a list", () => {
+    const page = readPage("p.md", "text\n\n    spooky\n\n- item\n\n    more of it\n");
+    expect(checks.indentedProblems(page)).toEqual(["p.md:3: a block by indentation: fence it"]);
   });
 
   test.each([
