@@ -14,6 +14,8 @@ export interface ControlCommand {
   readonly binary: string | null;
   /** For a status: the form for programs. */
   readonly json: boolean;
+  /** For a reload: the configuration that was at work before. */
+  readonly rollback: boolean;
 }
 
 /** Something to look at before a start. */
@@ -58,7 +60,7 @@ Usage:
   spooky [--config PATH]          validate the configuration, then serve it
   spooky check [--config PATH]    look at all that a start needs, and say what is wrong
   spooky upgrade [--binary PATH]  replace the running program by the installed one, without loss
-  spooky reload                   reload the configuration of the running program, without loss
+  spooky reload [--rollback]      reload the configuration of the running program, without loss
   spooky status [--json]          print how the running program is
   spooky healthcheck [--ready]    ask the running program whether it lives, or is ready
   spooky demo [--port PORT]       serve a built-in demonstration on 127.0.0.1 (default port 9889)
@@ -69,6 +71,7 @@ Options:
   -c, --config PATH   configuration file (default ${DEFAULT_CONFIG_PATH})
   --control PATH      control socket of the running program (default: what its configuration says)
   --binary PATH       program to upgrade to (default: the path that the running one came from)
+  --rollback          for \`reload\`: the configuration that was at work before the present one
   --json              for programs: the status in full, the report of a check
   --strict            for \`check\`: warnings count, exit code 1
   --offline           for \`check\`: backends are not asked
@@ -136,6 +139,7 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map([
   ],
   ["--ready", { value: null, only: ["healthcheck"], elsewhere: "--ready belongs to `spooky healthcheck`" }],
   ["--url", { value: "needs a URL", only: ["healthcheck"], elsewhere: "--url belongs to `spooky healthcheck`" }],
+  ["--rollback", { value: null, only: ["reload"], elsewhere: "--rollback belongs to `spooky reload`" }],
   ["--json", { value: null, only: ["status", "check"], elsewhere: "--json belongs to `spooky status` and `check`" }],
   ["--strict", { value: null, only: ["check"], elsewhere: "--strict belongs to `spooky check`" }],
   ["--offline", { value: null, only: ["check"], elsewhere: "--offline belongs to `spooky check`" }],
@@ -225,7 +229,14 @@ class ArgReader {
     const controlPath = given.get("--control") ?? null;
     if (controlPath !== null && given.has("--config"))
       return { kind: "usage-error", message: "--control and --config name the same thing: leave one of them out" };
-    return { kind, controlPath, configPath, binary: given.get("--binary") ?? null, json: given.has("--json") };
+    return {
+      kind,
+      controlPath,
+      configPath,
+      binary: given.get("--binary") ?? null,
+      json: given.has("--json"),
+      rollback: given.has("--rollback"),
+    };
   }
 
   #takeWord(word: string): string | null {

@@ -22,7 +22,7 @@ import { type CheckedFile, reportJson, reportText } from "./check-text.ts";
 import { type CommandContext, EXIT } from "./commands.ts";
 import { parseConfiguration, readText } from "./configuration.ts";
 import { libraryPlaces } from "./places.ts";
-import { makeTransports } from "./server.ts";
+import { makeTransports } from "./server-parts.ts";
 import { warningsOf } from "./warnings.ts";
 
 /** Resolves to the exit code. Throws `CONFIG_UNREADABLE` and, but with `--json`, `CONFIG_INVALID`. */

@@ -2,9 +2,6 @@
 import { once } from "node:events";
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
-import { loadClientAuth, loadIdentities } from "../control/certificates.ts";
-import { checkWatchFiles } from "../control/connection-watch.ts";
-import { startSecrets } from "../control/node-keys.ts";
 import { Doors } from "../control/doors.ts";
 import { ControlSocket } from "../control/control-socket.ts";
 import { CUT_OFF_CODE } from "../control/worker-link.ts";
@@ -17,6 +14,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { systemTimers } from "../runtime/timers.ts";
 import { openLibrary } from "../../ffi/library.ts";
 import { buildInfo } from "./build-info.ts";
+import type { Configuration } from "./configuration.ts";
 import { obeySignals } from "./control-signals.ts";
 import type { EarlySignals } from "./early-signals.ts";
 import { doorHandlers } from "./node-doors.ts";
@@ -24,7 +22,7 @@ import { libraryPlaces } from "./places.ts";
 import { prepareProcess } from "./self.ts";
 import { serviceNotice } from "./service-manager.ts";
 import { SoloControl } from "./solo-control.ts";
-import { makeTransports, Server, type Unfinished } from "./server.ts";
+import { Server, type Unfinished } from "./server.ts";
 
 /** Exit codes; documented in `--help` and `docs/cli.md`. */
 export const EXIT = { ok: 0, failure: 1, usage: 2, cutOff: CUT_OFF_CODE } as const;
@@ -55,22 +53,13 @@ export function runVersion({ runtime, embedded }: CommandContext): number {
   return EXIT.ok;
 }
 
-/** What a configuration names: certificates, trust and cluster keys. Throws `CERTIFICATE`, `CONFIG_INVALID` or `CONFIG_UNREADABLE`. */
-export function checkReferences(snapshot: Snapshot, runtime: Runtime): void {
-  loadIdentities(snapshot.listen);
-  loadClientAuth(snapshot.listen);
-  makeTransports(snapshot, runtime, new Counters()).close();
-  startSecrets(snapshot.cluster);
-  checkWatchFiles(snapshot.debug);
-}
-
 /**
- * Serves a snapshot in this process until a signal. `configPath` is where it is from; null for one that is built in, which nobody can ask
+ * Serves a snapshot in this process until a signal. `configuration` is where it is from; null for one that is built in, which nobody can ask
  * anything. `onListening` runs once it does.
  */
 export async function serve(
   snapshot: Snapshot,
-  configPath: string | null,
+  configuration: Configuration | null,
   context: CommandContext,
   onListening: (server: Server, log: Log) => Promise<void>,
 ): Promise<number> {
@@ -85,20 +74,20 @@ export async function serve(
     if (!lifted)
       log.warn("requests to backends by fetch are capped at 256 at once: the program could not start itself anew");
     const stop = stopSignals();
-    const control = new SoloControl({ configPath: configPath ?? "", server, log, snapshot, library });
+    const control = new SoloControl({ configuration, runtime, server, log, snapshot, library });
     const notice = serviceNotice(runtime, control);
     obeySignals(notice.around(control), log);
     const { socket: setting } = snapshot.control;
     const parts = { control: notice.around(control), timers: systemTimers, log, counters, env: process.env };
     const doors =
-      configPath === null
+      configuration === null
         ? null
         : await Doors.open(snapshot.observability, {
             ...parts,
             handlers: doorHandlers(control, { runtime, library }),
             sockets: null,
           });
-    const socket = await ControlSocket.open(configPath === null ? null : setting, parts);
+    const socket = await ControlSocket.open(configuration === null ? null : setting, parts);
     await server.start();
     await onListening(server, log);
     notice.serving();

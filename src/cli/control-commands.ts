@@ -53,6 +53,7 @@ function placesOf({ controlPath, configPath }: ControlCommand): Places {
 }
 
 function requestOf(command: ControlCommand): ControlRequest {
+  if (command.kind === "reload") return { do: command.rollback ? "rollback" : "reload" };
   if (command.kind !== "upgrade") return { do: command.kind };
   return { do: "upgrade", binary: command.binary === null ? null : resolve(command.binary) };
 }
@@ -68,7 +69,9 @@ async function tell(command: ControlCommand, path: string, answer: FinalAnswer |
       return EXIT.ok;
     }
     case "done":
-      return command.kind === "upgrade" ? tellUpgraded(path, answer.generation) : tellDone(answer.generation);
+      return command.kind === "upgrade"
+        ? tellUpgraded(path, answer.generation)
+        : tellReloaded(answer.generation, answer.text);
     case "replacing":
       return tellUpgraded(path, answer.generation);
   }
@@ -76,6 +79,12 @@ async function tell(command: ControlCommand, path: string, answer: FinalAnswer |
 
 function tellDone(generation: number): number {
   writeNow(1, `done: generation ${generation} serves, and the one before it finishes what it has\n`);
+  return EXIT.ok;
+}
+
+function tellReloaded(generation: number, text: string | undefined): number {
+  if (text === undefined) return tellDone(generation);
+  writeNow(1, `done: generation ${generation} serves; ${text}\n`);
   return EXIT.ok;
 }
 

@@ -4,7 +4,7 @@ import { makeNodeKeys, type NodeSecretLists, steeringKeys } from "../control/nod
 import { LINK_VERSION, readSecrets } from "../control/worker-link.ts";
 import { ProxyError } from "../core/error.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { checkReferences } from "./commands.ts";
+import { checkReferences } from "./references.ts";
 import { type Configuration, parseConfiguration } from "./configuration.ts";
 
 /** What a document says, understood. */

@@ -1,64 +1,41 @@
 /** A supervised program: the sockets, keys and steering of all workers, what their crews are made of, and how it is told what to do. */
 import process from "node:process";
-import { allowedCores, workersForCores } from "../control/cores.ts";
-import type { AdoptWorker, LaunchWorker } from "../control/seat.ts";
+import { workersForCores } from "../control/cores.ts";
 import type { Handover, SupervisorHandover, WayBack } from "../control/handover.ts";
 import { checkFixedKeys } from "../control/fixed-keys.ts";
 import type { NodeClaim } from "../control/node-claim.ts";
 import { makeNodeKeys, type NodeSecretLists, renewSecrets, startSecrets, steeringKeys } from "../control/node-keys.ts";
 import { type Observable, type Observed, observeCrews } from "../control/observed.ts";
-import { ownStartedPath, Program } from "../control/program.ts";
-import type { Doors, PreparedDoors } from "../control/doors.ts";
+import { Program } from "../control/program.ts";
+import type { Doors } from "../control/doors.ts";
 import type { NodeControl, NodeStatus, RenewalOutcome, RenewalRequest, Vitals } from "../control/renewal.ts";
 import { Supervisor } from "../control/supervisor.ts";
 import type { CrewPlan, SupervisorBefore, SupervisorParts, Ways } from "../control/supervisor-parts.ts";
 import { vitalsOf } from "../control/vitals.ts";
-import { adoptWorker, launchWorker } from "../control/worker-process.ts";
-import { LINK_VERSION, type StartOrder, writeSecrets } from "../control/worker-link.ts";
+import { LINK_VERSION, writeSecrets } from "../control/worker-link.ts";
 import { must } from "../core/assert.ts";
-import { type Counters, countersSeen } from "../core/counters.ts";
+import { countersSeen } from "../core/counters.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../observe/log.ts";
 import { encodeProgram } from "../quic/cbpf.ts";
 import { steeringProgram } from "../quic/steer.ts";
-import { AdoptedChildren } from "../runtime/adopted-children.ts";
-import { killLeftBehind, killWithGroup } from "../runtime/process-group.ts";
-import type { ChildProcess, ProcessEnd, Processes } from "../runtime/processes.ts";
+import type { ChildProcess } from "../runtime/processes.ts";
 import { systemTimers } from "../runtime/timers.ts";
-import { reapChild } from "../../ffi/children.ts";
-import type { Library } from "../../ffi/library.ts";
 import { attachSteering } from "../../ffi/steering.ts";
 import { adoptUdpSocket, openUdpGroup } from "../../ffi/udp-group.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
-import { renewUdpSockets } from "../../ffi/udp-renew.ts";
-import { WORKER_COMMAND } from "./args.ts";
 import { buildInfo } from "./build-info.ts";
-import { checkReferences, type CommandContext } from "./commands.ts";
+import { checkReferences } from "./references.ts";
 import { type Configuration, readConfigurationAgain, workersOf } from "./configuration.ts";
 import { steeringText } from "./handover-check.ts";
+import { readLedger } from "./reload-ledger.ts";
+import { ReloadDesk, type ReloadPorts, type Tell } from "./reload-desk.ts";
 import { replaceProgram } from "./replace.ts";
+import { adopterOf, launcherOf, type NodeContext, type NodeGeneration, ownPath, renewSockets } from "./node-parts.ts";
 import { claimOrClose, closeSockets, socketOptions } from "./node-sockets.ts";
-import { childEnvironment } from "./self.ts";
-import { tellWarnings } from "./server.ts";
+import { tellWarnings } from "./server-parts.ts";
 
-/** What a node stands on. */
-export interface NodeContext extends CommandContext {
-  readonly library: Library;
-  readonly processes: Processes;
-  readonly log: Log;
-  readonly counters: Counters;
-}
-
-/** What one generation of workers is made of. */
-interface Generation {
-  readonly configuration: Configuration;
-  readonly program: Program;
-  readonly secrets: NodeSecretLists;
-  /** Where it is asked how it is, from when it serves. */
-  readonly doors: PreparedDoors | null;
-}
-
-/** What the program that ran in this process before has left. */
+/** What the program before has left. */
 export interface NodeBefore {
   readonly handover: Handover;
   readonly secrets: NodeSecretLists;
@@ -90,7 +67,8 @@ export class Node implements NodeControl, Observable {
   /** Only the first workers of a node that is alone know that nobody was before them. */
   #ticketsAreOlder = true;
   /** Of the workers that take new connections. */
-  #generation: Generation;
+  #generation: NodeGeneration;
+  readonly #desk: ReloadDesk;
 
   /** Opens the sockets, or goes on with those of the program before. Throws `ProxyError` with nothing left open that it has opened. */
   constructor(configuration: Configuration, context: NodeContext, before: NodeBefore | null = null) {
@@ -119,15 +97,21 @@ export class Node implements NodeControl, Observable {
       counted: () => countersSeen(counters),
     };
     this.supervisor = new Supervisor(parts, left === null ? null : this.#supervisorBefore(left.supervisor));
+    this.#desk = new ReloadDesk(configuration, this.#reloadPorts(log), readLedger(left?.reloads));
+  }
+
+  #reloadPorts(log: Log): ReloadPorts {
+    return {
+      ...{ log, epochMs: () => Date.now(), generation: () => this.supervisor.generation },
+      check: (configuration) => this.#check(configuration),
+      inPlace: (configuration) => this.#reloadInPlace(configuration),
+      byNewWorkers: (configuration, tell) =>
+        this.#byCrew(() => this.#generationOf(configuration, this.#generation.program.hold()), tell),
+    };
   }
 
   #supervisorBefore(handover: SupervisorHandover): SupervisorBefore {
-    const { processes, library } = this.#context;
-    const reap = (pid: number): ProcessEnd | null => reapChild(library, pid);
-    const children = new AdoptedChildren({ reap, kill: killWithGroup, killLeftBehind });
-    process.on("SIGCHLD", () => children.look());
-    const adopt: AdoptWorker = (worker, events) => adoptWorker(processes, children.adopt(worker.pid), worker, events);
-    return { handover, adopt, plan: this.#planOf(this.#generation) };
+    return { handover, adopt: adopterOf(this.#context), plan: this.#planOf(this.#generation) };
   }
 
   /** What all sockets have in common can be seen at one of them. */
@@ -143,12 +127,45 @@ export class Node implements NodeControl, Observable {
   }
 
   async renew(request: RenewalRequest, tell?: (progress: string) => void): Promise<RenewalOutcome> {
-    let generation: Generation | null = null;
-    const prepare = (): CrewPlan => this.#planOf((generation = this.#prepare(request)));
-    const outcome = await this.supervisor.renew(prepare, tell);
-    if (!outcome.ok) (generation as Generation | null)?.doors?.abandon();
-    if (outcome.ok && request.kind === "upgrade") await this.#replaceSelf(outcome.generation, tell);
+    if (request.kind !== "upgrade") return this.#desk.ask(request.kind, tell);
+    const upgrade = (): Promise<RenewalOutcome> => this.#upgrade(request, tell);
+    return this.supervisor.crews.some(({ role }) => role === "starting") ? upgrade() : this.#desk.alone(upgrade);
+  }
+
+  async #upgrade(request: RenewalRequest, tell?: (progress: string) => void): Promise<RenewalOutcome> {
+    const outcome = await this.#byCrew(() => this.#prepare(request), tell);
+    if (!outcome.ok) return outcome;
+    this.#desk.onAtWork(this.#generation.configuration, outcome.generation);
+    await this.#replaceSelf(outcome.generation, tell);
     return outcome;
+  }
+
+  async #byCrew(prepare: () => NodeGeneration, tell: Tell): Promise<RenewalOutcome> {
+    const prepared: NodeGeneration[] = [];
+    const outcome = await this.supervisor.renew(() => {
+      const generation = prepare();
+      prepared.push(generation);
+      return this.#planOf(generation);
+    }, tell);
+    if (!outcome.ok) for (const { doors } of prepared) doors?.abandon();
+    return outcome;
+  }
+
+  /** Where the workers are. */
+  async #reloadInPlace(configuration: Configuration): Promise<number> {
+    const { snapshot, path: configPath, text: configText } = configuration;
+    const doors = this.doors?.prepareHeld(snapshot.observability) ?? null;
+    try {
+      return await this.supervisor.reload({ configPath, configText }, snapshot.timeouts.drainMs, () => {
+        this.#generation.configuration = configuration;
+        doors?.commit();
+        this.#context.log.setLevel(snapshot.log.level);
+        tellWarnings(this.#context.log, snapshot);
+      });
+    } catch (thrown) {
+      doors?.abandon();
+      throw thrown;
+    }
   }
 
   /** The supervisor follows its workers. When it cannot, they have another build than it has, and serve all the same. */
@@ -194,6 +211,7 @@ export class Node implements NodeControl, Observable {
       configPath: configuration.path,
       configText: configuration.text,
       secrets: writeSecrets(secrets),
+      reloads: this.#desk.ledger,
       steering: steeringText(secrets, configuration),
       ...{ bankSlots: this.#bankSlots, socketFds, supervisor, doors, back: { ...back, fds } },
     };
@@ -221,6 +239,7 @@ export class Node implements NodeControl, Observable {
       generation,
       configPath: this.#generation.configuration.path,
       startedEpochMs: this.#startedEpochMs,
+      configuration: this.#desk.status,
       crews,
       counts,
       notice: this.#notice,
@@ -244,41 +263,46 @@ export class Node implements NodeControl, Observable {
   }
 
   /** All that can be found wrong before a process is started. Throws `ProxyError`. */
-  #prepare(request: RenewalRequest): Generation {
-    const before = this.#generation;
-    const configuration = readConfigurationAgain(before.configuration.path);
+  #prepare(request: RenewalRequest): NodeGeneration {
+    const configuration = readConfigurationAgain(this.#generation.configuration.path);
+    this.#check(configuration);
+    return this.#generationOf(configuration, this.#programFor(request));
+  }
+
+  #check(configuration: Configuration): void {
     const { snapshot } = configuration;
     checkReferences(snapshot, this.#context.runtime);
-    checkFixedKeys(before.configuration.snapshot, snapshot, workersOf(configuration), this.#bankSlots);
-    const secrets = renewSecrets(before.secrets, snapshot.cluster);
-    const program = this.#programFor(request);
+    checkFixedKeys(this.#generation.configuration.snapshot, snapshot, workersOf(configuration), this.#bankSlots);
+  }
+
+  #generationOf(configuration: Configuration, program: Program): NodeGeneration {
+    const { cluster, observability } = configuration.snapshot;
     try {
-      return { configuration, program, secrets, doors: this.doors?.prepareHeld(snapshot.observability) ?? null };
+      const secrets = renewSecrets(this.#generation.secrets, cluster);
+      return { configuration, program, secrets, doors: this.doors?.prepareHeld(observability) ?? null };
     } catch (thrown) {
       program.release();
       throw thrown;
     }
   }
 
-  #programFor({ kind, binary }: RenewalRequest): Program {
-    if (kind === "reload") return this.#generation.program.hold();
+  #programFor({ binary }: RenewalRequest): Program {
     const path = binary ?? this.#startedPath;
     // From source, the sources are what has changed.
     return path === null ? Program.running() : Program.open(path);
   }
 
-  #planOf(generation: Generation): CrewPlan {
+  #planOf(generation: NodeGeneration): CrewPlan {
     const { configuration, program } = generation;
     const { snapshot } = configuration;
     return {
       workers: workersOf(configuration),
       drainMs: snapshot.timeouts.drainMs,
-      launch: this.#launcherOf(generation),
-      onSlots: ({ first, count }) => {
-        const fds = this.#sockets.slice(first, first + count).map(({ fd }) => fd);
-        const datagrams = renewUdpSockets(this.#context.library, fds, socketOptions(snapshot));
-        if (datagrams > 0) this.#context.log.debug("late datagrams for workers that are gone", { datagrams });
-      },
+      launch: launcherOf(generation, {
+        ...{ context: this.#context, sockets: this.#sockets, bankSlots: this.#bankSlots },
+        ticketsAreOlder: () => this.#ticketsAreOlder,
+      }),
+      onSlots: (slots) => renewSockets(this.#context, this.#sockets, slots, snapshot),
       onTakenOver: () => {
         this.#generation = generation;
         generation.doors?.commit();
@@ -288,28 +312,8 @@ export class Node implements NodeControl, Observable {
     };
   }
 
-  #launcherOf({ configuration, program, secrets }: Generation): LaunchWorker {
-    const { processes, library } = this.#context;
-    const cores = configuration.snapshot.workers.pinned ? allowedCores() : [];
-    const env = childEnvironment();
-    return (slot, events) => {
-      const core = cores.length === 0 ? null : (cores[(slot % this.#bankSlots) % cores.length] ?? null);
-      const { path: configPath, text: configText } = configuration;
-      const ticketsAreOlder = this.#ticketsAreOlder;
-      const order: StartOrder = { type: "start", slot, configPath, configText, core, secrets, ticketsAreOlder };
-      const { fd: socketFd } = must(this.#sockets[slot], "every slot has a socket");
-      const parts = { processes, library, env, program: program.path, argument: WORKER_COMMAND, socketFd, order };
-      return launchWorker(parts, events);
-    };
-  }
-
   #steer(ways: Ways): void {
     const program = steeringProgram({ ...this.#steering, ...ways });
     attachSteering(this.#context.library, this.first.fd, encodeProgram(program));
   }
-}
-
-/** The file to look at for a new build; null from source. */
-function ownPath({ embedded }: CommandContext): string | null {
-  return embedded === null ? null : ownStartedPath();
 }

@@ -1,50 +1,40 @@
 /** A running proxy: composes every part for one snapshot, and takes them down again in order. */
-import { randomBytes } from "node:crypto";
-import type { BackendSettings, Snapshot } from "../config/snapshot.ts";
-import { Backends } from "../control/backends.ts";
+import type { Snapshot } from "../config/snapshot.ts";
+import type { Backends } from "../control/backends.ts";
 import { loadClientAuth, loadIdentities, type ServerIdentity } from "../control/certificates.ts";
 import { Departures } from "../control/departures.ts";
 import { type GenerationParts, LiveGeneration } from "../control/generation.ts";
 import { HealthMonitor } from "../control/health.ts";
 import { Listener, type Seat } from "../control/listener.ts";
 import { claimNode, type NodeClaim } from "../control/node-claim.ts";
-import { makeNodeKeys, startSecrets } from "../control/node-keys.ts";
 import { addBackendGauges, addGauges } from "../control/worker-gauges.ts";
 import { Counters } from "../core/counters.ts";
-import { must } from "../core/assert.ts";
 import { InFlight } from "../core/in-flight.ts";
 import { LIMITS } from "../core/limits.ts";
-import { Random } from "../core/random.ts";
 import { H3_CODE } from "../h3/codes.ts";
-import type { LogFields } from "../observe/line.ts";
-import type { Log } from "../observe/log.ts";
 import { RequestCounts } from "../observe/metrics/request-counts.ts";
 import { GAUGES } from "../observe/metrics/scene-table.ts";
 import type { Services } from "../proxy/context.ts";
 import { ConnectionHandler } from "../proxy/handler.ts";
 import type { Connection } from "../quic/connection.ts";
 import type { CloseReason } from "../quic/engine.ts";
-import { type RuntimeFetch, runtimeFetch } from "../runtime/fetch-options.ts";
 import { watchLoopDelay } from "../runtime/loop-delay.ts";
-import type { Runtime } from "../runtime/runtime.ts";
 import { systemTimers, type TimerHandle } from "../runtime/timers.ts";
-import type { ClearProtocol } from "../upstream/native/protocol-inquiry.ts";
-import { Transports } from "../upstream/transports.ts";
-import { readTrust, trustDigest } from "../upstream/trust.ts";
-import type { Library } from "../../ffi/library.ts";
-import { formatAddress } from "../../ffi/sockaddr.ts";
-import type { BoundSocket } from "../../ffi/udp-open.ts";
+import {
+  freshRandom,
+  isSameTls,
+  loneSeat,
+  makeBackends,
+  type ServerParts,
+  type ServerTls,
+  tellListening,
+} from "./server-parts.ts";
 import { accessRecorder, clientOf, makeServices } from "./services.ts";
-import { warningsOf } from "./warnings.ts";
 
-/** What a server stands on. */
-export interface ServerParts {
-  readonly runtime: Runtime;
-  readonly library: Library;
-  readonly log: Log;
-  readonly counters: Counters;
-  /** Its place among the workers of a supervisor; null: the only process, which says itself what it serves. */
-  readonly seat?: Seat | null;
+/** A configuration that is ready and not at work: exactly one of these is called, once. */
+export interface Prepared {
+  commit(): void;
+  abandon(): void;
 }
 
 /** What an end breaks off. */
@@ -52,8 +42,6 @@ export interface Unfinished {
   readonly connections: number;
   readonly requests: number;
 }
-
-const ENTROPY_BYTES = 16;
 
 /** Listens, serves, drains, stops. */
 export class Server {
@@ -73,6 +61,7 @@ export class Server {
   /** Those before it whose last requests are still under way. */
   readonly #former = new Set<LiveGeneration>();
   #earlyMethods: ReadonlySet<string>;
+  #tls: ServerTls;
   /** Of the only process; else the supervisor has it. */
   #claim: NodeClaim | null = null;
   #phase: "made" | "serving" | "leaving" = "made";
@@ -96,6 +85,7 @@ export class Server {
     this.#services = makeServices(counters, random, this.requestCounts, new InFlight(snapshot.requests.inFlightMax));
     this.#loopDelay = watchLoopDelay(systemTimers, counters.loopDelayMs);
     this.#earlyMethods = new Set(snapshot.earlyData.methods);
+    this.#tls = { identities, clientAuth: loadClientAuth(snapshot.listen) };
     this.#listener = this.#listen(snapshot, seat, identities);
     if (seat !== parts.seat) this.#claimNode(seat);
     this.#departures = new Departures(this.#listener, systemTimers);
@@ -108,6 +98,11 @@ export class Server {
 
   get port(): number {
     return this.#listener.socket.localPort;
+  }
+
+  /** The configuration at work. */
+  get snapshot(): Snapshot {
+    return this.#generation.snapshot;
   }
 
   /** Connections alive, closing ones included. */
@@ -186,6 +181,37 @@ export class Server {
     return unfinished;
   }
 
+  /**
+   * Makes another configuration ready beside the one at work. Throws `ProxyError` with nothing changed; whatever a running process cannot
+   * change must be as it is (`src/control/reload-plan.ts`).
+   */
+  prepare(snapshot: Snapshot): Prepared {
+    const { listen } = snapshot;
+    const tls = { identities: loadIdentities(listen), clientAuth: loadClientAuth(listen) };
+    const generation = new LiveGeneration(snapshot, this.#generations, this.#generation);
+    return {
+      commit: () => this.#goOver(generation, tls),
+      abandon: () => generation.free(),
+    };
+  }
+
+  #goOver(generation: LiveGeneration, tls: ServerTls): void {
+    const { snapshot } = generation;
+    // First, since it alone can fail.
+    if (!isSameTls(tls, this.#tls, snapshot.listen, this.snapshot.listen))
+      this.#listener.replaceIdentities(tls.identities, tls.clientAuth, snapshot.listen);
+    this.#tls = tls;
+    const before = this.#generation;
+    this.#generation = generation;
+    generation.enter();
+    this.#former.add(before);
+    before.supersede(before.snapshot.timeouts.drainMs, () => this.#former.delete(before));
+    this.#services.inFlight.resize(snapshot.requests.inFlightMax);
+    this.#earlyMethods = new Set(snapshot.earlyData.methods);
+    this.#listener.configure(snapshot);
+    this.#parts.log.setLevel(snapshot.log.level);
+  }
+
   async #leave(what: string, leastMs: number, begin: () => void): Promise<void> {
     this.#parts.log.info(what, { connections: this.#listener.connectionCount });
     this.#phase = "leaving";
@@ -251,64 +277,4 @@ export class Server {
     // The endpoint has already let go of the connection.
     this.#departures.check();
   }
-}
-
-/** What people want to know of a proxy that serves from now on. */
-export function tellListening(log: Log, snapshot: Snapshot, bound: BoundSocket, fields: LogFields = {}): void {
-  tellWarnings(log, snapshot);
-  log.info("listening", {
-    address: formatAddress(bound.local),
-    protocol: "http3",
-    udp_receive_buffer_wanted_bytes: snapshot.connections.udpReceiveBufferBytes,
-    udp_receive_buffer_bytes: bound.receiveBufferBytes,
-    udp_send_buffer_wanted_bytes: snapshot.connections.udpSendBufferBytes,
-    udp_send_buffer_bytes: bound.sendBufferBytes,
-    ...fields,
-  });
-}
-
-/** What is allowed and yet worth knowing. */
-export function tellWarnings(log: Log, snapshot: Snapshot): void {
-  for (const { upstream, key, text } of warningsOf(snapshot))
-    log.warn(text, upstream === null ? { key } : { upstream, key });
-}
-
-/** What is known of backends, which none is yet. */
-function makeBackends({ runtime, log, counters }: ServerParts): Backends {
-  const onLearned = ({ id, address }: BackendSettings, protocol: ClearProtocol): void =>
-    log.info("backend protocol found out", { backend: id, address, protocol: PROTOCOL_NAMES[protocol] });
-  return new Backends({
-    makeTransports: (times) => makeTransports(times, runtime, counters, onLearned),
-    readTrust,
-    digestOf: trustDigest,
-  });
-}
-
-/** The transports of a snapshot. Throws `CONFIG_INVALID` or `CERTIFICATE` for backends that they cannot reach as configured. */
-export function makeTransports(
-  snapshot: Pick<Snapshot, "pools" | "timeouts">,
-  runtime: Runtime,
-  counters: Counters,
-  onLearned: (backend: BackendSettings, protocol: ClearProtocol) => void = () => undefined,
-): Transports {
-  const { connectStream: connect } = runtime;
-  const shared = { snapshot, connect, timers: systemTimers, random: freshRandom(), counters, onLearned };
-  return new Transports({ ...shared, fetch: runtimeFetchHere() });
-}
-
-function freshRandom(): Random {
-  return Random.fromEntropy(new Uint32Array(Uint8Array.from(randomBytes(ENTROPY_BYTES)).buffer));
-}
-
-/** What people call them. */
-const PROTOCOL_NAMES: Readonly<Record<ClearProtocol, string>> = { h2c: "HTTP/2", http1: "HTTP/1.1" };
-
-function runtimeFetchHere(): RuntimeFetch {
-  return must(runtimeFetch(globalThis), "both runtimes have fetch");
-}
-
-/** The seat of the only process: no other one has its secrets, unless they are the cluster's. */
-function loneSeat({ cluster }: Snapshot): Seat {
-  const keys = makeNodeKeys(startSecrets(cluster), cluster);
-  return { slot: 0, keys, socket: null, ticketsAreOlder: cluster.keyFile !== null };
 }

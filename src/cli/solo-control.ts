@@ -2,22 +2,31 @@
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
 import { CounterSums } from "../control/counter-sums.ts";
+import { checkFixedKeys } from "../control/fixed-keys.ts";
 import type { Observable, Observed } from "../control/observed.ts";
 import { processGauges } from "../control/worker-gauges.ts";
-import type { NodeControl, NodeStatus, RenewalOutcome, Vitals } from "../control/renewal.ts";
+import type { NodeControl, NodeStatus, RenewalOutcome, RenewalRequest, Vitals } from "../control/renewal.ts";
 import { countersSeen } from "../core/counters.ts";
+import { ProxyError } from "../core/error.ts";
 import type { Log } from "../observe/log.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Library } from "../../ffi/library.ts";
 import { buildInfo } from "./build-info.ts";
+import { checkReferences } from "./references.ts";
+import type { Configuration } from "./configuration.ts";
+import { ReloadDesk, type Tell } from "./reload-desk.ts";
 import type { Server } from "./server.ts";
+import { tellWarnings } from "./server-parts.ts";
 
-const REASON = "one process without a supervisor can only be restarted";
+const REASON = "one process without a supervisor cannot become another program";
 const REMEDY =
-  "restart it; with `supervisor: auto` upgrades and reloads lose nothing, where the system can steer packets to workers";
+  "restart it; with `supervisor: auto` upgrades lose nothing, where the system can steer packets to workers";
 
 /** What it speaks for. */
 export interface SoloParts {
-  readonly configPath: string;
+  /** Null: one that is built in, which nobody can change. */
+  readonly configuration: Configuration | null;
+  readonly runtime: Runtime;
   readonly server: Server;
   readonly log: Log;
   readonly snapshot: Snapshot;
@@ -30,13 +39,46 @@ export class SoloControl implements NodeControl, Observable {
   readonly #startedEpochMs = Date.now();
   readonly #sums = new CounterSums();
 
+  #generation = 1;
+  #configuration: Configuration;
+  readonly #desk: ReloadDesk;
+
   constructor(parts: SoloParts) {
     this.#parts = parts;
+    this.#configuration = parts.configuration ?? { path: "", text: "", snapshot: parts.server.snapshot };
+    this.#desk = new ReloadDesk(this.#configuration, {
+      log: parts.log,
+      epochMs: () => Date.now(),
+      generation: () => this.#generation,
+      check: (configuration) => this.#check(configuration),
+      inPlace: (configuration) => Promise.resolve(this.#reload(configuration)),
+      byNewWorkers: null,
+    });
   }
 
-  renew(): Promise<RenewalOutcome> {
+  renew({ kind }: RenewalRequest, tell?: Tell): Promise<RenewalOutcome> {
+    if (kind !== "upgrade" && this.#parts.configuration !== null) return this.#desk.ask(kind, tell);
     this.#parts.log.warn("renewal refused: all stays as it is", { reason: REASON });
     return Promise.resolve({ ok: false, reason: REASON, remedy: REMEDY });
+  }
+
+  #check({ snapshot }: Configuration): void {
+    checkReferences(snapshot, this.#parts.runtime);
+    if (JSON.stringify(snapshot.observability) !== JSON.stringify(this.#configuration.snapshot.observability))
+      throw new ProxyError("CONFIG_INVALID", "observability cannot be changed while one process serves", {
+        remedy: "restart it, or leave as it was what cannot be changed",
+      });
+    // That there is no supervisor is no choice of the configuration where the system has none.
+    const { workers } = this.#configuration.snapshot;
+    checkFixedKeys(this.#configuration.snapshot, { ...snapshot, workers: { ...workers, supervised: true } }, 1, 1);
+  }
+
+  #reload(configuration: Configuration): number {
+    const { server, log } = this.#parts;
+    server.prepare(configuration.snapshot).commit();
+    this.#configuration = configuration;
+    tellWarnings(log, configuration.snapshot);
+    return (this.#generation += 1);
   }
 
   reopenLogs(): void {
@@ -44,16 +86,17 @@ export class SoloControl implements NodeControl, Observable {
   }
 
   status(): NodeStatus {
-    const { server, configPath } = this.#parts;
+    const { server } = this.#parts;
     const { connectionCount: connections, unusablePools } = server;
     const worker = { slot: 0, pid: process.pid, phase: "serving", connections, unusablePools } as const;
     return {
       pid: process.pid,
       version: buildInfo().version,
-      generation: 1,
-      configPath,
+      generation: this.#generation,
+      configPath: this.#configuration.path,
       startedEpochMs: this.#startedEpochMs,
-      crews: [{ generation: 1, role: "active", workers: [worker] }],
+      configuration: this.#desk.status,
+      crews: [{ generation: this.#generation, role: "active", workers: [worker] }],
       notice: null,
       counts: countersSeen(server.counters),
     };

@@ -9,11 +9,20 @@ export function statusText(status: StatusDocument, nowEpochMs: number): string {
     `spooky ${text(status["version"])}, pid ${text(status["pid"])}, generation ${text(status["generation"])}${up}`,
     `configuration  ${text(status["config_path"])}`,
     ...(typeof status["notice"] === "string" ? [`notice         ${status["notice"]}`] : []),
+    ...reloadLines(record(status["configuration"]), nowEpochMs),
     ...list(status["crews"]).flatMap(crewLines),
     ...counterLines(record(status["counters"])),
     ...Object.entries(record(status["histograms"])).map(([name, value]) => histogramLine(name, record(value))),
   ];
   return lines.map((line) => `${line}\n`).join("");
+}
+
+function reloadLines(configuration: Readonly<Record<string, unknown>>, nowEpochMs: number): readonly string[] {
+  const since = count(configuration["at_work_since_epoch_ms"]);
+  if (since === null) return [];
+  const failed = configuration["last_successful"] === false ? ", the last reload failed" : "";
+  const kept = count(configuration["kept"]) ?? 0;
+  return [`at work        for ${durationText(nowEpochMs - since)}, ${kept} former kept${failed}`];
 }
 
 function crewLines(crew: unknown): readonly string[] {

@@ -18,17 +18,19 @@ import { systemTimers } from "../runtime/timers.ts";
 import { type Library, openLibrary } from "../../ffi/library.ts";
 import { steeringSupport } from "../../ffi/steering.ts";
 import { buildInfo } from "./build-info.ts";
-import { checkReferences, type CommandContext, EXIT, flushLog, serve, stopSignals } from "./commands.ts";
+import { type CommandContext, EXIT, flushLog, serve, stopSignals } from "./commands.ts";
+import { checkReferences } from "./references.ts";
 import { type Configuration, readConfiguration } from "./configuration.ts";
 import { obeySignals } from "./control-signals.ts";
 import { understand } from "./handover-check.ts";
-import { Node, type NodeContext } from "./node.ts";
+import { Node } from "./node.ts";
+import type { NodeContext } from "./node-parts.ts";
 import { doorHandlers, doorSockets } from "./node-doors.ts";
 import { libraryPlaces } from "./places.ts";
 import { Legacy } from "./resume.ts";
 import { serviceNotice } from "./service-manager.ts";
 import { prepareProcess } from "./self.ts";
-import { tellListening } from "./server.ts";
+import { tellListening } from "./server-parts.ts";
 
 /** Validates, then serves until a signal. */
 export async function runServe(configPath: string, context: CommandContext): Promise<number> {
@@ -36,7 +38,7 @@ export async function runServe(configPath: string, context: CommandContext): Pro
   if (legacy !== null) return goOn(legacy, context);
   const configuration = readConfiguration(configPath);
   const { snapshot } = configuration;
-  if (!snapshot.workers.supervised) return serve(snapshot, configPath, context, () => Promise.resolve());
+  if (!snapshot.workers.supervised) return serve(snapshot, configuration, context, () => Promise.resolve());
   prepareProcess(context.runtime, process.env, context.early.names);
   const library = openLibrary(context.runtime.foreign, libraryPlaces(context.embedded, process.env));
   const { processes, name } = context.runtime;
@@ -48,8 +50,8 @@ export async function runServe(configPath: string, context: CommandContext): Pro
 }
 
 /** Where packets cannot be brought to the worker that knows their connection, one process is all that is sound. */
-function serveAlone({ snapshot, path }: Configuration, context: CommandContext, reason: string): Promise<number> {
-  return serve(snapshot, path, context, (_, log) => {
+function serveAlone(configuration: Configuration, context: CommandContext, reason: string): Promise<number> {
+  return serve(configuration.snapshot, configuration, context, (_, log) => {
     log.warn("one process serves, without a supervisor", { reason });
     return Promise.resolve();
   });

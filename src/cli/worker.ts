@@ -19,6 +19,7 @@ import { type CommandContext, endOf, EXIT, explain, flushLog } from "./commands.
 import { parseConfiguration } from "./configuration.ts";
 import { libraryPlaces } from "./places.ts";
 import { Server } from "./server.ts";
+import { WorkerReloads } from "./worker-reloads.ts";
 
 /** Serves until the supervisor says otherwise. */
 export async function runWorker(context: CommandContext): Promise<number> {
@@ -70,6 +71,7 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
     const seat: Seat = { slot: order.slot, keys, socket, ticketsAreOlder: order.ticketsAreOlder };
     const server = new Server(snapshot, { runtime, library, log, counters, seat });
     await server.start();
+    link.reloads = new WorkerReloads(link, server, log);
     const said = new BeatCounts();
     const beat = (): void => sendBeat(link, server, library, said);
     const beating = systemTimers.every(LIMITS.heartbeatMs, beat);

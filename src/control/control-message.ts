@@ -13,6 +13,7 @@ const CONTROL_VERSION = 1;
 export type ControlRequest =
   | { readonly do: "upgrade"; readonly binary: string | null }
   | { readonly do: "reload" }
+  | { readonly do: "rollback" }
   | { readonly do: "reopen" }
   | { readonly do: "status" };
 
@@ -37,7 +38,7 @@ export type StatusDocument = Readonly<Record<string, unknown>>;
 export type ControlAnswer =
   | { readonly is: "progress"; readonly text: string }
   | { readonly is: "replacing"; readonly generation: number }
-  | { readonly is: "done"; readonly generation: number }
+  | { readonly is: "done"; readonly generation: number; readonly text?: string }
   | { readonly is: "status"; readonly status: StatusDocument }
   | Refusal;
 
@@ -63,6 +64,7 @@ export function readRequest(line: string): ControlRequest | Refusal {
   switch (message["do"]) {
     case "status":
     case "reload":
+    case "rollback":
     case "reopen":
       return { do: message["do"] };
     case "upgrade": {
@@ -71,7 +73,7 @@ export function readRequest(line: string): ControlRequest | Refusal {
       return { do: "upgrade", binary };
     }
     default:
-      return refusal("command", "the running program knows the commands upgrade, reload, reopen and status");
+      return refusal("command", "the running program knows the commands upgrade, reload, rollback, reopen and status");
   }
 }
 
@@ -84,7 +86,9 @@ export function readAnswer(line: string): ControlAnswer | null {
     return { is, code: CODES.find((known) => known === code) ?? "failed", reason, remedy };
   if (message["v"] !== CONTROL_VERSION) return null;
   if (is === "progress" && typeof text === "string") return { is, text };
-  if ((is === "replacing" || is === "done") && isCount(generation)) return { is, generation };
+  if (is === "done" && isCount(generation))
+    return typeof text === "string" ? { is, generation, text } : { is, generation };
+  if (is === "replacing" && isCount(generation)) return { is, generation };
   if (is === "status" && isRecord(status)) return { is, status };
   return null;
 }
@@ -99,7 +103,7 @@ export function refusal(code: RefusalCode, reason: string, remedy: string | null
 /** What was asked for, as whoever renews takes it; null when nothing is to be renewed. */
 export function renewalOf(request: ControlRequest): RenewalRequest | null {
   if (request.do === "upgrade") return { kind: "upgrade", binary: request.binary };
-  return request.do === "reload" ? { kind: "reload", binary: null } : null;
+  return request.do === "reload" || request.do === "rollback" ? { kind: request.do, binary: null } : null;
 }
 
 /** A status as it is shown to programs: names in snake case, counters and histograms apart, a border of `null` for what has none. */
@@ -120,6 +124,14 @@ export function statusDocument(status: NodeStatus): StatusDocument {
     config_path: status.configPath,
     started_epoch_ms: status.startedEpochMs,
     notice: status.notice,
+    configuration: {
+      at_work_since_epoch_ms: status.configuration.atWorkSinceEpochMs,
+      reloads: status.configuration.reloads,
+      last_success_epoch_ms: status.configuration.lastSuccessEpochMs,
+      last_failure_epoch_ms: status.configuration.lastFailureEpochMs,
+      last_successful: status.configuration.lastSuccessful,
+      kept: status.configuration.kept,
+    },
     crews: status.crews.map(({ workers, ...crew }) => ({
       ...crew,
       workers: workers.map(({ unusablePools, ...worker }) => ({ ...worker, unusable_pools: unusablePools })),

@@ -155,6 +155,10 @@ export class ControlSocket {
   }
 }
 
+function doneOf({ generation, text }: { readonly generation: number; readonly text?: string }): ControlAnswer {
+  return text === undefined ? { is: "done", generation } : { is: "done", generation, text };
+}
+
 /** Somebody connected. */
 class ControlPeer implements UnixHost {
   /** Resolves when the connection has ended. */
@@ -237,7 +241,7 @@ class ControlPeer implements UnixHost {
     const tell = (text: string): void => this.#say({ is: "progress", text });
     void control.renew(renewal, tell).then((outcome) => {
       this.#running = null;
-      if (outcome.ok) this.#say({ is: "done", generation: outcome.generation });
+      if (outcome.ok) this.#say(doneOf(outcome));
       else this.#say({ is: "refused", code: "failed", reason: outcome.reason, remedy: outcome.remedy });
       this.#idle = this.#waitForIdle();
     });

@@ -9,6 +9,7 @@ import type { SlotRange } from "../quic/steer.ts";
 import type { ProcessEnd } from "../runtime/processes.ts";
 import { type Ending, endingOf, worstOf } from "./ending.ts";
 import type { CrewBefore, CrewParts } from "./crew-parts.ts";
+import { CrewReloads } from "./crew-reload.ts";
 import type { CrewHandover } from "./handover.ts";
 import { LastCall } from "./last-call.ts";
 import type { WorkerStatus } from "./renewal.ts";
@@ -21,19 +22,27 @@ import {
   missedTooMany,
   noteBeat,
   type Seat,
+  killAll,
+  restartDelayMs,
+  retireSeat,
+  startOf,
+  serves,
   statusOf,
+  stopSeat,
   UNREAD_MS_MAX,
   vacate,
   type WorkerEvents,
 } from "./seat.ts";
-import type { Report } from "./worker-link.ts";
+import type { PrepareOrder, Report } from "./worker-link.ts";
 
 /** Workers of one generation. */
 export class Crew {
-  readonly generation: number;
   readonly slots: SlotRange;
   readonly #parts: CrewParts;
   readonly #seats: readonly Seat[];
+  readonly #reloads: CrewReloads;
+  #generation: number;
+  #drainMs: number;
   /**
    * `starting`: one failure ends all. `serving`: who ends is started again. `retired`: others take the new connections, who ends is gone.
    * `stopping`: all shall end.
@@ -49,9 +58,11 @@ export class Crew {
   /** With `before` it goes on; else it is started. */
   constructor(parts: CrewParts, before: CrewBefore | null = null) {
     this.#parts = parts;
-    this.generation = parts.generation;
+    this.#generation = parts.generation;
+    this.#drainMs = parts.drainMs;
+    this.#reloads = new CrewReloads(parts.timers);
     this.slots = parts.slots;
-    this.#lastCall = new LastCall(parts.timers, () => this.#killAll());
+    this.#lastCall = new LastCall(parts.timers, () => killAll(this.#seats, parts.log));
     this.#seats = makeSeats(parts.slots, before?.handover.seats ?? null, parts.timers.nowMs());
     if (before !== null) this.#goOn(before);
   }
@@ -69,15 +80,29 @@ export class Crew {
   /** What another program needs to go on with it; null when one of its workers has to settle first. */
   handOver(): CrewHandover | null {
     const seats = handOverSeats(this.#seats, this.#parts.timers.nowMs());
-    if (seats === null) return null;
+    if (seats === null || this.#reloads.isOpen) return null;
     const { generation, slots, leftMs } = this;
-    const times = { drainMs: this.#parts.drainMs, killsInMs: leftMs === Infinity ? null : leftMs };
+    const times = { drainMs: this.#drainMs, killsInMs: leftMs === Infinity ? null : leftMs };
     return { generation, firstSlot: slots.first, ...times, seats };
   }
 
   /** Have all been ready at one time? */
   get started(): boolean {
     return this.#state !== "starting" && this.#failure === null;
+  }
+
+  /** The number of its configuration. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Puts another configuration to work in all workers, or in none: then it rejects with a `ProxyError`. */
+  reload(order: PrepareOrder, drainMs: number, onCommit: () => void): Promise<void> {
+    return this.#reloads.run(order, this.#seats.filter(serves), () => {
+      this.#generation = order.generation;
+      this.#drainMs = drainMs;
+      onCommit();
+    });
   }
 
   /** Has the last worker ended, and comes none any more? */
@@ -109,14 +134,9 @@ export class Crew {
     return this.#seats.map(statusOf);
   }
 
-  /** Slots that have a reader, or soon have one again. */
-  get readSlots(): readonly number[] {
-    return this.#seats.flatMap(({ slot, unread }) => (unread ? [] : [slot]));
-  }
-
-  /** Slots that have none. */
-  get unreadSlots(): readonly number[] {
-    return this.#seats.flatMap(({ slot, unread }) => (unread ? [slot] : []));
+  /** Slots that have a reader or soon have one again, and those that have none. */
+  slotsThatAre(read: boolean): readonly number[] {
+    return this.#seats.flatMap(({ slot, unread }) => (unread === read ? [] : [slot]));
   }
 
   /**
@@ -134,23 +154,19 @@ export class Crew {
   /** Others take the new connections from now on: whoever has none left ends, the rest is killed some time after the drain time. */
   retire(): void {
     assert(this.#state === "serving", "a crew that serves is retired, once");
+    this.#reloads.stop();
     this.#state = "retired";
-    this.#lastCall.after(this.#parts.drainMs + LIMITS.workerEndMsMax);
-    const unreadBefore = this.unreadSlots.length;
-    for (const seat of this.#seats) {
-      seat.restart?.stop();
-      if (seat.worker === null) vacate(seat);
-      // One that is being started has datagrams in its socket to answer; it is retired once it serves.
-      else if (seat.phase === "serving") seat.worker.send({ type: "retire" });
-    }
-    if (this.unreadSlots.length > unreadBefore) this.#parts.onReadersChanged();
+    this.#lastCall.after(this.#drainMs + LIMITS.workerEndMsMax);
+    const unreadBefore = this.slotsThatAre(false).length;
+    for (const seat of this.#seats) retireSeat(seat);
+    if (this.slotsThatAre(false).length > unreadBefore) this.#parts.onReadersChanged();
     this.#settle();
   }
 
   /** Tells all to finish what runs; those that outlive the drain time are killed. Before all serve, nobody has anything to finish. */
   drain(): void {
     if (this.#state === "starting") this.end();
-    else this.#stop("drain", this.#parts.drainMs + LIMITS.workerEndMsMax);
+    else this.#stop("drain", this.#drainMs + LIMITS.workerEndMsMax);
   }
 
   /** Tells all to end now. */
@@ -174,22 +190,10 @@ export class Crew {
     this.#failure ??=
       this.#state === "starting" ? new ProxyError("DRAINING", "the program stops before the worker serves") : null;
     this.#state = "stopping";
+    this.#reloads.stop();
     this.#lastCall.after(killAfterMs);
-    for (const seat of this.#seats) {
-      seat.restart?.stop();
-      if (seat.worker === null) seat.phase = "ended";
-      // One that does not serve yet has nothing to finish.
-      else seat.worker.send({ type: seat.phase === "starting" ? "end" : type });
-    }
+    for (const seat of this.#seats) stopSeat(seat, type);
     this.#settle();
-  }
-
-  #killAll(): void {
-    for (const { slot, worker } of this.#seats) {
-      if (worker === null) continue;
-      this.#parts.log.error("worker does not end: killed", { slot, pid: worker.pid });
-      worker.kill();
-    }
   }
 
   #giveUpOn(seat: Seat, what: string, details: ErrorDetails = {}): void {
@@ -220,6 +224,7 @@ export class Crew {
     seat.startedMs = timers.nowMs();
     seat.readyMs = Infinity;
     seat.restartAtMs = Infinity;
+    this.#reloads.onLaunch(seat, this.#generation);
     try {
       seat.worker = this.#parts.launch(seat.slot, this.#eventsOf(seat));
     } catch (thrown) {
@@ -254,6 +259,8 @@ export class Crew {
       case "failed":
         this.#parts.log.error("worker cannot serve", { slot: seat.slot, reason: report.text });
         return this.#fail(new ProxyError(report.isConfig ? "CONFIG_INVALID" : "WORKER_FAILED", report.text));
+      default:
+        return this.#reloads.onReport(seat, report);
     }
   }
 
@@ -261,17 +268,13 @@ export class Crew {
     const { timers, log } = this.#parts;
     seat.phase = "serving";
     seat.readyMs = timers.nowMs();
-    log.info("worker serves", {
-      slot: seat.slot,
-      pid: seat.worker?.pid ?? 0,
-      generation: this.generation,
-      started_in_ms: Math.round(seat.readyMs - seat.startedMs),
-    });
+    log.info("worker serves", { ...startOf(seat), generation: this.generation });
     if (seat.unread) {
       seat.unread = false;
       this.#parts.onReadersChanged();
     }
     if (this.#state === "retired") seat.worker?.send({ type: "retire" });
+    else if (this.#state === "serving") this.#reloads.onReady(seat);
     if (this.#state !== "starting" || !this.#seats.every(({ phase }) => phase === "serving")) return;
     this.#state = "serving";
     this.#onStarted?.();
@@ -279,10 +282,10 @@ export class Crew {
 
   #onEnded(seat: Seat, end: ProcessEnd): void {
     const { slot, worker } = seat;
-    const { code, signal } = end;
     this.#parts.sums.settle(slot);
     seat.worker = null;
-    const fields = { slot, pid: worker?.pid ?? 0, generation: this.generation, code, signal };
+    this.#reloads.onEnded(seat);
+    const fields = { slot, pid: worker?.pid ?? 0, generation: this.generation, ...end };
     switch (this.#state) {
       case "starting":
         seat.phase = "ended";
@@ -292,7 +295,7 @@ export class Crew {
       case "retired":
         if (endingOf(end) === "badly") this.#parts.log.warn("worker ended badly", fields);
         // What a killed process held, the kernel has taken back.
-        if (signal !== null) seat.nativeHandles = 0;
+        if (end.signal !== null) seat.nativeHandles = 0;
         vacate(seat);
         this.#parts.onReadersChanged();
         return this.#settle();
@@ -305,12 +308,9 @@ export class Crew {
   }
 
   #onDied(seat: Seat, fields: Readonly<Record<string, string | number | null>>): void {
-    const servedMs = seat.readyMs === Infinity ? 0 : this.#parts.timers.nowMs() - seat.readyMs;
-    const delayMs = seat.backoff.delayAfter(servedMs);
+    const delayMs = restartDelayMs(seat, this.#parts.timers.nowMs());
     this.#parts.log.error("worker ended: started again", { ...fields, after_ms: delayMs });
     this.#parts.onRestart();
-    seat.nativeHandles = seat.missed = 0;
-    seat.phase = "waiting";
     if (delayMs === 0) return this.#launch(seat);
     this.#launchAfter(seat, delayMs);
     if (delayMs <= UNREAD_MS_MAX || seat.unread) return;

@@ -112,6 +112,8 @@ export interface Handover {
   readonly configText: string;
   /** As messages to workers have them. */
   readonly secrets: unknown;
+  /** Former configurations and what became of reloads, in a form of their own; may be missing. */
+  readonly reloads?: unknown;
   /** How ids are told apart: whoever would do so otherwise cannot go on. */
   readonly steering: string;
   readonly bankSlots: number;
@@ -210,6 +212,7 @@ const readBody = record<Handover>({
   configPath: text,
   configText: text,
   secrets: (value) => value,
+  reloads: (value) => value,
   steering: text,
   bankSlots: count,
   socketFds: list(count),

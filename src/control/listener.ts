@@ -16,7 +16,6 @@ import type { Counters } from "../core/counters.ts";
 import { LIMITS } from "../core/limits.ts";
 import { ReplayGuard } from "../guard/replay-guard.ts";
 import { BufferAccount } from "../guard/buffer-account.ts";
-import { H3_CODE } from "../h3/codes.ts";
 import { Http3Session } from "../h3/session.ts";
 import type { RequestHandler } from "../h3/session-host.ts";
 import type { FillRandom, OwnIds } from "../quic/cid.ts";
@@ -40,6 +39,7 @@ import { ConnectionWatch, isWatching } from "./connection-watch.ts";
 import { ConnectionSessionHost } from "./session-host.ts";
 import { type Introduction, Introductions } from "./introductions.ts";
 import { makeIdScheme, type NodeKeys } from "./node-keys.ts";
+import { TURNS_AWAY } from "./turns-away.ts";
 
 /** What a listener is among others of its node. */
 export interface Seat {
@@ -75,6 +75,9 @@ export interface ListenerOptions {
 const RESET_TOKEN_BYTES = 16;
 /** quiche closes the whole connection over its limit; ours answers 431 first, so quiche's must be above it. */
 const HARD_LIMIT_FACTOR = 4;
+
+type SessionRules = ConnectionSettings & TimeoutSettings;
+
 const TIMER_MS_MAX = 60_000;
 /** What an Ethernet frame holds beside the headers of IPv6 and UDP: the kernel refuses more, and nothing of it would arrive. */
 const PAYLOAD_IPV6_BYTES_MAX = 1452;
@@ -92,6 +95,9 @@ export class Listener implements House {
   readonly #engine: QuicheEngine;
   readonly #watch: ConnectionWatch | null = null;
   readonly #loop: Loop;
+  /** What connections that come go by. */
+  #rules: SessionRules;
+  #connectionBufferBytesMax: number;
   readonly #timing = { turnDue: false, deadlineMs: Infinity, onWake: (): void => this.#loop.onWake() };
   #introductions: Introductions;
   #waker: Waker | null = null;
@@ -102,6 +108,8 @@ export class Listener implements House {
   constructor(options: ListenerOptions) {
     const { library, counters, listen, connections } = options;
     this.buffers = new BufferAccount(options.requests.bufferBytesMax);
+    this.#rules = { ...connections, ...options.timeouts };
+    this.#connectionBufferBytesMax = options.requests.connectionBufferBytesMax;
     this.socket = new UdpSocket(
       library,
       options.seat.socket ?? {
@@ -143,6 +151,15 @@ export class Listener implements House {
   unfinished(): { readonly connections: number; readonly requests: number } {
     const counts = [...this.endpoint.connections].map(({ unfinished }) => unfinished).filter((count) => count > 0);
     return { connections: counts.length, requests: counts.reduce((sum, count) => sum + count, 0) };
+  }
+
+  /** Other bounds and waits from now on: for connections that come, and for all together. */
+  configure({ connections, requests, timeouts }: Pick<ListenerOptions, "connections" | "requests" | "timeouts">): void {
+    this.#rules = { ...connections, ...timeouts };
+    this.#connectionBufferBytesMax = requests.connectionBufferBytesMax;
+    this.buffers.resize(requests.bufferBytesMax);
+    const { handshakeMs } = timeouts;
+    this.endpoint.configure({ admission: connections, handshakeMs, goawaySpreadMs: goawaySpreadOf(timeouts) });
   }
 
   /** Begins to serve. */
@@ -217,7 +234,6 @@ export class Listener implements House {
 
   #makeEndpoint(options: ListenerOptions): Endpoint {
     const { counters, connections, timeouts, seat } = options;
-    const rules = { ...connections, ...timeouts };
     const fillRandom = (bytes: Uint8Array): void => void randomFillSync(bytes);
     return new Endpoint(
       {
@@ -230,16 +246,16 @@ export class Listener implements House {
         admission: connections,
         handshakeMs: timeouts.handshakeMs,
         burstBytes: connections.pacing ? connections.initialWindowPackets * payloadBytesMax(options) : 0,
-        goawaySpreadMs: Math.min(timeouts.goawaySpreadMs, timeouts.drainMs * GOAWAY_SHARE_MAX),
+        goawaySpreadMs: goawaySpreadOf(timeouts),
         earlyData: options.earlyData.allowed
           ? new EarlyData(new ReplayGuard(performance.now(), seat.ticketsAreOlder), counters)
           : null,
         onOpen: (connection, session) => {
-          const buffers = new BufferAccount(options.requests.connectionBufferBytesMax, this.buffers);
+          const buffers = new BufferAccount(this.#connectionBufferBytesMax, this.buffers);
           const host = new ConnectionSessionHost(this.endpoint, connection, buffers);
           const introduction = this.#introductions.of(connection, Date.now());
           const handler = introduction === null ? TURNS_AWAY : options.handlerOf(connection, buffers, introduction);
-          return new Http3Session(session, host, handler, rules);
+          return new Http3Session(session, host, handler, this.#rules);
         },
         onClosed: options.onClosed,
         requestTurn: () => this.#loop.requestTurn(),
@@ -249,11 +265,9 @@ export class Listener implements House {
   }
 }
 
-/** Of a connection that is being ended: what was read from it before is not acted upon. */
-const TURNS_AWAY: RequestHandler = {
-  onRequest: (stream) => stream.reset(H3_CODE.requestRejected),
-  onMalformed: (stream) => stream.reset(H3_CODE.requestRejected),
-};
+function goawaySpreadOf({ goawaySpreadMs, drainMs }: TimeoutSettings): number {
+  return Math.min(goawaySpreadMs, drainMs * GOAWAY_SHARE_MAX);
+}
 
 function ownIds({ slot, keys }: Seat, fillRandom: FillRandom): readonly [OwnIds, ...OwnIds[]] {
   const one = (secrets: NodeSecrets): OwnIds => ({

@@ -4,9 +4,11 @@
  */
 import type { Counts } from "./counter-sums.ts";
 
-/** What to do. `upgrade`: start the program that is installed now. `reload`: the program that runs. Both read the configuration anew. */
+/**
+ * What to do. `upgrade`: start the program that is installed now. `reload`: the program that runs. Both read the configuration
+ * anew. `rollback`: the configuration that was at work before the present one. */
 export interface RenewalRequest {
-  readonly kind: "upgrade" | "reload";
+  readonly kind: "upgrade" | "reload" | "rollback";
   /** For an upgrade: another file than the one that this program was started from. */
   readonly binary: string | null;
 }
@@ -16,8 +18,25 @@ export interface RenewalRequest {
  * before serves on as if nothing had been asked; `reason` and `remedy` are for people.
  */
 export type RenewalOutcome =
-  | { readonly ok: true; readonly generation: number }
+  | { readonly ok: true; readonly generation: number; readonly how?: ReloadResult; readonly text?: string }
   | { readonly ok: false; readonly reason: string; readonly remedy: string | null };
+
+/** What became of a reload: put to work where the workers are, by new workers, nothing to do, or not at all. */
+export type ReloadResult = "in_place" | "new_workers" | "unchanged" | "failed";
+
+/** The configuration at work, and what became of reloads. */
+export interface ReloadStatus {
+  /** When the configuration at work was put to work. */
+  readonly atWorkSinceEpochMs: number;
+  readonly reloads: Readonly<Record<ReloadResult, number>>;
+  /** Null before the first. */
+  readonly lastSuccessEpochMs: number | null;
+  readonly lastFailureEpochMs: number | null;
+  /** Did the last one end well? True before the first. */
+  readonly lastSuccessful: boolean;
+  /** Configurations that can be gone back to. */
+  readonly kept: number;
+}
 
 /** `starting`: takes nothing yet. `active`: takes new connections. `draining`: finishes what it has. */
 export type CrewRole = "starting" | "active" | "draining";
@@ -52,6 +71,7 @@ export interface NodeStatus {
   readonly generation: number;
   readonly configPath: string;
   readonly startedEpochMs: number;
+  readonly configuration: ReloadStatus;
   readonly crews: readonly CrewStatus[];
   /** Of all workers that there are and were. */
   readonly counts: Counts;

@@ -1,6 +1,8 @@
 /** One worker of a crew: its process as a port, and what the crew knows of it. */
 import { ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { LogFields } from "../observe/line.ts";
+import type { Logger } from "../observe/log.ts";
 import type { SlotRange } from "../quic/steer.ts";
 import type { ProcessEnd } from "../runtime/processes.ts";
 import type { TimerHandle } from "../runtime/timers.ts";
@@ -157,4 +159,47 @@ export function noteBeat(seat: Seat, beat: Beat): void {
 export function statusOf({ slot, worker, phase, connections, unusablePools }: Seat): WorkerStatus {
   const pid = worker?.pid ?? null;
   return { slot, pid, phase, connections: pid === null ? 0 : connections, unusablePools };
+}
+
+/** Its worker serves: for the log. */
+export function startOf({ slot, worker, readyMs, startedMs }: Seat): LogFields {
+  return { slot, pid: worker?.pid ?? 0, started_in_ms: Math.round(readyMs - startedMs) };
+}
+
+/** Its worker has ended and another one comes: after how long. */
+export function restartDelayMs(seat: Seat, nowMs: number): number {
+  const servedMs = seat.readyMs === Infinity ? 0 : nowMs - seat.readyMs;
+  seat.nativeHandles = seat.missed = 0;
+  seat.phase = "waiting";
+  return seat.backoff.delayAfter(servedMs);
+}
+
+/** Others take the new connections. */
+export function retireSeat(seat: Seat): void {
+  seat.restart?.stop();
+  if (seat.worker === null) vacate(seat);
+  // One that is being started has datagrams in its socket to answer; it is retired once it serves.
+  else if (seat.phase === "serving") seat.worker.send({ type: "retire" });
+}
+
+/** It shall end. */
+export function stopSeat(seat: Seat, type: "drain" | "end"): void {
+  seat.restart?.stop();
+  if (seat.worker === null) seat.phase = "ended";
+  // One that does not serve yet has nothing to finish.
+  else seat.worker.send({ type: seat.phase === "starting" ? "end" : type });
+}
+
+/** Time is up for all that still live. */
+export function killAll(seats: readonly Seat[], log: Logger): void {
+  for (const { slot, worker } of seats) {
+    if (worker === null) continue;
+    log.error("worker does not end: killed", { slot, pid: worker.pid });
+    worker.kill();
+  }
+}
+
+/** It has a worker, which serves. */
+export function serves({ phase, worker }: Seat): boolean {
+  return phase === "serving" && worker !== null;
 }

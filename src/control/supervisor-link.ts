@@ -1,6 +1,21 @@
 /** A worker's side of its channel: what the supervisor wants, as promises, and what it is told. */
 import type { Channel, Processes } from "../runtime/processes.ts";
-import { LineCutter, type Order, readOrder, type Report, type StartOrder, writeMessage } from "./worker-link.ts";
+import {
+  LineCutter,
+  type Order,
+  type PrepareOrder,
+  readOrder,
+  type Report,
+  type StartOrder,
+  writeMessage,
+} from "./worker-link.ts";
+
+/** How a worker is told of another configuration. */
+export interface ReloadOrders {
+  prepare(order: PrepareOrder): void;
+  commit(attempt: number): void;
+  abandon(attempt: number): void;
+}
 
 /** The supervisor, from a worker. */
 export class SupervisorLink {
@@ -14,6 +29,8 @@ export class SupervisorLink {
   readonly end: Promise<void>;
   /** Called whenever log files shall be opened anew. */
   onReopen: (() => void) | null = null;
+  /** Other configurations come by these. */
+  reloads: ReloadOrders | null = null;
   readonly #start = Promise.withResolvers<StartOrder | null>();
   readonly #retire = Promise.withResolvers<void>();
   readonly #drain = Promise.withResolvers<"ordered" | "gone">();
@@ -63,6 +80,9 @@ export class SupervisorLink {
   #obey(order: Order): void {
     if (order.type === "start") return this.#start.resolve(order);
     if (order.type === "reopen") return this.onReopen?.();
+    if (order.type === "prepare") return this.reloads?.prepare(order);
+    if (order.type === "commit") return this.reloads?.commit(order.attempt);
+    if (order.type === "abandon") return this.reloads?.abandon(order.attempt);
     this.#start.resolve(null);
     if (order.type === "retire") return this.#retire.resolve();
     this.#drain.resolve("ordered");

@@ -5,8 +5,10 @@ import type { SlotRange, SteeringPlan } from "../quic/steer.ts";
 import type { Timers } from "../runtime/timers.ts";
 import type { Counts } from "./counter-sums.ts";
 import type { Crew } from "./crew.ts";
-import type { SupervisorHandover } from "./handover.ts";
+import type { CrewRole, CrewStatus, RenewalOutcome } from "./renewal.ts";
+import type { CrewHandover, SupervisorHandover } from "./handover.ts";
 import type { AdoptWorker, LaunchWorker } from "./seat.ts";
+import type { PrepareOrder } from "./worker-link.ts";
 
 /** Which workers get which datagrams. */
 export type Ways = Pick<SteeringPlan, "active" | "draining" | "standIns">;
@@ -22,6 +24,9 @@ export interface SupervisorParts {
   /** What this process has counted beside its workers. */
   readonly counted?: () => Counts;
 }
+
+/** A configuration, as workers are told of it. */
+export type Configured = Pick<PrepareOrder, "configPath" | "configText">;
 
 /** A crew to be. */
 export interface CrewPlan {
@@ -55,13 +60,29 @@ export const RETIRED_PLAN: Pick<CrewPlan, "launch" | "onGone"> = {
   onGone: () => undefined,
 };
 
-type Readers = Pick<Crew, "readSlots" | "unreadSlots">;
+/** Why there is no renewal. */
+export type Refused = Extract<RenewalOutcome, { readonly ok: false }>;
 
-/** Slots that nobody reads get one of those that take new connections, or else one of the retired. With none, nothing helps. */
-export function standInsOf(active: Readers, draining: Readers | null): Ways["standIns"] {
-  const readers = active.readSlots.length > 0 ? active.readSlots : (draining?.readSlots ?? []);
-  return [...active.unreadSlots, ...(draining?.unreadSlots ?? [])].flatMap((slot) => {
-    const by = readers[slot % readers.length];
-    return by === undefined ? [] : [{ slot, by }];
-  });
+/** There are two crews already. */
+export function stillFinishes({ generation, leftMs }: Crew): Refused {
+  const reason = `generation ${generation} still finishes what it has, for ${Math.ceil(leftMs / 1000)} s at most`;
+  const remedy = "ask again then; performance.shutdown_drain_timeout_ms is the time that it gets";
+  return { ok: false, reason, remedy };
+}
+
+/** Where a crew is and how long it may take to end. */
+export interface CrewLayout {
+  readonly generation: number;
+  readonly slots: SlotRange;
+  readonly drainMs: number;
+}
+
+/** That of a crew which another program has left. */
+export function layoutOf({ generation, firstSlot, seats, drainMs }: CrewHandover): CrewLayout {
+  return { generation, slots: { first: firstSlot, count: seats.length }, drainMs };
+}
+
+/** As it looks from outside. */
+export function statusOfCrew({ generation, workers }: Crew, role: CrewRole): CrewStatus {
+  return { generation, role, workers };
 }

@@ -3,20 +3,26 @@
  * are there at any time. Policy only: sockets, programs and the kernel are behind ports.
  */
 import { assert, must } from "../core/assert.ts";
-import { messageOf, ProxyError } from "../core/error.ts";
+import { ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
-import { slotsOfBank, type SlotRange } from "../quic/steer.ts";
+import { slotsOfBank } from "../quic/steer.ts";
 import type { TimerHandle } from "../runtime/timers.ts";
 import { CounterSums } from "./counter-sums.ts";
 import { Crew } from "./crew.ts";
 import { type Ending, worstOf } from "./ending.ts";
 import type { CrewBefore, CrewParts } from "./crew-parts.ts";
 import type { SupervisorHandover } from "./handover.ts";
+import { Steering } from "./steering-ways.ts";
 import {
+  type Configured,
+  type CrewLayout,
   type CrewPlan,
+  layoutOf,
   OWN_COUNTS,
   RETIRED_PLAN,
-  standInsOf,
+  stillFinishes,
+  type Refused,
+  statusOfCrew,
   type SupervisorBefore,
   type SupervisorParts,
 } from "./supervisor-parts.ts";
@@ -28,11 +34,11 @@ export class Supervisor {
   readonly sums: CounterSums;
   readonly #ticking: TimerHandle;
   #generation = 0;
+  #attempts = 0;
   #active: Crew | null = null;
   #starting: Crew | null = null;
   #draining: Crew | null = null;
-  /** The kernel has refused the ways as they should be. */
-  #unsteered = false;
+  readonly #steering: Steering;
   #stopping = false;
   #stopped: (() => void)[] = [];
   /** Of workers that have ended after their crew was retired. */
@@ -42,6 +48,7 @@ export class Supervisor {
   /** With `before` it goes on at once; else it is started. */
   constructor(parts: SupervisorParts, before: SupervisorBefore | null = null) {
     this.#parts = parts;
+    this.#steering = new Steering(parts);
     this.sums = new CounterSums(before?.handover);
     this.#nativeHandlesGone = before?.handover.nativeHandlesGone ?? 0;
     this.#ticking = parts.timers.every(LIMITS.heartbeatMs, () => this.#tick());
@@ -51,24 +58,20 @@ export class Supervisor {
   #goOn({ handover, adopt, plan }: SupervisorBefore): void {
     const { active, draining, own } = handover;
     for (const name of OWN_COUNTS) this.#counts[name] = own[name] ?? 0;
-    this.#active = this.#remakeCrew({ handover: active, state: "serving", adopt }, plan);
+    this.#active = this.#makeCrew({ ...plan, ...layoutOf(active) }, { handover: active, state: "serving", adopt });
     if (draining !== null)
-      this.#draining = this.#remakeCrew({ handover: draining, state: "retired", adopt }, RETIRED_PLAN);
+      this.#draining = this.#makeCrew(
+        { ...RETIRED_PLAN, ...layoutOf(draining) },
+        { handover: draining, state: "retired", adopt },
+      );
     this.#generation = handover.generation;
     this.#steer();
   }
 
-  #remakeCrew(before: CrewBefore, plan: Pick<CrewPlan, "launch" | "onGone">): Crew {
-    const { generation, firstSlot, seats, drainMs } = before.handover;
-    return this.#makeCrew(generation, { first: firstSlot, count: seats.length }, { ...plan, drainMs }, before);
-  }
-
   /** What another program needs to go on; null while crews are on their way, and when all shall end. */
   handOver(): SupervisorHandover | null {
-    const { generation, alive, gone } = {
-      generation: this.#generation,
-      ...this.sums.handOver(this.#parts.counted?.()),
-    };
+    const { alive, gone } = this.sums.handOver(this.#parts.counted?.());
+    const generation = this.#generation;
     if (this.#stopping || this.#starting !== null || this.#active?.started !== true) return null;
     const active = this.#active.handOver();
     const draining = this.#draining?.handOver() ?? null;
@@ -104,11 +107,7 @@ export class Supervisor {
   }
 
   get crews(): readonly CrewStatus[] {
-    return this.#crews.map((crew) => ({
-      generation: crew.generation,
-      role: this.#roleOf(crew),
-      workers: crew.workers,
-    }));
+    return this.#crews.map((crew) => statusOfCrew(crew, this.#roleOf(crew)));
   }
 
   /** Starts the first crew. Resolves when every worker serves; rejects when one ends or fails before, and nobody is left then. */
@@ -117,7 +116,7 @@ export class Supervisor {
     const crew = this.#makeNextCrew(plan, 0);
     this.#active = crew;
     try {
-      this.#steerOrThrow();
+      this.#steering.steerOrThrow(this.#steered, this.#draining);
       await crew.start();
     } catch (thrown) {
       this.#ticking.stop();
@@ -131,13 +130,28 @@ export class Supervisor {
    */
   async renew(prepare: () => CrewPlan, tell?: (progress: string) => void): Promise<RenewalOutcome> {
     const outcome = this.#refusal() ?? (await this.#tryRenew(prepare, tell));
-    const { log } = this.#parts;
     if (outcome.ok) this.#counts.renewals += 1;
     else {
       this.#counts.renewals_failed += 1;
-      log.error("renewal failed: all stays as it is", { reason: outcome.reason, generation: this.generation });
+      this.#parts.log.error("renewal failed: all stays as it is", {
+        reason: outcome.reason,
+        generation: this.generation,
+      });
     }
     return outcome;
+  }
+
+  /**
+   * Puts another configuration to work in the workers that take new connections, where they are. Gives its number; throws a `ProxyError` with
+   * everything as before.
+   */
+  async reload(configuration: Configured, drainMs: number, onCommit: () => void): Promise<number> {
+    const [crew, refusal] = [this.#active, this.#busy()];
+    if (refusal !== null || crew === null) throw new ProxyError("DRAINING", refusal?.reason ?? "nobody serves");
+    const generation = this.#generation + 1;
+    const order = { type: "prepare", attempt: (this.#attempts += 1), generation, ...configuration } as const;
+    await crew.reload(order, drainMs, onCommit);
+    return (this.#generation = generation);
   }
 
   /** Tells all to finish what runs; resolves when all have ended, by force after the drain time. */
@@ -164,21 +178,22 @@ export class Supervisor {
     return crew === this.#active && crew.started ? "active" : "starting";
   }
 
-  /** Why there can be no renewal now; null when there can. */
-  #refusal(): RenewalOutcome | null {
+  /** Why workers cannot be spoken to; null when they can. */
+  #busy(): Refused | null {
     if (this.#stopping) return { ok: false, reason: "the program stops", remedy: null };
     const busy = this.#starting ?? (this.#active?.started === true ? null : this.#active);
     if (busy !== null || this.#active === null) {
       const reason = `generation ${busy?.generation ?? 1} is being started`;
       return { ok: false, reason, remedy: "ask again when it serves" };
     }
-    if (this.#draining === null) return null;
-    const seconds = Math.ceil(this.#draining.leftMs / 1000);
-    return {
-      ok: false,
-      reason: `generation ${this.#draining.generation} still finishes what it has, for ${seconds} s at most`,
-      remedy: "ask again then; performance.shutdown_drain_timeout_ms is the time that it gets",
-    };
+    return null;
+  }
+
+  /** Why there can be no renewal now; null when there can. */
+  #refusal(): RenewalOutcome | null {
+    const busy = this.#busy();
+    if (busy !== null || this.#draining === null) return busy;
+    return stillFinishes(this.#draining);
   }
 
   async #tryRenew(prepare: () => CrewPlan, tell?: (progress: string) => void): Promise<RenewalOutcome> {
@@ -214,7 +229,7 @@ export class Supervisor {
     this.#active = crew;
     this.#draining = before;
     try {
-      this.#steerOrThrow();
+      this.#steering.steerOrThrow(this.#steered, this.#draining);
     } catch (thrown) {
       if (!(thrown instanceof ProxyError)) throw thrown;
       this.#starting = crew;
@@ -228,17 +243,13 @@ export class Supervisor {
 
   #makeNextCrew(plan: CrewPlan, bank: number): Crew {
     this.#generation += 1;
-    return this.#makeCrew(this.#generation, slotsOfBank(bank, this.#parts.bankSlots, plan.workers), plan, null);
+    const slots = slotsOfBank(bank, this.#parts.bankSlots, plan.workers);
+    return this.#makeCrew({ ...plan, generation: this.#generation, slots }, null);
   }
 
-  #makeCrew(
-    generation: number,
-    slots: SlotRange,
-    plan: Pick<CrewPlan, "drainMs" | "launch" | "onGone">,
-    before: CrewBefore | null,
-  ): Crew {
+  #makeCrew(plan: CrewLayout & Pick<CrewPlan, "launch" | "onGone">, before: CrewBefore | null): Crew {
     const { timers, log } = this.#parts;
-    const { drainMs, launch } = plan;
+    const { generation, slots, drainMs, launch } = plan;
     const parts: CrewParts = {
       ...{ generation, slots, timers, log, sums: this.sums, drainMs, launch },
       onRestart: () => void (this.#counts.worker_restarts += 1),
@@ -266,31 +277,19 @@ export class Supervisor {
 
   #onReadersChanged(crew: Crew): void {
     if (this.#stopping || crew === this.#starting) return;
-    const slots = crew.unreadSlots;
+    const slots = crew.slotsThatAre(false);
     if (crew === this.#active && slots.length > 0)
       this.#parts.log.warn("datagrams of slots without a worker go to others", { slots: slots.join() });
     this.#steer();
   }
 
-  /** The ways as they should be. What the kernel refuses is tried again each heartbeat. */
-  #steer(): void {
-    try {
-      this.#steerOrThrow();
-    } catch (thrown) {
-      if (!(thrown instanceof ProxyError)) throw thrown;
-      if (!this.#unsteered) this.#parts.log.error("datagrams go as before", { reason: messageOf(thrown) });
-      this.#unsteered = true;
-    }
+  get #steered(): Crew {
+    return must(this.#active, "there are workers to steer to");
   }
 
-  #steerOrThrow(): void {
-    const active = must(this.#active, "there are workers to steer to");
-    this.#parts.steer({
-      active: active.slots,
-      draining: this.#draining?.slots ?? null,
-      standIns: standInsOf(active, this.#draining),
-    });
-    this.#unsteered = false;
+  /** The ways as they should be. */
+  #steer(): void {
+    this.#steering.steer(this.#steered, this.#draining);
   }
 
   #stop(tell: (crew: Crew) => void): Promise<void> {
@@ -311,7 +310,7 @@ export class Supervisor {
 
   #tick(): void {
     for (const crew of this.#crews) crew.tick();
-    if (this.#unsteered && !this.#stopping) this.#steer();
+    if (this.#steering.isDue && !this.#stopping) this.#steer();
   }
 }
 

@@ -34,7 +34,30 @@ export interface StartOrder {
  * end when nobody is left. `drain`: the program stops; finish what runs, then end. `end`: now. Each may follow those before it. `reopen`,
  * at any time: log files were moved away, open them anew.
  */
-export type Order = StartOrder | { readonly type: "retire" | "drain" | "end" | "reopen" };
+export type Order =
+  | StartOrder
+  | PrepareOrder
+  | { readonly type: "retire" | "drain" | "end" | "reopen" }
+  | { readonly type: "commit" | "abandon"; readonly attempt: number };
+
+/**
+ * Make another configuration ready beside the one at work. `commit` of the same attempt puts it to work, `abandon` drops it; either may
+ * come for an attempt that the worker has refused, and then means nothing.
+ */
+export interface PrepareOrder {
+  readonly type: "prepare";
+  /** Tells attempts apart. */
+  readonly attempt: number;
+  /** The number that this configuration has for people. */
+  readonly generation: number;
+  readonly configPath: string;
+  readonly configText: string;
+}
+
+/** How an attempt goes: the other configuration is ready, or at work; or it cannot be had, with the words for people. */
+export type ReloadReport =
+  | { readonly type: "prepared" | "committed"; readonly attempt: number }
+  | { readonly type: "unprepared"; readonly attempt: number; readonly text: string };
 
 /** What a worker has counted, and how many native objects it holds. */
 export interface Beat {
@@ -52,7 +75,8 @@ export interface Beat {
 export type Report =
   | Beat
   | { readonly type: "ready"; readonly pid?: number }
-  | { readonly type: "failed"; readonly text: string; readonly isConfig: boolean };
+  | { readonly type: "failed"; readonly text: string; readonly isConfig: boolean }
+  | ReloadReport;
 
 /** A message as its line, in ASCII: wherever its stream is cut when a supervisor hands over to another, no character is. */
 export function writeMessage(message: Order | Report): string {
@@ -91,7 +115,13 @@ export function readOrder(line: string): Order | null {
   if (message === null) return null;
   const { type } = message;
   if (type === "retire" || type === "drain" || type === "end" || type === "reopen") return { type };
-  const { slot, configPath, configText, core, ticketsAreOlder } = message;
+  const { slot, configPath, configText, core, ticketsAreOlder, attempt, generation } = message;
+  if (type === "commit" || type === "abandon") return isCount(attempt) ? { type, attempt } : null;
+  if (type === "prepare") {
+    if (!isCount(attempt) || !isCount(generation)) return null;
+    if (typeof configPath !== "string" || typeof configText !== "string") return null;
+    return { type, attempt, generation, configPath, configText };
+  }
   if (type !== "start" || !isCount(slot) || !(core === null || isCount(core))) return null;
   if (typeof configPath !== "string" || typeof configText !== "string") return null;
   if (typeof ticketsAreOlder !== "boolean") return null;
@@ -103,7 +133,9 @@ export function readOrder(line: string): Order | null {
 export function readReport(line: string): Report | null {
   const message = readObject(line);
   if (message === null) return null;
-  const { type, text, isConfig, counts, nativeHandles, connections = 0, unusablePools = [], pid } = message;
+  const { type, text, isConfig, counts, nativeHandles, connections = 0, unusablePools = [], pid, attempt } = message;
+  if (type === "prepared" || type === "committed") return isCount(attempt) ? { type, attempt } : null;
+  if (type === "unprepared") return isCount(attempt) && typeof text === "string" ? { type, attempt, text } : null;
   if (type === "ready") return isCount(pid) ? { type, pid } : { type };
   if (type === "failed" && typeof text === "string" && typeof isConfig === "boolean") return { type, text, isConfig };
   if (!isTexts(unusablePools)) return null;

@@ -207,6 +207,10 @@ export const LIMITS = {
   heartbeatsMissedMax: 5,
   /** How long a worker may take from its start to its first service, milliseconds. */
   workerStartMsMax: 30_000,
+  /** How long workers may take to make another configuration ready, and then to put it to work, milliseconds. */
+  reloadStepMsMax: 10_000,
+  /** Configurations that are kept to go back to. */
+  configurationsKeptMax: 8,
   /** How long a process that ends stays for connections that are closed already, milliseconds: their clients may ask once more. */
   closingMsMax: 200,
   /** How long a worker that others replace stays at least, milliseconds: what was sent to it before clients heard of the others still comes. */

@@ -35,9 +35,9 @@ export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 
 /** The gate of one endpoint: it counts who is inside and says who may enter. */
 export class Admission {
-  readonly #bounds: AdmissionBounds;
+  #bounds: AdmissionBounds;
   readonly #counters: Counters;
-  readonly #rate: TokenBucket;
+  #rate: TokenBucket;
   /** Refusals cost an answer each, and the sender's address may be forged. */
   readonly #answers: TokenBucket;
   readonly #retries: TokenBucket;
@@ -53,6 +53,16 @@ export class Admission {
     this.#rate = new TokenBucket({ perSecond, burst }, nowMs);
     this.#retries = new TokenBucket({ perSecond: LIMITS.retriesPerSecond, burst: LIMITS.retriesAtOnceMax }, nowMs);
     this.#answers = new TokenBucket({ perSecond: LIMITS.refusalsPerSecond, burst: LIMITS.refusalsAtOnceMax }, nowMs);
+  }
+
+  /** Other bounds from now on. Who is inside stays, and counts. */
+  configure(bounds: AdmissionBounds, nowMs: number): void {
+    const { newConnectionsPerSecond: perSecond, newConnectionsBurst: burst } = bounds;
+    const { newConnectionsPerSecond, newConnectionsBurst } = this.#bounds;
+    // A bucket that is full again with each reload would be no bound.
+    if (perSecond !== newConnectionsPerSecond || burst !== newConnectionsBurst)
+      this.#rate = new TokenBucket({ perSecond, burst }, nowMs);
+    this.#bounds = bounds;
   }
 
   /** Connections that were let in and have not left. */

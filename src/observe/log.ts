@@ -46,7 +46,7 @@ export class Log implements Logger {
   /** Where access lines go; null: there are none. */
   readonly access: AccessLogTarget | null;
   readonly #consola: ConsolaInstance;
-  readonly #level: number;
+  #level: number;
 
   /** Throws `CONFIG_UNREADABLE` when the file of `settings` cannot be opened. */
   constructor(settings: LogSettings, parts: LogParts) {
@@ -72,6 +72,12 @@ export class Log implements Logger {
       throttle: 0,
       reporters: [{ log: (entry) => this.#report(entry, parts.epochMs()) }],
     });
+  }
+
+  /** Another level from now on; all else stays. */
+  setLevel(level: LogLevel): void {
+    this.#level = CONSOLA_LEVEL[level];
+    this.#consola.level = this.#level;
   }
 
   enabled(level: Exclude<LogLevel, "off">): boolean {

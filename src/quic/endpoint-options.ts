@@ -8,6 +8,9 @@ import type { EarlyData } from "./early-data.ts";
 import type { CloseReason, EngineSession, QuicEngine } from "./engine.ts";
 import type { TokenSealer } from "./token.ts";
 
+/** What may change while it runs. */
+export type LiveBounds = Pick<EndpointOptions, "admission" | "handshakeMs" | "goawaySpreadMs">;
+
 /** The parts of one endpoint. */
 export interface EndpointOptions {
   readonly engine: QuicEngine;

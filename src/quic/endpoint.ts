@@ -10,18 +10,14 @@ import { IdTable } from "./cid-table.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionHost, SessionDriver } from "./connection-host.ts";
 import type { EarlyData } from "./early-data.ts";
-import type { EndpointOptions } from "./endpoint-options.ts";
+import type { EndpointOptions, LiveBounds } from "./endpoint-options.ts";
 import { type CloseReason, type EngineSession, FEED, type QuicEngine, type RetryIds } from "./engine.ts";
 import { Farewell } from "./farewell.ts";
-import { PACKET, PacketReader } from "./packet.ts";
+import { CLIENT_ID_BYTES_MIN, INITIAL_BYTES_MIN, PACKET, PacketReader } from "./packet.ts";
 import { countEnd } from "./end-counts.ts";
 import { Strays } from "./strays.ts";
 import { countTlsAlert } from "./tls-alerts.ts";
 
-/** A server's first Initial must fill this (RFC 9000 14.1); so must what is answered with Version Negotiation. */
-const INITIAL_BYTES_MIN = 1200;
-/** A client's first destination id has at least 8 bytes (RFC 9000 7.2). */
-const CLIENT_ID_BYTES_MIN = 8;
 /** RFC 9000 20.1. */
 const CONNECTION_REFUSED = 0x02;
 const INVALID_TOKEN = 0x0b;
@@ -33,7 +29,7 @@ export class Endpoint implements ConnectionHost {
   readonly counters: Counters;
   readonly earlyData: EarlyData | null;
   readonly burstBytes: number;
-  readonly #options: EndpointOptions;
+  #options: EndpointOptions;
   readonly #engine: QuicEngine;
   readonly #ids: IdTable<Connection>;
   readonly #idBytes: number;
@@ -45,8 +41,8 @@ export class Endpoint implements ConnectionHost {
   readonly #validation: AddressValidation;
   readonly #strays: Strays;
   readonly #farewell: Farewell;
-  #touched: Connection[] = [];
-  #dirty: Connection[] = [];
+  readonly #touched: Connection[] = [];
+  readonly #dirty: Connection[] = [];
   nowMs: number;
   readonly onEstablished = (): void => this.#admission.establish();
 
@@ -88,6 +84,12 @@ export class Endpoint implements ConnectionHost {
     return this.#connections;
   }
 
+  /** Other bounds from now on, for connections that come. */
+  configure(bounds: LiveBounds): void {
+    this.#options = { ...this.#options, ...bounds };
+    this.#admission.configure(bounds.admission, this.nowMs);
+  }
+
   /** When the endpoint must run again at the latest; `Infinity` for never. */
   get deadlineMs(): number {
     return this.#wheel.nextDeadlineMs();
@@ -104,9 +106,7 @@ export class Endpoint implements ConnectionHost {
     this.#wheel.expire(nowMs, onDeadline);
     const count = this.#engine.socket.receive();
     for (let slot = 0; slot < count; slot++) this.#dispatch(slot);
-    const touched = this.#touched;
-    this.#touched = [];
-    for (const connection of touched) {
+    for (const connection of this.#touched.splice(0)) {
       connection.touched = false;
       connection.process();
       this.markDirty(connection);
@@ -116,9 +116,7 @@ export class Endpoint implements ConnectionHost {
 
   /** Flushes the dirty connections and the socket. False: the kernel takes no more until the socket is writable. */
   flush(): boolean {
-    const dirty = this.#dirty;
-    this.#dirty = [];
-    for (const connection of dirty) {
+    for (const connection of this.#dirty.splice(0)) {
       connection.dirty = false;
       if (!connection.flush()) this.#flushAgain(connection);
     }

@@ -3,6 +3,11 @@
  * is one object that is filled anew for each datagram.
  */
 
+/** A server's first Initial must fill this (RFC 9000 14.1); so must what is answered with Version Negotiation. */
+export const INITIAL_BYTES_MIN = 1200;
+/** A client's first destination id has at least 8 bytes (RFC 9000 7.2). */
+export const CLIENT_ID_BYTES_MIN = 8;
+
 /** What a datagram begins with. */
 export const PACKET = {
   /** Not a QUIC packet that we could read. */

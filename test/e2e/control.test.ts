@@ -12,7 +12,7 @@ import { runProcess, startProcess } from "../support/process.ts";
 import { defaultRunner, proxyConfig, type RunningProxy, runnerCommand, startProxy } from "../support/proxy.ts";
 import { tempFolder, writeTemp } from "../support/temp.ts";
 import { logLine, stoppedLine } from "./log-lines.ts";
-import { servesAnew, workersOf } from "./worker-proxies.ts";
+import { changeBoundKey, changeConfig, servesAnew, workersOf } from "./worker-proxies.ts";
 
 const WORKERS = 2;
 const CONNECTIONS = 8;
@@ -149,6 +149,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     const third = await request(asked, 5, CONNECTIONS * 10);
     expectGrown(second, third);
     expect(third.counters["requests_completed"]).toBe(CONNECTIONS * 10);
+    changeBoundKey(asked.proxy);
     expect((await asked.ask("reload")).code).toBe(EXIT.done);
     const fourth = await asked.status();
     expectGrown(third, fourth);
@@ -187,6 +188,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     expect(moved.stderr).toContain("listen.address");
     expect((await asked.status()).generation).toBe(1);
     writeFileSync(asked.proxy.configFile, text);
+    changeBoundKey(asked.proxy);
     const done = await asked.ask("reload");
     expect(done).toMatchObject({ code: EXIT.done, stderr: "" });
     expect(done.stdout).toContain("generation 2");
@@ -198,6 +200,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     const steps = [{ do: "start", id: "held", path: "/hold" }, { do: "wait" }, { do: "close" }] as const;
     const run = startAioquic({ port: asked.proxy.port, connections: 1, steps });
     await held.holding(1);
+    changeBoundKey(asked.proxy);
     expect((await asked.ask("reload")).code).toBe(EXIT.done);
     const roles = (await asked.status()).crews.map(({ generation, role }) => [generation, role]);
     expect(roles).toEqual([
@@ -243,7 +246,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
       for (const line of linesOf(file, '"msg":"request"')) seen.add(/"worker":(\d)/.exec(line)?.[1] ?? "");
     }
     const before = readFileSync(`${file}.1`, "utf8").length;
-    child.signal("SIGHUP");
+    child.signal("SIGUSR2");
     await logged(file, '"msg":"crew is gone"');
     expect((await status()).generation).toBe(2);
     child.signal("SIGUSR2");
@@ -343,14 +346,24 @@ test.each([
 );
 
 describe("one process without a supervisor", () => {
-  test("says why it can be neither upgraded nor reloaded", async () => {
+  test("says why it cannot be upgraded, reloads where it is, and says what it cannot reload", async () => {
     const asked = await start("off");
-    for (const command of ["upgrade", "reload"]) {
-      const refused = await asked.ask(command);
-      expect(refused.code).toBe(EXIT.refused);
-      expect(refused.stderr).toContain("without a supervisor");
-      expect(refused.stderr).toContain("supervisor: auto");
-    }
+    const refused = await asked.ask("upgrade");
+    expect(refused.code).toBe(EXIT.refused);
+    expect(refused.stderr).toContain("without a supervisor");
+    expect(refused.stderr).toContain("supervisor: auto");
+    expect(await asked.ask("reload")).toMatchObject({ code: EXIT.done });
+    expect((await asked.ask("reload", "--rollback")).stderr).toContain("no configuration before this one is known");
+    const good: { performance?: object } = JSON.parse(readFileSync(asked.proxy.configFile, "utf8"));
+    changeBoundKey(asked.proxy);
+    const bound = await asked.ask("reload");
+    expect(bound.code).toBe(EXIT.refused);
+    expect(bound.stderr).toContain("performance.quic_initial_window_packets cannot be changed");
+    const performance = { ...good.performance, max_handshakes: 900 };
+    changeConfig(asked.proxy, () => JSON.stringify({ ...good, performance }));
+    expect((await asked.ask("reload")).stdout).toContain("generation 2 serves; in place: bounds on clients");
+    expect((await asked.ask("reload", "--rollback")).stdout).toContain("back to the configuration of generation 1");
+    expect((await asked.status()).generation).toBe(3);
     asked.proxy.process.signal("SIGUSR2");
     await logLine(asked.proxy, { msg: "asked for by a signal", signal: "SIGUSR2" });
     expect((await asked.ask("status")).code).toBe(EXIT.done);

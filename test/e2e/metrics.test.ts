@@ -63,6 +63,8 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     const third = await counted(3 * ALL);
     expect(metric(third, "spooky_config_generation")).toBe(2);
     expect(metric(third, 'spooky_renewals_total{result="done"}')).toBe(1);
+    // There are at most two crews.
+    await logLine(proxy, { msg: "crew is gone", generation: 1 });
     await renewed(proxy, "SIGUSR2");
     await logLine(proxy, { msg: "the supervisor goes on as another program" });
     await askAll(proxy, EACH);

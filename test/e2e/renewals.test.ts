@@ -7,7 +7,7 @@ import { startBackend } from "../support/backends.ts";
 import { patternSha256 } from "../support/pattern.ts";
 import { logLine, stoppedLine } from "./log-lines.ts";
 import { expectNoLoss, gone, TIMES, USERS } from "./renewal-loads.ts";
-import { changeConfig, notRenewed, renewed, startWorkers, workersOf } from "./worker-proxies.ts";
+import { changeBoundKey, changeConfig, notRenewed, renewed, startWorkers, workersOf } from "./worker-proxies.ts";
 
 const BODY_BYTES = 3_000_000;
 
@@ -105,10 +105,12 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     const held = startAioquic({ port: proxy.port, steps });
     await backend.holding(1);
     await load.more(100);
+    changeBoundKey(proxy);
     proxy.process.signal("SIGHUP");
     await logLine(proxy, { msg: "crew starts", generation: 2 });
     expect(await notRenewed(proxy, "SIGUSR2")).toBe("generation 2 is being started");
     await logLine(proxy, { msg: "crew has taken over", generation: 2 });
+    changeBoundKey(proxy);
     expect(await notRenewed(proxy, "SIGHUP")).toContain("generation 1 still finishes what it has, for ");
     backend.release();
     expect((await held.connections)[0]?.exchanges).toMatchObject([{ status: 200 }]);

@@ -14,7 +14,7 @@ import { AIOQUIC_MISSING, aioquicPython, exchangeOf, runAioquicOnce, startAioqui
 import { QUICGO_MISSING, quicGoProgram, startQuicGo } from "../interop/quicgo.ts";
 import { accessLine, logLine, stoppedLine } from "./log-lines.ts";
 import { HIGHEST_ID, TRANSFERS, TRANSFER_BYTES } from "./transfers.ts";
-import { startWorkers } from "./worker-proxies.ts";
+import { changeBoundKey, startWorkers } from "./worker-proxies.ts";
 
 const H3_NO_ERROR = 0x100;
 const H3_REQUEST_REJECTED = 0x10b;
@@ -22,6 +22,7 @@ const CONNECTIONS = 10;
 
 /** A reload, up to where the new crew takes what is new and the old one has heard of it. */
 async function reload(proxy: RunningProxy): Promise<void> {
+  changeBoundKey(proxy);
   proxy.process.signal("SIGHUP");
   await logLine(proxy, { msg: "crew has taken over", generation: 2 });
   await logLine(proxy, { msg: "retiring" });
@@ -121,6 +122,7 @@ describe.skipIf(quicGoProgram === null)(quicGoProgram === null ? QUICGO_MISSING 
     const steps = [{ do: "load", path: "/small", rate: 100 }] as const;
     const run = await startQuicGo({ port: proxy.port, connections: 4, steps });
     for (let generation = 2; generation <= 4; generation++) {
+      changeBoundKey(proxy);
       proxy.process.signal("SIGHUP");
       await logLine(proxy, { msg: "crew is gone", generation: generation - 1 });
     }

@@ -34,7 +34,7 @@ import {
 } from "../support/proxy.ts";
 import { tempFolder, writeProgram, writeTemp } from "../support/temp.ts";
 import { logLine, stoppedLine } from "./log-lines.ts";
-import { answered, askAll, nameOf, servesAnew, startWorkers, workersOf } from "./worker-proxies.ts";
+import { changeBoundKey, answered, askAll, nameOf, servesAnew, startWorkers, workersOf } from "./worker-proxies.ts";
 
 const ROUNDS = 4;
 const H3_REQUEST_REJECTED = 0x10b;
@@ -350,6 +350,7 @@ async function goesOnWell(upgradable: Upgradable): Promise<void> {
   const victim = must(workersOf(proxy)["h3-worker-2"] ?? workersOf(proxy)["h3-worker-3"], "there is a worker");
   process.kill(victim, "SIGKILL");
   await logLine(proxy, { msg: "worker ended: started again", pid: victim, signal: "SIGKILL" });
+  changeBoundKey(proxy);
   proxy.process.signal("SIGHUP");
   await logLine(proxy, { msg: "crew is gone", generation: 2 });
   expect(await upgradable.status()).toMatchObject({ pid: proxy.process.pid, generation: 3 });

@@ -69,6 +69,7 @@ export async function servesAnew(proxy: RunningProxy, slot: number, pid: number)
 
 /** Asks for another crew and waits until it takes the new connections. Gives the generation of the one before. */
 export async function renewed(proxy: RunningProxy, signal: "SIGHUP" | "SIGUSR2"): Promise<number> {
+  if (signal === "SIGHUP") changeBoundKey(proxy);
   const taken = linesWith(proxy, "crew has taken over");
   await nextLine(proxy, signal, "crew has taken over");
   const last: LogLine = JSON.parse(taken.at(-1) ?? '{"generation":1}');
@@ -89,6 +90,18 @@ async function nextLine(proxy: RunningProxy, signal: NodeJS.Signals, msg: string
 
 function linesWith({ process: { stdout, stderr } }: RunningProxy, msg: string): string[] {
   return [...stdout, ...stderr].filter((line) => line.includes(`"msg":"${msg}"`));
+}
+
+/** Changes what only new workers can have. */
+export function changeBoundKey(proxy: RunningProxy): void {
+  changeConfig(proxy, (text) => {
+    const document: { performance?: { quic_initial_window_packets?: number } } = JSON.parse(text);
+    const packets = 1 + (document.performance?.quic_initial_window_packets ?? 40);
+    return JSON.stringify({
+      ...document,
+      performance: { ...document.performance, quic_initial_window_packets: packets },
+    });
+  });
 }
 
 /** Writes another configuration where the proxy has its own. */

@@ -48,6 +48,10 @@ export class FakeNode implements NodeControl {
       generation: this.generation,
       configPath: "/etc/spooky/config.yaml",
       startedEpochMs: Date.UTC(2026, 0, 1),
+      configuration: {
+        ...{ atWorkSinceEpochMs: 6, lastSuccessEpochMs: null, lastFailureEpochMs: null, lastSuccessful: true, kept: 0 },
+        reloads: { in_place: 0, new_workers: 0, unchanged: 0, failed: 0 },
+      },
       crews: [{ generation: this.generation, role: "active", workers: [worker] }],
       counts: this.counts,
       notice: this.notice,

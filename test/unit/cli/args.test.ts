@@ -15,7 +15,7 @@ const check = (configPath: string, given: Partial<CheckCommand> = {}): Command =
 });
 const demo = (port: number): Command => ({ kind: "demo", port });
 const control = (kind: ControlCommand["kind"], given: Partial<ControlCommand> = {}): Command => ({
-  ...{ kind, controlPath: null, configPath: DEFAULT_CONFIG_PATH, binary: null, json: false },
+  ...{ kind, controlPath: null, configPath: DEFAULT_CONFIG_PATH, binary: null, json: false, rollback: false },
   ...given,
 });
 const DEMO_PORT = 9889;
@@ -50,6 +50,7 @@ describe("arguments that are right", () => {
     ["demo --port 0", demo(0)],
     ["demo --port 65535", demo(65_535)],
     ["demo --port 00443", demo(443)],
+    ["reload --rollback", control("reload", { rollback: true })],
     ["upgrade", control("upgrade")],
     ["upgrade --binary ./next", control("upgrade", { binary: "./next" })],
     ["--binary=-odd upgrade -c my.yaml", control("upgrade", { binary: "-odd", configPath: "my.yaml" })],
@@ -146,6 +147,7 @@ test("every option of the help text is known, with its value", () => {
       "--port",
       "--control",
       "--binary",
+      "--rollback",
       "--json",
       "--strict",
       "--offline",

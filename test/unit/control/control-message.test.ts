@@ -91,6 +91,10 @@ test("a refusal of any version is read, with what it says", () => {
 test("a status has counters and histograms apart", () => {
   const status: NodeStatus = {
     ...{ pid: 7, version: "1.0.0", generation: 2, configPath: "/c.yaml", startedEpochMs: 5, notice: "odd" },
+    configuration: {
+      ...{ atWorkSinceEpochMs: 6, lastSuccessEpochMs: null, lastFailureEpochMs: null, lastSuccessful: true, kept: 0 },
+      reloads: { in_place: 0, new_workers: 0, unchanged: 0, failed: 0 },
+    },
     crews: [
       {
         generation: 2,
@@ -102,6 +106,10 @@ test("a status has counters and histograms apart", () => {
   };
   expect(JSON.parse(JSON.stringify(statusDocument(status)))).toEqual({
     ...{ pid: 7, version: "1.0.0", generation: 2, config_path: "/c.yaml", started_epoch_ms: 5, notice: "odd" },
+    configuration: {
+      ...{ at_work_since_epoch_ms: 6, last_success_epoch_ms: null, last_failure_epoch_ms: null, last_successful: true },
+      ...{ kept: 0, reloads: { in_place: 0, new_workers: 0, unchanged: 0, failed: 0 } },
+    },
     crews: [
       {
         generation: 2,

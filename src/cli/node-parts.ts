@@ -1,0 +1,99 @@
+/** What a node is made of, and how its workers are started. */
+import process from "node:process";
+import type { Snapshot } from "../config/snapshot.ts";
+import { allowedCores } from "../control/cores.ts";
+import type { PreparedDoors } from "../control/doors.ts";
+import type { NodeSecretLists } from "../control/node-keys.ts";
+import { ownStartedPath, type Program } from "../control/program.ts";
+import type { AdoptWorker, LaunchWorker } from "../control/seat.ts";
+import type { StartOrder } from "../control/worker-link.ts";
+import { adoptWorker, launchWorker } from "../control/worker-process.ts";
+import { must } from "../core/assert.ts";
+import type { Counters } from "../core/counters.ts";
+import type { Log } from "../observe/log.ts";
+import type { SlotRange } from "../quic/steer.ts";
+import { AdoptedChildren } from "../runtime/adopted-children.ts";
+import { killLeftBehind, killWithGroup } from "../runtime/process-group.ts";
+import type { ProcessEnd, Processes } from "../runtime/processes.ts";
+import { reapChild } from "../../ffi/children.ts";
+import type { Library } from "../../ffi/library.ts";
+import type { BoundSocket } from "../../ffi/udp-open.ts";
+import { renewUdpSockets } from "../../ffi/udp-renew.ts";
+import { WORKER_COMMAND } from "./args.ts";
+import type { CommandContext } from "./commands.ts";
+import type { Configuration } from "./configuration.ts";
+import { socketOptions } from "./node-sockets.ts";
+import { childEnvironment } from "./self.ts";
+
+/** What a node stands on. */
+export interface NodeContext extends CommandContext {
+  readonly library: Library;
+  readonly processes: Processes;
+  readonly log: Log;
+  readonly counters: Counters;
+}
+
+/** What one generation of workers is made of. */
+export interface NodeGeneration {
+  /** The one at work: another one may take its place where the workers are. */
+  configuration: Configuration;
+  readonly program: Program;
+  readonly secrets: NodeSecretLists;
+  /** Where it is asked how it is, from when it serves. */
+  readonly doors: PreparedDoors | null;
+}
+
+/** What workers are started from. */
+interface LaunchGround {
+  readonly context: NodeContext;
+  readonly sockets: readonly BoundSocket[];
+  readonly bankSlots: number;
+  readonly ticketsAreOlder: () => boolean;
+}
+
+/** Starts workers of a generation, each with the configuration that is at work then. */
+export function launcherOf(
+  generation: NodeGeneration,
+  { context, sockets, bankSlots, ticketsAreOlder }: LaunchGround,
+): LaunchWorker {
+  const { processes, library } = context;
+  const { program, secrets } = generation;
+  const cores = generation.configuration.snapshot.workers.pinned ? allowedCores() : [];
+  const env = childEnvironment();
+  return (slot, events) => {
+    const core = cores.length === 0 ? null : (cores[(slot % bankSlots) % cores.length] ?? null);
+    const { path: configPath, text: configText } = generation.configuration;
+    const order: StartOrder = {
+      ...{ type: "start", slot, configPath, configText, core, secrets },
+      ticketsAreOlder: ticketsAreOlder(),
+    };
+    const { fd: socketFd } = must(sockets[slot], "every slot has a socket");
+    const parts = { processes, library, env, program: program.path, argument: WORKER_COMMAND, socketFd, order };
+    return launchWorker(parts, events);
+  };
+}
+
+/** The file to look at for a new build; null from source. */
+export function ownPath({ embedded }: CommandContext): string | null {
+  return embedded === null ? null : ownStartedPath();
+}
+
+/** Goes on with workers that the program before this one has started in this process. */
+export function adopterOf({ processes, library }: NodeContext): AdoptWorker {
+  const reap = (pid: number): ProcessEnd | null => reapChild(library, pid);
+  const children = new AdoptedChildren({ reap, kill: killWithGroup, killLeftBehind });
+  process.on("SIGCHLD", () => children.look());
+  return (worker, events) => adoptWorker(processes, children.adopt(worker.pid), worker, events);
+}
+
+/** The sockets of slots as a configuration wants them, and empty: what lies in them is for workers that are gone. */
+export function renewSockets(
+  { library, log }: NodeContext,
+  sockets: readonly BoundSocket[],
+  { first, count }: SlotRange,
+  snapshot: Snapshot,
+): void {
+  const fds = sockets.slice(first, first + count).map(({ fd }) => fd);
+  const datagrams = renewUdpSockets(library, fds, socketOptions(snapshot));
+  if (datagrams > 0) log.debug("late datagrams for workers that are gone", { datagrams });
+}

@@ -1,0 +1,40 @@
+/** The account of reloads as the program before has left it. What does not read is left: then it begins anew. */
+import {
+  byName,
+  count,
+  finite,
+  flag,
+  list,
+  nullable,
+  record,
+  type Reader,
+  ShapeError,
+  text,
+} from "../control/json-shape.ts";
+import type { FormerConfiguration, ReloadLedger } from "./reload-desk.ts";
+
+const readFormer = record<FormerConfiguration>({ generation: count, sinceEpochMs: finite, path: text, text });
+
+const readReloads: Reader<ReloadLedger["reloads"]> = (value, place) => {
+  const { in_place = 0, new_workers = 0, unchanged = 0, failed = 0 } = byName(count)(value, place);
+  return { in_place, new_workers, unchanged, failed };
+};
+
+const readBody = record<ReloadLedger>({
+  sinceEpochMs: finite,
+  lastSuccessEpochMs: nullable(finite),
+  lastFailureEpochMs: nullable(finite),
+  lastSuccessful: flag,
+  reloads: readReloads,
+  former: list(readFormer),
+});
+
+/** Null where there is none. */
+export function readLedger(value: unknown): ReloadLedger | null {
+  try {
+    return value === undefined || value === null ? null : readBody(value, "reloads");
+  } catch (thrown) {
+    if (thrown instanceof ShapeError) return null;
+    throw thrown;
+  }
+}

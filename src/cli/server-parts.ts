@@ -1,0 +1,114 @@
+/** What a running proxy is made of, each part from settings and from what the process has. */
+import { randomBytes } from "node:crypto";
+import type { BackendSettings, ListenSettings, Snapshot } from "../config/snapshot.ts";
+import { Backends } from "../control/backends.ts";
+import type { ServerIdentity } from "../control/certificates.ts";
+import type { Seat } from "../control/listener.ts";
+import { makeNodeKeys, startSecrets } from "../control/node-keys.ts";
+import { must } from "../core/assert.ts";
+import type { Counters } from "../core/counters.ts";
+import { Random } from "../core/random.ts";
+import type { LogFields } from "../observe/line.ts";
+import type { Log } from "../observe/log.ts";
+import { type RuntimeFetch, runtimeFetch } from "../runtime/fetch-options.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { systemTimers } from "../runtime/timers.ts";
+import type { ClearProtocol } from "../upstream/native/protocol-inquiry.ts";
+import { Transports } from "../upstream/transports.ts";
+import { readTrust, trustDigest } from "../upstream/trust.ts";
+import type { Library } from "../../ffi/library.ts";
+import type { ClientAuth } from "../../ffi/quiche/config.ts";
+import { formatAddress } from "../../ffi/sockaddr.ts";
+import type { BoundSocket } from "../../ffi/udp-open.ts";
+import { warningsOf } from "./warnings.ts";
+
+/** What a server stands on. */
+export interface ServerParts {
+  readonly runtime: Runtime;
+  readonly library: Library;
+  readonly log: Log;
+  readonly counters: Counters;
+  /** Its place among the workers of a supervisor; null: the only process, which says itself what it serves. */
+  readonly seat?: Seat | null;
+}
+
+const ENTROPY_BYTES = 16;
+
+/** What people want to know of a proxy that serves from now on. */
+export function tellListening(log: Log, snapshot: Snapshot, bound: BoundSocket, fields: LogFields = {}): void {
+  tellWarnings(log, snapshot);
+  log.info("listening", {
+    address: formatAddress(bound.local),
+    protocol: "http3",
+    udp_receive_buffer_wanted_bytes: snapshot.connections.udpReceiveBufferBytes,
+    udp_receive_buffer_bytes: bound.receiveBufferBytes,
+    udp_send_buffer_wanted_bytes: snapshot.connections.udpSendBufferBytes,
+    udp_send_buffer_bytes: bound.sendBufferBytes,
+    ...fields,
+  });
+}
+
+/** What is allowed and yet worth knowing. */
+export function tellWarnings(log: Log, snapshot: Snapshot): void {
+  for (const { upstream, key, text } of warningsOf(snapshot))
+    log.warn(text, upstream === null ? { key } : { upstream, key });
+}
+
+/** What is known of backends, which none is yet. */
+export function makeBackends({ runtime, log, counters }: ServerParts): Backends {
+  const onLearned = ({ id, address }: BackendSettings, protocol: ClearProtocol): void =>
+    log.info("backend protocol found out", { backend: id, address, protocol: PROTOCOL_NAMES[protocol] });
+  return new Backends({
+    makeTransports: (times) => makeTransports(times, runtime, counters, onLearned),
+    readTrust,
+    digestOf: trustDigest,
+  });
+}
+
+/** The transports of a snapshot. Throws `CONFIG_INVALID` or `CERTIFICATE` for backends that they cannot reach as configured. */
+export function makeTransports(
+  snapshot: Pick<Snapshot, "pools" | "timeouts">,
+  runtime: Runtime,
+  counters: Counters,
+  onLearned: (backend: BackendSettings, protocol: ClearProtocol) => void = () => undefined,
+): Transports {
+  const { connectStream: connect } = runtime;
+  const shared = { snapshot, connect, timers: systemTimers, random: freshRandom(), counters, onLearned };
+  return new Transports({ ...shared, fetch: runtimeFetchHere() });
+}
+
+/** Whom a listener shows itself as, and whom it asks of its clients. */
+export interface ServerTls {
+  readonly identities: readonly ServerIdentity[];
+  readonly clientAuth: ClientAuth | null;
+}
+
+/** Nothing about certificates has changed, neither in files nor in what is said of them. */
+export function isSameTls(some: ServerTls, other: ServerTls, listen: ListenSettings, before: ListenSettings): boolean {
+  return tlsText(some) === tlsText(other) && JSON.stringify(listen) === JSON.stringify(before);
+}
+
+function tlsText({ identities, clientAuth }: ServerTls): string {
+  const shown = identities.map(({ serverNames, chainPem, keyPem }) => [
+    ...[serverNames, chainPem.toBase64(), keyPem.toBase64()],
+  ]);
+  return JSON.stringify([shown, clientAuth === null ? null : [clientAuth.caPem.toBase64(), clientAuth.required]]);
+}
+
+/** Seeded by the system. */
+export function freshRandom(): Random {
+  return Random.fromEntropy(new Uint32Array(Uint8Array.from(randomBytes(ENTROPY_BYTES)).buffer));
+}
+
+/** What people call them. */
+const PROTOCOL_NAMES: Readonly<Record<ClearProtocol, string>> = { h2c: "HTTP/2", http1: "HTTP/1.1" };
+
+function runtimeFetchHere(): RuntimeFetch {
+  return must(runtimeFetch(globalThis), "both runtimes have fetch");
+}
+
+/** The seat of the only process: no other one has its secrets, unless they are the cluster's. */
+export function loneSeat({ cluster }: Snapshot): Seat {
+  const keys = makeNodeKeys(startSecrets(cluster), cluster);
+  return { slot: 0, keys, socket: null, ticketsAreOlder: cluster.keyFile !== null };
+}

@@ -1,0 +1,23 @@
+/** What the files hold that a configuration names, as digests: a change of theirs is a change, even where the configuration stays. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Snapshot } from "../config/snapshot.ts";
+import { readTrust, trustDigest } from "../upstream/trust.ts";
+import type { FileDigests } from "./reload-plan.ts";
+
+/** Throws `ProxyError` CERTIFICATE, or what the system throws, for files that cannot be read. */
+export function fileDigests({ listen, pools, cluster }: Snapshot): FileDigests {
+  const trusts = new Map(pools.map(({ tls }) => [JSON.stringify(tls), tls]));
+  return {
+    certificates: digestOf([
+      ...listen.certificates.flatMap(({ certFile, keyFile }) => [certFile, keyFile]),
+      ...(listen.clientAuth.caFile === null ? [] : [listen.clientAuth.caFile]),
+    ]),
+    trust: [...trusts.values()].map((tls) => trustDigest(readTrust(tls))).join(),
+    cluster: digestOf(cluster.keyFile === null ? [] : [cluster.keyFile]),
+  };
+}
+
+function digestOf(paths: readonly string[]): string {
+  return paths.map((path) => createHash("sha256").update(readFileSync(path)).digest("base64")).join();
+}
