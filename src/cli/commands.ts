@@ -23,6 +23,7 @@ import { prepareProcess } from "./self.ts";
 import { serviceNotice } from "./service-manager.ts";
 import { SoloControl } from "./solo-control.ts";
 import { Server, type Unfinished } from "./server.ts";
+import { watchFiles } from "./watch-files.ts";
 
 /** Exit codes; documented in `--help` and `docs/cli.md`. */
 export const EXIT = { ok: 0, failure: 1, usage: 2, cutOff: CUT_OFF_CODE } as const;
@@ -91,7 +92,9 @@ export async function serve(
     await server.start();
     await onListening(server, log);
     notice.serving();
+    const watch = configuration === null ? null : watchFiles(notice.around(control), control, log);
     await stop.first;
+    watch?.stop();
     notice.stopping(snapshot.timeouts.drainMs);
     const asked = await Promise.race([server.drain(), stop.second.then(() => true)]);
     const end = endOf(server.close(), asked === true);

@@ -104,12 +104,12 @@ export class SoloControl implements NodeControl, Observable {
 
   /** Counts with labels are told as changes: here they are kept, as a supervisor does for its workers. */
   observed(): Observed {
-    const { server, snapshot, library } = this.#parts;
+    const { server, library } = this.#parts;
     const { counters, connectionCount } = server;
     this.#sums.report(0, Object.fromEntries(server.requestCounts.takeChanged()));
     return {
-      snapshot,
-      generation: 1,
+      snapshot: this.#configuration.snapshot,
+      generation: this.#generation,
       startedEpochMs: this.#startedEpochMs,
       counts: this.#sums.sums(countersSeen(counters)),
       nativeHandles: library.ledger.total,

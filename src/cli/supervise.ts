@@ -31,6 +31,7 @@ import { Legacy } from "./resume.ts";
 import { serviceNotice } from "./service-manager.ts";
 import { prepareProcess } from "./self.ts";
 import { tellListening } from "./server-parts.ts";
+import { watchFiles } from "./watch-files.ts";
 
 /** Validates, then serves until a signal. */
 export async function runServe(configPath: string, context: CommandContext): Promise<number> {
@@ -74,6 +75,7 @@ async function supervise(configuration: Configuration, context: SuperviseContext
     awaitReplacement(node, socket, doors);
     return await serving(socket, async () => {
       await node.start();
+      watchFiles(notice.around(node), node, log);
       const workers = node.supervisor.crews.reduce((sum, crew) => sum + crew.workers.length, 0);
       tellListening(log, snapshot, node.first, { workers });
     });
@@ -113,6 +115,7 @@ async function goOn(legacy: Legacy, context: CommandContext): Promise<number> {
     const doors = await openDoors(node, snapshot, doorParts).catch(without("no place for metrics and health"));
     const socket = await openControl(notice.around(node), snapshot, log, counters).catch(without("no control socket"));
     awaitReplacement(node, socket, doors);
+    watchFiles(notice.around(node), node, log);
     return await serving(socket, () => Promise.resolve());
   } catch (thrown) {
     legacy.goBack(thrown, context.early);

@@ -86,7 +86,7 @@ describe("the proxy's configuration for a test", () => {
       { prefix: "/api", backends: ["http://127.0.0.1:1"], balancing: "random", extra: { tls: { ca_file: "/x" } } },
     ] as const;
     expect(JSON.parse(proxyConfig({ pools, extra: { log: { level: "warn" } } }, files))).toEqual({
-      ...{ supervisor: "off", control: { socket: "off" } },
+      ...{ supervisor: "off", control: { socket: "off", watch: "off" } },
       observability: { metrics: { enabled: false }, health: { enabled: false } },
       version: 1,
       listen: { protocol: "http3", address: "127.0.0.1", port: 0, tls: { cert: "/c", key: "/k" } },

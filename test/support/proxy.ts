@@ -116,7 +116,7 @@ export function proxyConfig(options: ProxyOptions, certificate: CertificateFiles
       upstream,
       log: { level: "info", format: "json" },
       // Many run beside each other; those that are asked something have a path of their own.
-      control: { socket: "off" },
+      control: { socket: "off", watch: "off" },
       observability: { metrics: { enabled: false }, health: { enabled: false } },
       supervisor: options.supervisor ?? defaultSupervisor(options.extra),
       ...options.extra,
