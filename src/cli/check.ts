@@ -17,7 +17,7 @@ import { Counters } from "../core/counters.ts";
 import { ProxyError } from "../core/error.ts";
 import { writeNow } from "../observe/sink.ts";
 import { openLibrary } from "../../ffi/library.ts";
-import type { CheckCommand } from "./args.ts";
+import { type CheckCommand, DEFAULT_CONFIG_PATH } from "./args.ts";
 import { type CheckedFile, reportJson, reportText } from "./check-text.ts";
 import { type CommandContext, EXIT } from "./commands.ts";
 import { parseConfiguration, readText } from "./configuration.ts";
@@ -61,7 +61,12 @@ async function checkAll(
   checkCertificates(snapshot, hasPair, Date.now(), found);
   checkRoutes(snapshot, found);
   const library = openLibrary(runtime.foreign, libraryPlaces(embedded, process.env));
-  await checkAddresses(snapshot, { configPath, controlPaths: controlPathsOf(snapshot) }, library, found);
+  await checkAddresses(
+    snapshot,
+    { configPath, defaultPath: DEFAULT_CONFIG_PATH, controlPaths: controlPathsOf(snapshot) },
+    library,
+    found,
+  );
   checkSystem(snapshot, library, found);
   await checkTransports(snapshot, runtime, offline, found);
 }

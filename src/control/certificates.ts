@@ -96,13 +96,22 @@ function kindOf({ asymmetricKeyType }: ReturnType<typeof createPrivateKey>): str
   return asymmetricKeyType ?? "unknown";
 }
 
-/** The first certificate of a file. All are read: the engine refuses a chain with one that it cannot read. */
+/** All certificates of a file, the one that it is about first. Throws `CERTIFICATE`. */
+export function readChain(file: string): readonly [X509Certificate, ...X509Certificate[]] {
+  return parseChain(readFile(file, "certificate", "cert"), file);
+}
+
 function parseLeaf(pem: Uint8Array, file: string): X509Certificate {
+  return parseChain(pem, file)[0];
+}
+
+/** All are read: the engine refuses a chain with one that it cannot read. */
+function parseChain(pem: Uint8Array, file: string): readonly [X509Certificate, ...X509Certificate[]] {
   // One by one, since the parser stops after the first; and it takes DER as well, which the engine does not.
   const [, ...blocks] = Buffer.from(pem).toString("latin1").split(PEM_BEGIN);
   try {
-    const [leaf] = blocks.map((block) => new X509Certificate(PEM_BEGIN + block));
-    if (leaf !== undefined) return leaf;
+    const [leaf, ...others] = blocks.map((block) => new X509Certificate(PEM_BEGIN + block));
+    if (leaf !== undefined) return [leaf, ...others];
   } catch (thrown) {
     throw new ProxyError("CERTIFICATE", `${file} holds no PEM certificate: ${messageOf(thrown)}`, { cause: thrown });
   }

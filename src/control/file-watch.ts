@@ -3,10 +3,12 @@
  * notices, which end where a name is a symbolic link that is exchanged (certbot, Kubernetes) or a file system is another machine's.
  */
 import { createHash } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import type { Snapshot } from "../config/snapshot.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Logger } from "../observe/log.ts";
+import { readRegularFile } from "../runtime/regular-file.ts";
 import type { TimerHandle, Timers } from "../runtime/timers.ts";
 
 /** What a watch is made of. */
@@ -143,8 +145,7 @@ function contentsOf(files: readonly string[]): ReadonlyMap<string, string> {
 
 function digestOf(file: string): string {
   try {
-    if (statSync(file).isFile()) return createHash("sha256").update(readFileSync(file)).digest("hex");
-    return "no file";
+    return createHash("sha256").update(readRegularFile(file, LIMITS.configFileBytesMax)).digest("hex");
   } catch (thrown) {
     return messageOf(thrown);
   }

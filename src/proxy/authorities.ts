@@ -88,7 +88,8 @@ export function ipv6Of(text: string): string {
   return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : text;
 }
 
-function covers({ serverNames, coveredNames }: CertificateNames, host: string): boolean {
+/** Is a certificate for a host, as clients compare names (RFC 9525 6.3)? A wildcard stands for one label. */
+export function covers({ serverNames, coveredNames }: CertificateNames, host: string): boolean {
   const wildcard = isAddress(host) ? "" : wildcardOf(host);
   return [serverNames, coveredNames].some((names) => names.includes(host) || names.includes(wildcard));
 }

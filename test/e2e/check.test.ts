@@ -271,6 +271,15 @@ describe("what only the machine knows", () => {
     expect(unasked.bad.filter(({ check }) => check === "backends")).toEqual([]);
   });
 
+  test("authorities of clients that are not there", async () => {
+    const ca_file = join(tempFolder("check"), "none.pem");
+    const auth = { enabled: true, ca_file };
+    const config = withValue(least(await testCertificateFiles()), ["listen", "tls", "client_auth"], auth);
+    const { code, bad } = await findingsOf(config, "--offline");
+    const errors = bad.filter(({ level }) => level === "error");
+    expect({ code, errors }).toMatchObject({ code: 2, errors: [{ key: "listen.tls.client_auth.ca_file" }] });
+  });
+
   test("a log that cannot be written", async () => {
     const file = join(tempFolder("check"), "none", "spooky.log");
     const config = withValue(least(await testCertificateFiles()), ["log", "file"], file);

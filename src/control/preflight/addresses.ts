@@ -17,6 +17,8 @@ const CHECK = "addresses";
 /** What tells a program that runs with this configuration already. */
 export interface ProgramPlace {
   readonly configPath: string;
+  /** What a program serves that was started without naming a file. */
+  readonly defaultPath: string;
   /** Where its control socket may be. */
   readonly controlPaths: readonly string[];
 }
@@ -109,7 +111,7 @@ async function reportTaken(
   required = true,
 ): Promise<void> {
   const holders = holdersOf(protocol, port);
-  const ours = holders.find((holder) => isOfConfiguration(holder, place.configPath));
+  const ours = holders.find((holder) => isOfConfiguration(holder, place));
   if (ours !== undefined) return found.ok(CHECK, `${where} is served with this configuration file (pid ${ours.pid})`);
   const running = holders.find(({ name }) => name === PROGRAM);
   if (running !== undefined) {
@@ -139,13 +141,11 @@ const PROGRAM = "spooky";
 const REMEDY = "stop that process or choose another port";
 
 /** Whoever was started without naming a file has the one that is named by default, as `configPath` is then. */
-function isOfConfiguration({ name, args, folder }: Holder, configPath: string): boolean {
+function isOfConfiguration({ name, args, folder }: Holder, { configPath, defaultPath }: ProgramPlace): boolean {
   const wanted = resolve(configPath);
   const named = args.map((arg) => arg.replace(/^--config=/, "")).some((arg) => resolve(folder, arg) === wanted);
   return (
     named ||
-    (name === "spooky" && !args.some((arg) => arg === "-c" || arg.startsWith("--config")) && wanted === DEFAULT)
+    (name === PROGRAM && !args.some((arg) => arg === "-c" || arg.startsWith("--config")) && wanted === defaultPath)
   );
 }
-
-const DEFAULT = "/etc/spooky/config.yaml";

@@ -1,16 +1,12 @@
 /** Certificates as clients will see them: chain, key, names, days, and who may read the key. */
-import { Buffer } from "node:buffer";
-import { X509Certificate } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import { statSync } from "node:fs";
-import { isIP } from "node:net";
 import type { PathSegment } from "../../config/document.ts";
 import type { CertificateSettings, Snapshot } from "../../config/snapshot.ts";
-import { messageOf, ProxyError } from "../../core/error.ts";
-import { LIMITS } from "../../core/limits.ts";
-import { readRegularFile } from "../../runtime/regular-file.ts";
-import { loadIdentity } from "../certificates.ts";
+import { ProxyError } from "../../core/error.ts";
+import { covers, hostOf } from "../../proxy/authorities.ts";
+import { loadClientAuth, loadIdentities, loadIdentity, readChain } from "../certificates.ts";
 import type { Findings } from "./finding.ts";
-import { coversHost } from "./names.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Renewal programs begin 30 days before the end: what is nearer to it has not been renewed. */
@@ -31,13 +27,33 @@ export function checkCertificates(snapshot: Snapshot, hasPair: boolean, nowMs: n
   const names: string[] = [];
   const places = placesOf(snapshot, hasPair);
   for (const place of places) names.push(...checkOne(place, nowMs, found));
+  checkTogether(snapshot, found);
   if (places.length > 0 && names.length > 0) checkHosts(snapshot, names, found);
   for (const pool of snapshot.pools) {
     const shown = pool.tls.clientCertificate;
     if (shown === null) continue;
     const path = ["upstream", pool.name, "tls", "client_certificate"];
-    for (const [i, certificate] of readChain(shown.certFile).entries())
-      checkDays(certificate, i, shown.certFile, path, nowMs, found);
+    attempt(path, found, () => {
+      for (const [i, certificate] of readChain(shown.certFile).entries())
+        checkDays(certificate, i, shown.certFile, path, nowMs, found);
+    });
+  }
+}
+
+/** What only shows with all of them together, and the authorities of clients. */
+function checkTogether({ listen }: Snapshot, found: Findings): void {
+  // What is wrong with one alone has been said.
+  if (found.isWithoutErrors(CHECK))
+    attempt(["listen", "tls", "certificates"], found, () => void loadIdentities(listen));
+  attempt(["listen", "tls", "client_auth", "ca_file"], found, () => void loadClientAuth(listen));
+}
+
+function attempt(path: readonly PathSegment[], found: Findings, look: () => void): void {
+  try {
+    look();
+  } catch (thrown) {
+    if (!(thrown instanceof ProxyError)) throw thrown;
+    found.error(CHECK, path, thrown.message, thrown.remedy);
   }
 }
 
@@ -54,8 +70,9 @@ function placesOf({ listen }: Snapshot, hasPair: boolean): readonly Place[] {
 function checkOne({ settings, path }: Place, nowMs: number, found: Findings): readonly string[] {
   const { certFile, keyFile } = settings;
   const at = [...path, "cert"];
+  let names: readonly string[] = [];
   try {
-    loadIdentity(settings);
+    names = loadIdentity(settings).coveredNames;
   } catch (thrown) {
     if (!(thrown instanceof ProxyError)) throw thrown;
     const isKey = thrown.message.includes(keyFile) && keyFile !== certFile;
@@ -65,15 +82,13 @@ function checkOne({ settings, path }: Place, nowMs: number, found: Findings): re
   checkKeyFile(keyFile, [...path, "key"], found);
   const chain = readChain(certFile);
   const [leaf] = chain;
-  if (leaf === undefined) return [];
   for (const [i, certificate] of chain.entries()) checkDays(certificate, i, certFile, at, nowMs, found);
   checkChain(chain, certFile, at, found);
   checkStrength(leaf, certFile, at, found);
-  const names = namesOf(leaf);
   if (names.length === 0)
     found.warn(CHECK, at, `${certFile} has no subjectAltName: clients look at nothing else and refuse it`);
   for (const name of settings.serverNames)
-    if (!coversHost(names, name))
+    if (!covers({ serverNames: [], coveredNames: names }, name))
       found.warn(CHECK, [...path, "server_name"], `${certFile} is not for ${name} but for ${shown(names)}`);
   found.ok(CHECK, `${certFile}: ${shown(names)}, until ${dayText(leaf.validTo)}`);
   return [...names, ...settings.serverNames];
@@ -107,13 +122,12 @@ const RENEW = "renew it, then `spooky reload`";
 
 /** Each certificate of a file is there to show that the one before it is good. */
 function checkChain(
-  chain: readonly X509Certificate[],
+  chain: ReturnType<typeof readChain>,
   file: string,
   path: readonly PathSegment[],
   found: Findings,
 ): void {
   const [leaf] = chain;
-  if (leaf === undefined) return;
   if (chain.length === 1 && leaf.subject === leaf.issuer)
     found.warn(CHECK, path, `${file} is signed by itself: clients that were not told to trust it refuse it`);
   for (const [i, certificate] of chain.entries()) {
@@ -134,37 +148,10 @@ function checkStrength(leaf: X509Certificate, file: string, path: readonly PathS
 /** Clients that come for a host and see a certificate for others go away. */
 function checkHosts({ pools }: Snapshot, names: readonly string[], found: Findings): void {
   for (const { name, route } of pools) {
-    if (route.host === null || coversHost(names, bare(route.host))) continue;
+    if (route.host === null || covers({ serverNames: [], coveredNames: names }, hostOf(route.host))) continue;
     const text = `no certificate is for ${route.host}: clients that check refuse it`;
     found.warn(CHECK, ["upstream", name, "route", "host"], text, `the certificates are for ${shown(names)}`);
   }
-}
-
-/** All certificates of a file, the server's own first; none when it cannot be read. */
-function readChain(file: string): readonly X509Certificate[] {
-  try {
-    const [, ...blocks] = Buffer.from(readRegularFile(file, LIMITS.certificateFileBytesMax))
-      .toString("latin1")
-      .split(PEM_BEGIN);
-    return blocks.map((block) => new X509Certificate(PEM_BEGIN + block));
-  } catch (thrown) {
-    throw new ProxyError("CERTIFICATE", `${file} cannot be read as certificates: ${messageOf(thrown)}`);
-  }
-}
-
-const PEM_BEGIN = "-----BEGIN CERTIFICATE-----";
-
-/** DNS names and addresses of a certificate, lower case. */
-function namesOf(leaf: X509Certificate): string[] {
-  const parts = (leaf.subjectAltName ?? "").split(", ");
-  const of = (prefix: string): string[] =>
-    parts.filter((part) => part.startsWith(prefix)).map((part) => part.slice(prefix.length).toLowerCase());
-  return [...of("DNS:"), ...of("IP Address:").map(bare)];
-}
-
-function bare(host: string): string {
-  const text = host.replace(/^\[|\]$/g, "");
-  return isIP(text) === 6 ? new URL(`http://[${text}]`).hostname.replace(/^\[|\]$/g, "") : text;
 }
 
 const NAMES_SHOWN_MAX = 4;

@@ -57,6 +57,11 @@ export class Findings {
     return this.#found.filter((finding) => finding.level === level).length;
   }
 
+  /** Has a check found no error so far? */
+  isWithoutErrors(check: CheckName): boolean {
+    return this.#found.every((finding) => finding.check !== check || finding.level !== "error");
+  }
+
   /** Has a check found nothing to complain about so far? */
   isFine(check: CheckName): boolean {
     return this.#found.every((finding) => finding.check !== check || finding.level === "ok");
