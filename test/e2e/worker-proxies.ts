@@ -34,7 +34,13 @@ export function nameOf(pid: number): string {
   return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
 }
 
-/** Which worker answered each port of a client, by its lines. */
+/** Which worker answered each address and port, by the lines: clients on several addresses may have the same port. */
+export function workerByClient(lines: readonly LogLine[]): ReadonlyMap<unknown, unknown> {
+  const requests = lines.filter(({ msg }) => msg === "request");
+  return new Map(requests.map(({ client, worker }) => [client, worker]));
+}
+
+/** Which worker answered each port of clients on one address, by the lines. */
 export function workerByPort(lines: readonly LogLine[]): ReadonlyMap<number, unknown> {
   const requests = lines.filter(({ msg }) => msg === "request");
   return new Map(requests.map(({ client, worker }) => [Number(String(client).split(":").at(-1)), worker]));
