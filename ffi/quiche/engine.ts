@@ -54,6 +54,12 @@ export interface ScratchPlaces {
   readonly early: number;
 }
 
+/** Certificates that are ready and not shown yet: exactly one of these is called, once. Neither can fail. */
+export interface PreparedIdentities {
+  commit(): void;
+  abandon(): void;
+}
+
 /** Words that `spooky_conn_counts` writes. */
 const COUNTS = 5;
 const SCRATCH_BYTES = 4096 + 8 * LIMITS.openStreamsListedMax;
@@ -228,16 +234,21 @@ export class QuicheEngine implements QuicEngine {
   }
 
   /**
-   * New handshakes use these certificates and ask clients for these, under the ticket keys and limits of before; connections that exist keep
-   * what they were made with, and the last of them takes it along. Throws `CERTIFICATE`, and then nothing has changed.
+   * Makes ready that new handshakes use these certificates and ask clients for these, under the ticket keys and limits of now; connections that
+   * exist keep what they were made with, and the last of them takes it along. Throws `CERTIFICATE`, and then nothing has changed.
    */
-  replaceIdentities(identities: readonly Identity[], clientAuth: ClientAuth | null): void {
+  prepareIdentities(identities: readonly Identity[], clientAuth: ClientAuth | null): PreparedIdentities {
     const settings = { ...this.#settings, identities, clientAuth };
     const next = makeServerConfig(this.#library, settings);
-    // TLS counts the users of its context: what is given back here is ours alone.
-    this.#config.free();
-    this.#config = next;
-    this.#settings = settings;
+    return {
+      commit: () => {
+        // TLS counts the users of its context: what is given back here is ours alone.
+        this.#config.free();
+        this.#config = next;
+        this.#settings = settings;
+      },
+      abandon: () => next.free(),
+    };
   }
 
   close(): void {

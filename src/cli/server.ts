@@ -188,18 +188,29 @@ export class Server {
   prepare(snapshot: Snapshot): Prepared {
     const { listen } = snapshot;
     const tls = { identities: loadIdentities(listen), clientAuth: loadClientAuth(listen) };
+    const isSame = isSameTls(tls, this.#tls, listen, this.snapshot.listen);
     const generation = new LiveGeneration(snapshot, this.#generations, this.#generation);
-    return {
-      commit: () => this.#goOver(generation, tls),
-      abandon: () => generation.free(),
-    };
+    try {
+      // What TLS thinks of certificates is known here: once all processes go over, nothing may fail any more.
+      const shown = isSame ? null : this.#listener.prepareIdentities(tls.identities, tls.clientAuth, listen);
+      return {
+        commit: () => {
+          shown?.commit();
+          this.#goOver(generation, tls);
+        },
+        abandon: () => {
+          shown?.abandon();
+          generation.free();
+        },
+      };
+    } catch (thrown) {
+      generation.free();
+      throw thrown;
+    }
   }
 
   #goOver(generation: LiveGeneration, tls: ServerTls): void {
     const { snapshot } = generation;
-    // First, since it alone can fail.
-    if (!isSameTls(tls, this.#tls, snapshot.listen, this.snapshot.listen))
-      this.#listener.replaceIdentities(tls.identities, tls.clientAuth, snapshot.listen);
     this.#tls = tls;
     const before = this.#generation;
     this.#generation = generation;

@@ -50,6 +50,11 @@ export class WorkerReloads implements ReloadOrders {
     if (this.#attempt?.order.attempt === attempt) this.#drop();
   }
 
+  /** The worker ends. Idempotent. */
+  close(): void {
+    this.#drop();
+  }
+
   #drop(): void {
     this.#attempt?.prepared.abandon();
     this.#attempt = null;

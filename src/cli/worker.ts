@@ -71,13 +71,16 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
     const seat: Seat = { slot: order.slot, keys, socket, ticketsAreOlder: order.ticketsAreOlder };
     const server = new Server(snapshot, { runtime, library, log, counters, seat });
     await server.start();
-    link.reloads = new WorkerReloads(link, server, log);
+    const reloads = new WorkerReloads(link, server, log);
+    link.reloads = reloads;
     const said = new BeatCounts();
     const beat = (): void => sendBeat(link, server, library, said);
     const beating = systemTimers.every(LIMITS.heartbeatMs, beat);
     link.send({ type: "ready", pid: process.pid });
     const asked = await Promise.race([leave(link, server, log), link.end.then(() => true)]);
     beating.stop();
+    link.reloads = null;
+    reloads.close();
     const end = endOf(server.close(), asked === true);
     beat();
     return end;

@@ -2,9 +2,11 @@
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto";
 import { assert } from "../core/assert.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { FillRandom } from "../quic/cid.ts";
 import type { BlockCipher } from "../quic/quic-lb.ts";
-import type { Hkdf } from "../quic/secrets.ts";
-import type { TokenCipher } from "../quic/token.ts";
+import type { Hkdf, NodeSecrets } from "../quic/secrets.ts";
+import { type TokenCipher, TokenSealer } from "../quic/token.ts";
 
 const AES_128_KEY_BYTES = 16;
 
@@ -56,3 +58,18 @@ const NONCE_END = AES_128_KEY_BYTES + 12;
 /** HKDF-SHA256 (RFC 5869) without a salt: the secrets are random. */
 export const hkdfSha256: Hkdf = (secret, info, length) =>
   new Uint8Array(hkdfSync("sha256", secret, new Uint8Array(0), info, length));
+
+/** Seals tokens by the first of these secrets, and opens those of all. */
+export function tokenSealer(secrets: readonly NodeSecrets[], fillRandom: FillRandom): TokenSealer {
+  return new TokenSealer({
+    keys: secrets.map(({ id, retryToken, newToken }) => ({
+      id,
+      retry: tokenCipher(retryToken),
+      newToken: tokenCipher(newToken),
+    })),
+    fillRandom,
+    retryLifetimeMs: LIMITS.retryTokenMsMax,
+    // None is given out: quiche sends no NEW_TOKEN.
+    newTokenLifetimeMs: 0,
+  });
+}

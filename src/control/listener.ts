@@ -13,7 +13,6 @@ import type {
   TimeoutSettings,
 } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
-import { LIMITS } from "../core/limits.ts";
 import { ReplayGuard } from "../guard/replay-guard.ts";
 import { BufferAccount } from "../guard/buffer-account.ts";
 import { Http3Session } from "../h3/session.ts";
@@ -25,16 +24,15 @@ import { EarlyData } from "../quic/early-data.ts";
 import { Endpoint } from "../quic/endpoint.ts";
 import { Loop, type LoopHost } from "../quic/loop.ts";
 import type { NodeSecrets } from "../quic/secrets.ts";
-import { TokenSealer } from "../quic/token.ts";
 import type { Runtime, Waker } from "../runtime/runtime.ts";
 import type { Library } from "../../ffi/library.ts";
 import type { ClientAuth, EngineSettings } from "../../ffi/quiche/config.ts";
-import { QuicheEngine } from "../../ffi/quiche/engine.ts";
+import { type PreparedIdentities, QuicheEngine } from "../../ffi/quiche/engine.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
 import type { ServerIdentity } from "./certificates.ts";
 import type { House } from "./departures.ts";
-import { tokenCipher } from "./ciphers.ts";
+import { tokenSealer } from "./ciphers.ts";
 import { ConnectionWatch, isWatching } from "./connection-watch.ts";
 import { ConnectionSessionHost } from "./session-host.ts";
 import { type Introduction, Introductions } from "./introductions.ts";
@@ -169,13 +167,20 @@ export class Listener implements House {
   }
 
   /** For new handshakes; connections that exist go on with what they have. Throws `CERTIFICATE`, and then nothing has changed. */
-  replaceIdentities(
+  prepareIdentities(
     identities: readonly ServerIdentity[],
     clientAuth: ClientAuth | null,
     listen: ListenSettings,
-  ): void {
-    this.#engine.replaceIdentities(identities, clientAuth);
-    this.#introductions = new Introductions(identities, listen, this.endpoint.counters);
+  ): PreparedIdentities {
+    const introductions = new Introductions(identities, listen, this.endpoint.counters);
+    const { commit, abandon } = this.#engine.prepareIdentities(identities, clientAuth);
+    return {
+      commit: () => {
+        commit();
+        this.#introductions = introductions;
+      },
+      abandon,
+    };
   }
 
   /** GOAWAY to all, no new connections. Handshakes are refused: one whose client is gone would hold the drain for its idle time. */
@@ -279,20 +284,6 @@ function ownIds({ slot, keys }: Seat, fillRandom: FillRandom): readonly [OwnIds,
   });
   const [first, ...others] = keys.ids;
   return [one(first), ...others.map(one)];
-}
-
-function tokenSealer(secrets: readonly NodeSecrets[], fillRandom: FillRandom): TokenSealer {
-  return new TokenSealer({
-    keys: secrets.map(({ id, retryToken, newToken }) => ({
-      id,
-      retry: tokenCipher(retryToken),
-      newToken: tokenCipher(newToken),
-    })),
-    fillRandom,
-    retryLifetimeMs: LIMITS.retryTokenMsMax,
-    // None is given out: quiche sends no NEW_TOKEN.
-    newTokenLifetimeMs: 0,
-  });
 }
 
 function engineSettings(options: ListenerOptions): EngineSettings {

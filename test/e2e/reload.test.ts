@@ -5,52 +5,17 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "bun:test";
 import { must } from "../../src/core/assert.ts";
-import { AIOQUIC_MISSING, aioquicPython, exchangeOf, runAioquicOnce, startAioquic } from "../interop/aioquic.ts";
+import { AIOQUIC_MISSING, aioquicPython, exchangeOf, startAioquic } from "../interop/aioquic.ts";
 import { startAioquicLoad } from "../interop/aioquic-load.ts";
 import { startBackend } from "../support/backends.ts";
 import { type RunningProxy, startProxy } from "../support/proxy.ts";
 import { logLine, stoppedLine } from "./log-lines.ts";
 import { expectNoLoss, TIMES, USERS } from "./renewal-loads.ts";
+import { edit, get, linesOf, reload, reweigh } from "./reloads.ts";
 import { startWorkers, workersOf } from "./worker-proxies.ts";
 
 const RELOADS = Number(process.env["SPOOKY_TEST_RELOADS"] ?? 20);
 const EVERY_MS = 200;
-
-type Document = Record<string, never> & { upstream: Record<string, { backends: { weight?: number }[] }> };
-
-function edit(proxy: RunningProxy, change: (document: Document) => void): void {
-  const document: Document = JSON.parse(readFileSync(proxy.configFile, "utf8"));
-  change(document);
-  writeFileSync(proxy.configFile, JSON.stringify(document));
-}
-
-function reweigh(proxy: RunningProxy, weight: number): void {
-  edit(proxy, ({ upstream }) => {
-    for (const pool of Object.values(upstream)) for (const backend of pool.backends) backend.weight = weight;
-  });
-}
-
-function linesOf(proxy: RunningProxy, msg: string): Record<string, unknown>[] {
-  const lines = [...proxy.process.stdout, ...proxy.process.stderr].filter((line) => line.includes(`"msg":"${msg}"`));
-  return lines.map((line): Record<string, unknown> => JSON.parse(line));
-}
-
-/** Asks by signal, and gives the line that says what came of it. */
-async function reload(proxy: RunningProxy): Promise<Record<string, unknown>> {
-  const isDone = (line: string): boolean => line.includes('"msg":"reload done"');
-  const before = new Set(proxy.process.stdout.filter(isDone));
-  proxy.process.signal("SIGHUP");
-  // Cheap for each line: the backend is in this process, too.
-  const done: Record<string, unknown> = JSON.parse(
-    await proxy.process.waitForLine((line) => isDone(line) && !before.has(line)),
-  );
-  return done;
-}
-
-async function get(proxy: RunningProxy, path: string): Promise<number | null> {
-  const { exchanges } = await runAioquicOnce({ port: proxy.port, steps: [{ do: "request", path }] });
-  return exchanges[0]?.status ?? null;
-}
 
 interface Held {
   readonly descriptors: number;

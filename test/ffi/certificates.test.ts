@@ -21,7 +21,7 @@ describe("certificates that are replaced", () => {
     withServer([one], (server) => {
       const before = server.client();
       connect(server, before);
-      server.engine.replaceIdentities([other], null);
+      server.engine.prepareIdentities([other], null).commit();
       const after = server.client();
       connect(server, after);
       expect(shownTo(before)).toBe(fingerprintOf(one));
@@ -39,7 +39,7 @@ describe("certificates that are replaced", () => {
       const client = server.client();
       client.step();
       server.step();
-      server.engine.replaceIdentities([other], null);
+      server.engine.prepareIdentities([other], null).commit();
       connect(server, client);
       expect(shownTo(client)).toBe(fingerprintOf(one));
       expect(exchange(server, client, get("/")).status).toBe("200");
@@ -51,7 +51,7 @@ describe("certificates that are replaced", () => {
     const [one, other] = [await identityFor("localhost"), await identityFor("localhost")];
     withServer([one], (server) => {
       const live = library.ledger.total;
-      for (let i = 0; i < 200; i++) server.engine.replaceIdentities([i % 2 === 0 ? other : one], null);
+      for (let i = 0; i < 200; i++) server.engine.prepareIdentities([i % 2 === 0 ? other : one], null).commit();
       expect(library.ledger.total).toBe(live);
       expect(library.ledger.live("tls")).toBe(0);
       const client = server.client();
@@ -61,13 +61,26 @@ describe("certificates that are replaced", () => {
     });
   });
 
+  test("are not shown before they are put to work, and are given back where they are not", async () => {
+    const [one, other] = [await identityFor("localhost"), await identityFor("localhost")];
+    withServer([one], (server) => {
+      const prepared = server.engine.prepareIdentities([other], null);
+      const client = server.client();
+      connect(server, client);
+      expect(shownTo(client)).toBe(fingerprintOf(one));
+      client.close();
+      prepared.abandon();
+      expect(library.ledger.live("config")).toBe(1);
+    });
+  });
+
   test("by ones that do not fit change nothing", async () => {
     const [one, other] = [await identityFor("localhost"), await identityFor("localhost")];
     withServer([one], (server) => {
       const mixed = { ...other, keyPem: one.keyPem };
-      expect(() => server.engine.replaceIdentities([mixed], null)).toThrow("does not belong to the certificate");
+      expect(() => server.engine.prepareIdentities([mixed], null)).toThrow("does not belong to the certificate");
       const noCa = { caPem: encoder.encode("nonsense"), required: true, label: "ca.pem" };
-      expect(() => server.engine.replaceIdentities([other], noCa)).toThrow("ca.pem: the file holds no PEM certificate");
+      expect(() => server.engine.prepareIdentities([other], noCa)).toThrow("ca.pem: the file holds no PEM certificate");
       const client = server.client();
       connect(server, client);
       expect(shownTo(client)).toBe(fingerprintOf(one));

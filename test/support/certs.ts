@@ -1,4 +1,5 @@
 /** Certificates for tests: one authority for the whole run, leaves under it, and broken ones on request. */
+import { X509Certificate } from "node:crypto";
 import { makeDevAuthority, makeDevCertificate } from "../../src/control/dev-cert.ts";
 import type { DevAuthority, DevCertificate, DevCertificateRequest } from "../../src/control/dev-cert.ts";
 import { tempFolder, writeTemp, type AtEnd } from "./temp.ts";
@@ -29,6 +30,16 @@ export async function testLeaf(request: Omit<DevCertificateRequest, "ca">): Prom
 /** A leaf that ended yesterday. */
 export function expiredLeaf(): Promise<DevCertificate> {
   return testLeaf({ nowMs: Date.now() - 2 * DAY_MS, validDays: 1 });
+}
+
+/** A leaf with its key that every reader of certificates takes, and TLS does not: its key may agree on keys, and not sign. */
+export async function leafThatMayNotSign(): Promise<DevCertificate> {
+  const leaf = await testLeaf({});
+  const der = new X509Certificate(leaf.certPem).raw.toString("hex");
+  // RFC 5280 4.2.1.3: the first bit is digitalSignature, the fifth keyAgreement. That its signature is void by that, no server looks at.
+  const changed = der.replace(/(0603551d0f.{0,10}?)03020780/, "$103020308");
+  const base64 = Buffer.from(changed, "hex").toString("base64");
+  return { ...leaf, certPem: `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n` };
 }
 
 /** Writes a certificate into a new folder that lives as long as the caller's scope (`tempFolder`). */
