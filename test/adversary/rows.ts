@@ -126,7 +126,7 @@ export const ROWS: readonly Row[] = [
   // Configuration, upgrades, and processes that die.
   { row: 101, name: "check", elsewhere: "test/e2e/check.test.ts" },
   { row: 102, name: "reload-live", elsewhere: "test/e2e/reload.test.ts" },
-  { row: 103, name: "cert-swap", untried: LATER },
+  { row: 103, name: "cert-swap", elsewhere: "test/e2e/certificate-swaps.test.ts" },
   { row: 104, name: "drain", elsewhere: "test/netns/stops.test.ts" },
   { row: 105, name: "hard-stop", elsewhere: "test/netns/stops.test.ts" },
   { row: 106, name: "upgrade", elsewhere: "test/netns/upgrades.test.ts" },

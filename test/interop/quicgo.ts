@@ -49,6 +49,10 @@ export interface QuicGoPlan {
   readonly port: number;
   /** IP literal, default 127.0.0.1. */
   readonly host?: string;
+  /** SNI and the name that the certificate must have, default localhost. */
+  readonly server_name?: string;
+  /** PEM file to trust, default the run's authority. */
+  readonly ca_file?: string;
   /** Addresses it sends from; the kernel's choice without. Connections and moves take them in turn. */
   readonly local_hosts?: readonly string[];
   readonly idle_timeout_ms?: number;
