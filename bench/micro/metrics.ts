@@ -58,6 +58,7 @@ const scene: MetricsScene = {
   counts: { ...countersSeen(new Counters()), ...Object.fromEntries(requests.takeChanged()) },
   ...{ pools, workers: [], limits: [], certificates: [], generation: 1, nativeHandles: 0 },
   ...{ startedEpochSeconds: 0, cpuSeconds: 0, residentBytes: 0, machineMemoryBytes: 0 },
+  reloads: { results: {}, isLastSuccessful: true, lastSuccessEpochSeconds: 0 },
   build: { version: "", commit: "", quiche: "", runtime: "" },
 };
 for (const form of ["prometheus", "openmetrics"] satisfies readonly MetricsForm[]) {

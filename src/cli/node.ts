@@ -218,7 +218,8 @@ export class Node implements NodeControl, Observable {
   }
 
   observed(): Observed {
-    return observeCrews(this.supervisor, this.#generation.configuration.snapshot, this.#startedEpochMs);
+    const [{ snapshot }, reloads] = [this.#generation.configuration, this.#desk.status];
+    return observeCrews(this.supervisor, { snapshot, startedEpochMs: this.#startedEpochMs, reloads });
   }
 
   /** For the status: something is not as it was asked for. An upgrade that succeeds ends it, for it ends this program. */

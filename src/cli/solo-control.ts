@@ -111,6 +111,7 @@ export class SoloControl implements NodeControl, Observable {
       snapshot: this.#configuration.snapshot,
       generation: this.#generation,
       startedEpochMs: this.#startedEpochMs,
+      reloads: this.#desk.status,
       counts: this.#sums.sums(countersSeen(counters)),
       nativeHandles: library.ledger.total,
       workers: [

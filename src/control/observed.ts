@@ -1,10 +1,11 @@
 /** A running program as metrics show it: what its processes say of themselves, what the kernel says of them, what is configured. */
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
-import type { MetricsScene, WorkerScene } from "../observe/metrics/scene.ts";
+import type { MetricsScene, ReloadScene, WorkerScene } from "../observe/metrics/scene.ts";
 import { machineMemoryBytes, type ProcessUse, processUse } from "../runtime/process-facts.ts";
 import { certificateScenes } from "./certificates.ts";
 import type { Counts } from "./counter-sums.ts";
+import type { ReloadStatus } from "./renewal.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { limitScenes } from "./limit-scenes.ts";
 
@@ -24,6 +25,7 @@ export interface Observed {
   readonly snapshot: Snapshot;
   readonly generation: number;
   readonly startedEpochMs: number;
+  readonly reloads: ReloadStatus;
   /** Of all processes that there are and were; those with labels too. */
   readonly counts: Counts;
   readonly nativeHandles: number;
@@ -36,14 +38,17 @@ export interface Observable {
 }
 
 /** A supervised program. */
-export function observeCrews(supervisor: Supervisor, snapshot: Snapshot, startedEpochMs: number): Observed {
+export function observeCrews(
+  supervisor: Supervisor,
+  others: Pick<Observed, "snapshot" | "startedEpochMs" | "reloads">,
+): Observed {
   const { crews, generation, counts, nativeHandles, sums } = supervisor;
   const workers = crews.flatMap(({ role, workers: seats }) =>
     seats.flatMap(({ slot, pid, connections }): ObservedWorker[] =>
       pid === null ? [] : [{ slot, pid, isActive: role === "active", connections, gauges: sums.gaugesOf(slot) }],
     ),
   );
-  return { snapshot, generation, startedEpochMs, counts, nativeHandles, workers };
+  return { ...others, generation, counts, nativeHandles, workers };
 }
 
 const MS_PER_SECOND = 1000;
@@ -64,7 +69,8 @@ export class SceneMaker {
 
   /** How things are now. Reads some files of /proc: 15 us for each process. */
   scene(): MetricsScene {
-    const { snapshot, generation, startedEpochMs, counts, nativeHandles, workers } = this.#node.observed();
+    const observed = this.#node.observed();
+    const { snapshot, generation, startedEpochMs, counts, nativeHandles, workers } = observed;
     const uses = workers.map(({ pid }) => (pid === process.pid ? null : processUse(pid)));
     const own = processUse("self");
     const scenes = workers.map((worker, i) => workerScene(worker, worker.pid === process.pid ? own : uses[i]));
@@ -73,6 +79,7 @@ export class SceneMaker {
       pools: snapshot.pools,
       limits: limitScenes(snapshot, scenes),
       certificates: this.#certificatesOf(snapshot),
+      reloads: reloadScene(observed),
       startedEpochSeconds: startedEpochMs / MS_PER_SECOND,
       cpuSeconds: this.#cpuOf(own, uses),
       residentBytes:
@@ -96,6 +103,12 @@ export class SceneMaker {
       this.#certificates = { of: snapshot, scenes: certificateScenes(snapshot.listen.certificates) };
     return this.#certificates.scenes;
   }
+}
+
+function reloadScene({ reloads, startedEpochMs }: Observed): ReloadScene {
+  const { reloads: results, lastSuccessful: isLastSuccessful, lastSuccessEpochMs } = reloads;
+  const lastSuccessEpochSeconds = (lastSuccessEpochMs ?? startedEpochMs) / MS_PER_SECOND;
+  return { results, isLastSuccessful, lastSuccessEpochSeconds };
 }
 
 function workerScene(

@@ -70,6 +70,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     await askAll(proxy, EACH);
     const fourth = await counted(4 * ALL);
     expect(metric(fourth, "spooky_config_generation")).toBe(3);
+    expect(metric(fourth, 'spooky_config_reloads_total{result="new_workers"}')).toBe(1);
     expect(metric(fourth, "process_cpu_seconds_total")).toBeGreaterThan(metric(third, "process_cpu_seconds_total"));
     const cpu = "process_cpu_seconds_total";
     expect(metric(second, cpu)).toBeGreaterThanOrEqual(metric(first, cpu));

@@ -6,6 +6,7 @@ export function metricsScene(parts: Partial<MetricsScene>): MetricsScene {
   return {
     ...{ counts: {}, workers: [], pools: [], limits: [], certificates: [], generation: 1, nativeHandles: 0 },
     ...{ startedEpochSeconds: 1e9, cpuSeconds: 1, residentBytes: 2, machineMemoryBytes: 3 },
+    reloads: { results: {}, isLastSuccessful: true, lastSuccessEpochSeconds: 1e9 },
     build: { version: "1.2.3", commit: "abc", quiche: "0.30.0", runtime: "bun 1.4.5" },
     ...parts,
   };

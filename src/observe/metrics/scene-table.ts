@@ -150,7 +150,7 @@ const PROGRAM: readonly Metric[] = [
     "counter",
     "spooky_renewals_total",
     ["result"],
-    "Reloads and upgrades, by what became of them.",
+    "Other workers that were to take over, in a reload or an upgrade, by what became of them.",
     ({ counts }) => [
       [["done"], counts["renewals"] ?? 0],
       [["failed"], counts["renewals_failed"] ?? 0],
@@ -158,6 +158,23 @@ const PROGRAM: readonly Metric[] = [
   ),
   known("gauge", "spooky_config_generation", [], "Goes up with each change of configuration or program.", (scene) =>
     one(scene.generation),
+  ),
+  known(
+    "counter",
+    "spooky_config_reloads_total",
+    ["result"],
+    "Reloads and rollbacks: put to work `in_place` or by `new_workers`, `unchanged` for want of a difference, `failed`.",
+    ({ reloads }) => Object.entries(reloads.results).map(([result, count]) => [[result], count]),
+  ),
+  known("gauge", "spooky_config_last_reload_successful", [], "0 after a reload or rollback that failed.", (scene) =>
+    one(scene.reloads.isLastSuccessful ? 1 : 0),
+  ),
+  known(
+    "gauge",
+    "spooky_config_last_reload_success_timestamp_seconds",
+    [],
+    "When the configuration was last read without fault, at the start or by a reload, since 1970.",
+    ({ reloads }) => one(reloads.lastSuccessEpochSeconds),
   ),
   known(
     "gauge",

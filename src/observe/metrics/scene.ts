@@ -29,6 +29,15 @@ export interface CertificateScene {
   readonly expiresEpochSeconds: number;
 }
 
+/** What became of reloads of the configuration. */
+export interface ReloadScene {
+  /** How many ended each way. */
+  readonly results: Readonly<Record<string, number>>;
+  readonly isLastSuccessful: boolean;
+  /** When the configuration was last read without fault; at the start when not since. */
+  readonly lastSuccessEpochSeconds: number;
+}
+
 /** What there is to be shown. */
 export interface MetricsScene {
   /** Sums of all processes that there are and were. */
@@ -39,6 +48,7 @@ export interface MetricsScene {
   readonly limits: readonly LimitScene[];
   readonly certificates: readonly CertificateScene[];
   readonly generation: number;
+  readonly reloads: ReloadScene;
   readonly nativeHandles: number;
   readonly startedEpochSeconds: number;
   readonly cpuSeconds: number | null;
