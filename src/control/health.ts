@@ -151,14 +151,14 @@ export class HealthMonitor {
     void way.probe(pool, backend, reach).then((result) => this.#onResult(watched, result));
   }
 
-  #onResult(watched: Watched, { ok, reason }: ProbeResult): void {
+  #onResult(watched: Watched, { ok, reason, isOurs = false }: ProbeResult): void {
     this.#running -= 1;
     this.#askNext();
     if (watched.phase === "over") return;
     if (!ok) this.#parts.counters.probesFailed += 1;
     const { pool, backend } = watched.who;
     this.#parts.log.debug("health check", { upstream: pool.name, backend: backend.id, ok, reason });
-    if (watched.verdict.onProbe(ok, this.#parts.timers.nowMs())) this.#report(watched, reason);
+    if (!isOurs && watched.verdict.onProbe(ok, this.#parts.timers.nowMs())) this.#report(watched, reason);
     this.#plan(watched);
   }
 

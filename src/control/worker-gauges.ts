@@ -1,9 +1,8 @@
 /** How things are in a process that serves, by names with labels. What is zero is left out, so that it costs only what there is. */
-import process from "node:process";
 import type { Availability } from "../balance/availability.ts";
 import type { PoolSettings } from "../config/snapshot.ts";
 import { GAUGES, inFlightName, unhealthyName } from "../observe/metrics/scene-table.ts";
-import { descriptorUse } from "../runtime/process-facts.ts";
+import { descriptorUse, heapBytes } from "../runtime/process-facts.ts";
 
 /** A pool as far as it is looked at here. */
 export interface ObservedPool {
@@ -30,7 +29,7 @@ export function processGauges(): ReadonlyMap<string, number> {
   addGauges(gauges, {
     [GAUGES.openFds]: fds?.open ?? 0,
     [GAUGES.maxFds]: maxFds,
-    [GAUGES.heapBytes]: process.memoryUsage().heapUsed,
+    [GAUGES.heapBytes]: heapBytes(),
   });
   return gauges;
 }

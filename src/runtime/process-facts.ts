@@ -1,5 +1,6 @@
 /** What the kernel knows of processes, read from /proc: processor time, memory, descriptors. What cannot be read is null. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
+import process from "node:process";
 
 /** /proc counts time in hundredths of a second on every Linux there is (USER_HZ). */
 const TICKS_PER_SECOND = 100;
@@ -58,6 +59,29 @@ export function descriptorUse(): DescriptorUse | null {
     return { open, max: max === "unlimited" ? Infinity : Number(max) };
   } catch {
     return null;
+  }
+}
+
+/** Bytes of the heap in use; 0 where the runtime cannot say, which without a descriptor it cannot (Bun 1.4.5 reads a file for it). */
+export function heapBytes(): number {
+  try {
+    return process.memoryUsage().heapUsed;
+  } catch {
+    return 0;
+  }
+}
+
+/**
+ * Whether this process, or the machine, has no descriptor left. For when something could not be opened: runtimes say of a socket
+ * that it was refused, as if somebody else had done so (Bun 1.4.5).
+ */
+export function lacksDescriptors(): boolean {
+  try {
+    closeSync(openSync("/dev/null", "r"));
+    return false;
+  } catch (thrown) {
+    const code: unknown = thrown instanceof Error ? Reflect.get(thrown, "code") : null;
+    return code === "EMFILE" || code === "ENFILE";
   }
 }
 

@@ -1,5 +1,6 @@
 /** What the runtimes say when a connection cannot be made or breaks, as errors of ours. */
 import { messageOf, ProxyError } from "../core/error.ts";
+import { lacksDescriptors } from "./process-facts.ts";
 
 const REFUSED: readonly string[] = ["ECONNREFUSED"];
 const NAME: readonly string[] = ["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL", "EAI_NONAME", "EAI_NODATA", "DNS_ENOTFOUND"];
@@ -7,6 +8,7 @@ const NAME: readonly string[] = ["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL", "EAI_NONA
 /** A failure before the stream was open: surely nothing was sent. */
 export function connectError(thrown: unknown, where: string): ProxyError {
   const code = codeOf(thrown);
+  if (lacksDescriptors()) return noDescriptor(where, thrown);
   if (code === "ENOENT") return new ProxyError("UPSTREAM_REFUSED", `there is no socket ${where}`, { cause: thrown });
   if (REFUSED.includes(code))
     return new ProxyError("UPSTREAM_REFUSED", `connection refused by ${where}`, { cause: thrown });
@@ -18,6 +20,13 @@ export function connectError(thrown: unknown, where: string): ProxyError {
     `${where} cannot be reached: ${code === "" ? messageOf(thrown) : code}`,
     { cause: thrown },
   );
+}
+
+/** It is this process that cannot, whatever the backend would have said. */
+export function noDescriptor(where: string, cause: unknown): ProxyError {
+  return new ProxyError("OVERLOADED", `no descriptor is left for a connection to ${where} (process_max_fds)`, {
+    cause,
+  });
 }
 
 /** The certificate or the handshake is not what the pool trusts. */

@@ -4,6 +4,8 @@
  */
 import { ProxyError, type ErrorCode } from "../core/error.ts";
 import { messageOf } from "../core/error.ts";
+import { lacksDescriptors } from "../runtime/process-facts.ts";
+import { noDescriptor } from "../runtime/stream-errors.ts";
 import {
   type AttemptProgress,
   CUT_OFF,
@@ -30,6 +32,7 @@ export const BUN_ERRORS: ReadonlyMap<string, FetchErrorMeaning> = new Map<string
   ["ENETUNREACH", { code: "UPSTREAM_UNREACHABLE", text: "network unreachable" }],
   ["EADDRNOTAVAIL", { code: "UPSTREAM_UNREACHABLE", text: "no local address or port left" }],
   ["FailedToOpenSocket", { code: "UPSTREAM_UNREACHABLE", text: "no socket could be opened" }],
+  ["EMFILE", { code: "OVERLOADED", text: "no descriptor is left for a connection" }],
   ["ENOTFOUND", { code: "UPSTREAM_NAME", text: "host name not found" }],
   ["EAI_AGAIN", { code: "UPSTREAM_NAME", text: "host name could not be looked up" }],
   ["DNSResolutionFailed", { code: "UPSTREAM_NAME", text: "host name could not be looked up" }],
@@ -97,6 +100,7 @@ export function fetchErrorCode(thrown: unknown): string {
 export function fetchError(thrown: unknown, where: string): ProxyError {
   if (thrown instanceof ProxyError) return thrown;
   const { code, text } = meaningOf(thrown);
+  if (CONNECTING.has(code) && lacksDescriptors()) return noDescriptor(where, thrown);
   return new ProxyError(code, `${where}: ${text}`, { cause: thrown });
 }
 
@@ -119,6 +123,7 @@ function progressOf(thrown: unknown): AttemptProgress {
 
 /** What happens before a request can be sent. */
 const CONNECTING: ReadonlySet<ErrorCode> = new Set([
+  "OVERLOADED",
   "UPSTREAM_REFUSED",
   "UPSTREAM_UNREACHABLE",
   "UPSTREAM_NAME",

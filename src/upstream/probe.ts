@@ -15,6 +15,8 @@ import { firstWire, mayFallBack, originOf } from "./lane.ts";
 export interface ProbeResult {
   readonly ok: boolean;
   readonly reason: string;
+  /** It says nothing of the backend: this program could not ask. */
+  readonly isOurs?: boolean;
 }
 
 /**
@@ -52,8 +54,7 @@ export class FetchProbe {
       return { ok: isHealthyStatus(status), reason: `status ${status}` };
     } catch (thrown) {
       if (signal.aborted) return { ok: false, reason: `no answer within ${check.timeoutMs} ms` };
-      const { message } = thrown instanceof ProxyError ? thrown : fetchError(thrown, backend.address);
-      return { ok: false, reason: message };
+      return failedProbe(thrown instanceof ProxyError ? thrown : fetchError(thrown, backend.address));
     }
   };
 
@@ -101,6 +102,11 @@ export class FetchProbe {
     this.#lanes.set(backend, lane);
     return lane;
   }
+}
+
+/** There was no answer. */
+export function failedProbe({ code, message }: ProxyError): ProbeResult {
+  return { ok: false, reason: message, isOurs: code === "OVERLOADED" };
 }
 
 /** Whether a status counts as healthy. */

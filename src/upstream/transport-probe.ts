@@ -6,7 +6,7 @@ import { ownAuthority } from "../proxy/host.ts";
 import type { ResponseSink, Upstream, UpstreamCall } from "../proxy/ports.ts";
 import type { UpstreamFailure } from "../proxy/upstream-failure.ts";
 import type { Timers } from "../runtime/timers.ts";
-import { isHealthyStatus, type Probe, PROBE_USER_AGENT, type ProbeResult } from "./probe.ts";
+import { failedProbe, isHealthyStatus, type Probe, PROBE_USER_AGENT, type ProbeResult } from "./probe.ts";
 
 /** What a probe needs of the transports. */
 export interface ProbedTransports {
@@ -69,7 +69,7 @@ class ProbeListener implements ResponseSink {
 
   onFailure(error: UpstreamFailure): void {
     this.#onFailed(error);
-    this.#decide({ ok: false, reason: error.message });
+    this.#decide(failedProbe(error));
   }
 
   onLate(timeoutMs: number): void {

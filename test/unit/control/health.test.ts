@@ -32,7 +32,11 @@ class HeldProbes {
 
   /** Answers the oldest probe. */
   async answer(ok: boolean, reason: string = ok ? "status 200" : "10.0.0.1:80: connection refused"): Promise<void> {
-    must(this.open.shift(), "a probe is under way").resolve({ ok, reason });
+    await this.end({ ok, reason });
+  }
+
+  async end(result: ProbeResult): Promise<void> {
+    must(this.open.shift(), "a probe is under way").resolve(result);
     await Promise.resolve();
     await Promise.resolve();
   }
@@ -83,6 +87,16 @@ describe("HealthMonitor", () => {
       timers.advance(1100);
       expect(probes.asked.length).toBe(round);
     }
+  });
+
+  test("what this program could not even ask says nothing of a backend", async () => {
+    const { timers, probes, monitor, usable, counters } = make();
+    monitor.start();
+    for (let round = 0; round < 5; round++) {
+      timers.advance(1100);
+      await probes.end({ ok: false, reason: "no descriptor is left", isOurs: true });
+    }
+    expect([usable[0], counters.probesFailed, counters.healthTransitions]).toEqual([1, 5, 0]);
   });
 
   test("failures in a row take a backend out, successes bring it back, and both are told", async () => {
