@@ -88,6 +88,7 @@ export async function serve(
             handlers: doorHandlers(control, { runtime, library }),
             sockets: null,
           });
+    control.doors = doors;
     const socket = await ControlSocket.open(configuration === null ? null : setting, parts);
     await server.start();
     await onListening(server, log);

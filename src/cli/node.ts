@@ -159,7 +159,7 @@ export class Node implements NodeControl, Observable {
       return await this.supervisor.reload({ configPath, configText }, snapshot.timeouts.drainMs, () => {
         this.#generation.configuration = configuration;
         doors?.commit();
-        this.#context.log.setLevel(snapshot.log.level);
+        this.#context.log.configure(snapshot.log);
         tellWarnings(this.#context.log, snapshot);
       });
     } catch (thrown) {

@@ -220,7 +220,8 @@ export class Server {
     this.#services.inFlight.resize(snapshot.requests.inFlightMax);
     this.#earlyMethods = new Set(snapshot.earlyData.methods);
     this.#listener.configure(snapshot);
-    this.#parts.log.setLevel(snapshot.log.level);
+    this.#parts.log.configure(snapshot.log);
+    this.requestCounts.next = accessRecorder(this.#parts.log, snapshot.log.access, this.counters);
   }
 
   async #leave(what: string, leastMs: number, begin: () => void): Promise<void> {

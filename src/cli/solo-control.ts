@@ -1,6 +1,7 @@
 /** A program of one process, as it is told what to do: it can say how it is and open its log anew, but nobody could take over from it. */
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
+import type { Doors } from "../control/doors.ts";
 import { CounterSums } from "../control/counter-sums.ts";
 import { checkFixedKeys } from "../control/fixed-keys.ts";
 import type { Observable, Observed } from "../control/observed.ts";
@@ -35,6 +36,8 @@ export interface SoloParts {
 
 /** Speaks for this process. */
 export class SoloControl implements NodeControl, Observable {
+  /** Where it is asked how it is; null before they are open. */
+  doors: Doors | null = null;
   readonly #parts: SoloParts;
   readonly #startedEpochMs = Date.now();
   readonly #sums = new CounterSums();
@@ -51,7 +54,7 @@ export class SoloControl implements NodeControl, Observable {
       epochMs: () => Date.now(),
       generation: () => this.#generation,
       check: (configuration) => this.#check(configuration),
-      inPlace: (configuration) => Promise.resolve(this.#reload(configuration)),
+      inPlace: (configuration) => this.#reload(configuration),
       byNewWorkers: null,
     });
   }
@@ -64,20 +67,26 @@ export class SoloControl implements NodeControl, Observable {
 
   #check({ snapshot }: Configuration): void {
     checkReferences(snapshot, this.#parts.runtime);
-    if (JSON.stringify(snapshot.observability) !== JSON.stringify(this.#configuration.snapshot.observability))
-      throw new ProxyError("CONFIG_INVALID", "observability cannot be changed while one process serves", {
-        remedy: "restart it, or leave as it was what cannot be changed",
-      });
     // That there is no supervisor is no choice of the configuration where the system has none.
     const { workers } = this.#configuration.snapshot;
     checkFixedKeys(this.#configuration.snapshot, { ...snapshot, workers: { ...workers, supervised: true } }, 1, 1);
   }
 
-  #reload(configuration: Configuration): number {
+  /** Throws `ProxyError` with all as before. Once both are ready nothing can fail, and nothing comes between. */
+  async #reload(configuration: Configuration): Promise<number> {
     const { server, log } = this.#parts;
-    server.prepare(configuration.snapshot).commit();
+    const { snapshot } = configuration;
+    const doors = (await this.doors?.prepare(snapshot.observability)) ?? null;
+    try {
+      if (server.isLeaving) throw new ProxyError("DRAINING", "the program stops");
+      server.prepare(snapshot).commit();
+    } catch (thrown) {
+      doors?.abandon();
+      throw thrown;
+    }
+    doors?.commit();
     this.#configuration = configuration;
-    tellWarnings(log, configuration.snapshot);
+    tellWarnings(log, snapshot);
     return (this.#generation += 1);
   }
 

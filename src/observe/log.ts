@@ -39,25 +39,24 @@ const STDERR = 2;
 export class Log implements Logger {
   readonly out: LineSink;
   readonly err: LineSink;
-  readonly format: LineFormat;
-  readonly json: boolean;
-  readonly colours: boolean;
-  readonly fields: LogFields;
-  /** Where access lines go; null: there are none. */
-  readonly access: AccessLogTarget | null;
+  readonly #parts: LogParts;
+  /** Colours are for a terminal, which a file is none. */
+  readonly #colours: boolean;
+  readonly #fields: LogFields;
   readonly #consola: ConsolaInstance;
+  #format: LineFormat;
+  #access: AccessLogTarget | null;
   #level: number;
 
   /** Throws `CONFIG_UNREADABLE` when the file of `settings` cannot be opened. */
   constructor(settings: LogSettings, parts: LogParts) {
     const { worker = null, shared = false } = parts;
-    this.json = settings.format === "json";
-    this.fields = worker === null ? {} : { worker };
-    this.colours = parts.terminal && settings.file === null;
-    const format = this.json ? jsonFormat : plainFormat(this.colours);
-    this.format = worker === null ? format : formatWith(format, this.fields);
+    this.#parts = parts;
+    this.#fields = worker === null ? {} : { worker };
+    this.#colours = parts.terminal && settings.file === null;
+    this.#format = this.#formatOf(settings);
     const dropped = (count: number): string =>
-      this.format.line(parts.epochMs(), "warn", "log lines dropped", { count });
+      this.#format.line(parts.epochMs(), "warn", "log lines dropped", { count });
     // A file keeps every write in one piece (O_APPEND); a pipe that others write to keeps small ones.
     const bytesMax = shared ? LIMITS.sharedWriteBytesMax : LIMITS.logWriteBytesMax;
     const open = (target: number | string, key = "log.file"): LineSink =>
@@ -65,7 +64,8 @@ export class Log implements Logger {
     this.out = open(settings.file ?? STDOUT);
     this.err = settings.file === null ? open(STDERR) : this.out;
     this.#level = CONSOLA_LEVEL[settings.level];
-    this.access = this.#openAccess(settings.access, parts, open);
+    const { access } = settings;
+    this.#access = this.#accessOf(access, this.#opensOwn(access) ? open(access.file, "log.access.file") : this.out);
     this.#consola = createConsola({
       level: this.#level,
       // consola folds repeated lines unless told not to; a log must not.
@@ -74,10 +74,17 @@ export class Log implements Logger {
     });
   }
 
-  /** Another level from now on; all else stays. */
-  setLevel(level: LogLevel): void {
-    this.#level = CONSOLA_LEVEL[level];
+  /** Where access lines go; null: there are none. Another one after `configure`. */
+  get access(): AccessLogTarget | null {
+    return this.#access;
+  }
+
+  /** Other settings from now on, whose files are the same ones. */
+  configure(settings: LogSettings): void {
+    this.#level = CONSOLA_LEVEL[settings.level];
     this.#consola.level = this.#level;
+    this.#format = this.#formatOf(settings);
+    this.#access = this.#accessOf(settings.access, this.#access?.out ?? this.out);
   }
 
   enabled(level: Exclude<LogLevel, "off">): boolean {
@@ -121,29 +128,36 @@ export class Log implements Logger {
 
   /** Each once. */
   get #sinks(): readonly LineSink[] {
-    return [...new Set([this.out, this.err, this.access?.out ?? this.out])];
+    return [...new Set([this.out, this.err, this.#access?.out ?? this.out])];
   }
 
-  /** In a file of their own there are all of them, else those of the log's level. A supervisor has no requests, and opens none. */
-  #openAccess(
-    settings: AccessLogSettings | null,
-    { worker = null, shared = false }: LogParts,
-    open: (target: string, key: string) => LineSink,
-  ): AccessLogTarget | null {
+  #formatOf({ format }: LogSettings): LineFormat {
+    const shape = format === "json" ? jsonFormat : plainFormat(this.#colours);
+    return (this.#parts.worker ?? null) === null ? shape : formatWith(shape, this.#fields);
+  }
+
+  /** A supervisor has no requests, and opens no file for them. */
+  #opensOwn(settings: AccessLogSettings | null): settings is AccessLogSettings & { readonly file: string } {
+    const { worker = null, shared = false } = this.#parts;
+    return settings !== null && settings.file !== null && (worker !== null || !shared);
+  }
+
+  /** In a file of their own there are all of them, else those of the log's level. */
+  #accessOf(settings: AccessLogSettings | null, out: LineSink): AccessLogTarget | null {
     if (settings === null) return null;
-    const json = settings.format === "json";
-    const shape = { json, fields: this.fields, colours: this.colours && settings.file === null };
+    const shape = {
+      ...{ json: settings.format === "json", fields: this.#fields },
+      colours: this.#colours && settings.file === null,
+    };
     if (settings.file === null)
       return { ...shape, out: this.out, err: this.err, enabled: (level) => this.enabled(level) };
-    if (worker === null && shared) return null;
-    const sink = open(settings.file, "log.access.file");
-    return { ...shape, out: sink, err: sink, enabled: () => true };
+    return this.#opensOwn(settings) ? { ...shape, out, err: out, enabled: () => true } : null;
   }
 
   #report(entry: LogObject, epochMs: number): void {
     const [msg, fields] = entry.args as [string, LogFields];
     const sink = entry.level <= CONSOLA_LEVEL.warn ? this.err : this.out;
-    sink.write(this.format.line(epochMs, entry.type, msg, fields));
+    sink.write(this.#format.line(epochMs, entry.type, msg, fields));
   }
 }
 

@@ -53,7 +53,8 @@ interface Row {
 /** Counts requests, then lets another recorder take note of them. */
 export class RequestCounts implements Recorder {
   readonly #counters: Counters;
-  readonly #next: Recorder;
+  /** Whoever takes note of them, too. */
+  next: Recorder;
   readonly #rows = new Map<string, Map<string, Row>>();
   readonly #times = new Map<string, PoolTimes>();
   #rowCount = 0;
@@ -62,7 +63,7 @@ export class RequestCounts implements Recorder {
 
   constructor(counters: Counters, next: Recorder) {
     this.#counters = counters;
-    this.#next = next;
+    this.next = next;
   }
 
   record(outcome: ExchangeOutcome): void {
@@ -81,7 +82,7 @@ export class RequestCounts implements Recorder {
       this.#freshTimes.push(times);
     }
     if (outcome.error !== null) this.#counters.requestErrors.add(outcome.error.code);
-    this.#next.record(outcome);
+    this.next.record(outcome);
   }
 
   /** What has changed since the last call, by names with labels. */
