@@ -49,21 +49,38 @@ export async function stalePages(): Promise<readonly string[]> {
 }
 
 function referencePage(): string {
-  const head = ["Key", "Alias", "Type", "Unit", "Default", "Scope", "Meaning"];
-  return `${GENERATED}\n\n# Configuration reference\n\n${table(head, keyRows(CONFIG_SHAPE).map(referenceRow))}`;
+  const rows = keyRows(CONFIG_SHAPE);
+  const sections = [...new Set(rows.map(sectionOf))].sort((a, b) => Number(a !== TOP_LEVEL) - Number(b !== TOP_LEVEL));
+  const tables = sections.map((section) => {
+    const own = rows.filter((row) => sectionOf(row) === section);
+    return `## ${section}\n\n${table(["Key", "Type", "Default", "Meaning"], own.map(referenceRow))}`;
+  });
+  return [
+    GENERATED,
+    "# Configuration reference",
+    "All keys, by their section. `<pool>` stands for a name of your choice, `[]` for each entry of a list. What is required has no default. Numbers hold for the whole program, except where a row says that they are each worker's.",
+    ...tables,
+  ].join("\n\n");
+}
+
+const TOP_LEVEL = "Top level";
+
+/** The heading of a key: its first name, or one for all that have nothing below them. */
+function sectionOf({ path, shape }: KeyRow): string {
+  const [first = ""] = schemaPathText(path).split(".");
+  return first === schemaPathText(path) && !isSection(shape) ? TOP_LEVEL : first;
 }
 
 function referenceRow({ path, shape }: KeyRow): readonly string[] {
   const aliases = (shape.aliases ?? []).map(code).join(", ");
-  return [
-    code(schemaPathText(path)),
-    aliases,
-    typeText(shape),
-    shape.unit ?? "",
-    defaultText(shape),
-    isSection(shape) ? "" : (shape.scope ?? "process"),
-    (shape.description ?? "") + synonymsText(shape),
+  const meaning = [
+    shape.description ?? "",
+    shape.scope === "worker" && !isSection(shape) ? "Each worker's." : "",
+    aliases === "" ? "" : `Also written ${aliases}.`,
+    synonymsText(shape),
   ];
+  const unit = shape.unit === undefined ? "" : `, ${shape.unit}`;
+  return [code(schemaPathText(path)), typeText(shape) + unit, defaultText(shape), meaning.filter(Boolean).join(" ")];
 }
 
 /** Only single values count somewhere; maps and lists are groups of them. */
@@ -93,7 +110,7 @@ function defaultText(shape: Shape): string {
 
 function synonymsText(shape: Shape): string {
   const pairs = Object.entries(shape.synonyms ?? {}).map(([other, name]) => `${code(other)} (${code(name)})`);
-  return pairs.length === 0 ? "" : ` Also: ${pairs.join(", ")}.`;
+  return pairs.length === 0 ? "" : `Also: ${pairs.join(", ")}.`;
 }
 
 function limitsPage(source: string): string {

@@ -55,6 +55,7 @@ const STEPS: readonly Step[] = [
   { name: "servers", run: findServers },
   { name: "networks", run: async () => (await findPrograms("networks")).outcome },
   { name: "h3i", run: findH3i },
+  { name: "site", run: installSiteGenerator },
   { name: "tests", run: (settings) => runTests(settings, [], {}) },
   { name: "native-e2e", run: (settings) => runTests(settings, TRANSPORT_TESTS, { SPOOKY_TEST_TRANSPORT: "native" }) },
 ];
@@ -145,6 +146,13 @@ async function findH3i(settings: TestSettings): Promise<Outcome> {
   return outcome;
 }
 
+/** What makes the documentation's site; without it the tests of the site skip themselves. */
+async function installSiteGenerator(): Promise<Outcome> {
+  const { code } = await run([join(ROOT, "scripts", "site"), "--install"]);
+  if (code === 0) return { passed: 1, failed: [], skipped: [] };
+  return { passed: 0, failed: [], skipped: ["site: the generator's packages could not be fetched"] };
+}
+
 /** What a script finds or builds, `NAME=PATH` a line. What cannot be had is told of here, and its tests are skipped by name. */
 async function findPrograms(name: string): Promise<{ found: ReadonlyMap<string, string>; outcome: Outcome }> {
   const command = [join(ROOT, "scripts", `${name}.sh`)];
@@ -178,6 +186,7 @@ async function runTests(
       SPOOKY_TEST_NGINX_STREAM: settings.servers.get("nginxstream") ?? "",
       SPOOKY_TEST_PROMETHEUS: settings.servers.get("prometheus") ?? "",
       SPOOKY_TEST_PROMTOOL: settings.servers.get("promtool") ?? "",
+      SPOOKY_TEST_CHROMIUM: settings.servers.get("chromium") ?? "",
       SPOOKY_TEST_HAPROXY: settings.servers.get("haproxy") ?? "",
       SPOOKY_TEST_GO_SERVER: settings.servers.get("go") ?? "",
       SPOOKY_TEST_GRPC: settings.servers.get("grpc") ?? "",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints where the real servers and clients of the tests are, one `NAME=PATH` line each for nginx, nginxstream (a file that nginx includes to
-# balance UDP), haproxy, prometheus, promtool, h2load (with HTTP/3), go, grpc and quicgo (the programs of test/interop/go, grpc and quicgo, built), or a line `lacking NAME: REASON`. nginx
+# balance UDP), haproxy, prometheus, promtool, chromium (without a window), h2load (with HTTP/3), go, grpc and quicgo (the programs of test/interop/go, grpc and quicgo, built), or a line `lacking NAME: REASON`. nginx
 # and HAProxy are those of the search path, else
 # Debian's packages, unpacked in the user's cache folder: nothing is installed on the system and nothing is started. Go is the one of
 # the search path, else Debian's, which is kept only as long as the program is built, and is too old for the libraries of gRPC and quic-go. Node needs no
@@ -26,6 +26,7 @@ main() {
   find_server haproxy -v
   find_server prometheus --version
   find_promtool
+  find_chromium
   find_go_program go "$ROOT/test/interop/go" $GO_MINOR_MIN
   find_go_program grpc "$ROOT/test/interop/grpc" $NEW_GO_MINOR_MIN
   find_go_program quicgo "$ROOT/test/interop/quicgo" $NEW_GO_MINOR_MIN
@@ -110,6 +111,31 @@ find_promtool() {
   if [ -x "$path" ]; then printf 'promtool=%s\n' "$path"; else lacking promtool "it comes with Prometheus, which is not there"; fi
 }
 
+# Chromium for the test of the documentation's site. Debian's wrapper wants its files below /usr, so the program itself is run.
+find_chromium() {
+  local name=chromium-headless-shell place path
+  if path=$(command -v "$name" || command -v chromium) && "$path" --version >/dev/null 2>&1; then
+    printf 'chromium=%s\n' "$path"
+    return 0
+  fi
+  place=$STORE/chromium-$(package_key "$name")
+  if ! "$place/run" --version >/dev/null 2>&1; then
+    rm -rf -- "$place"
+    if ! command -v dpkg-deb >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
+      lacking chromium "it is not in the search path, and this is no Debian system whose package could be unpacked"
+      return 0
+    fi
+    say "real servers: unpacking Debian's $name"
+    if ! unpack "$name" "$place/root" || ! write_runner "$name" "$place" || ! "$place/run" --version >/dev/null 2>&1; then
+      rm -rf -- "$place"
+      lacking chromium "Debian's package could not be fetched, or does not run here"
+      return 0
+    fi
+  fi
+  used "$place" chromium
+  printf 'chromium=%s\n' "$place/run"
+}
+
 lacking() { printf 'lacking %s: %s\n' "$1" "$2"; }
 
 # What an unpacked package depends on: the system it was chosen for, and the way this script unpacks it.
@@ -157,9 +183,9 @@ own_package_lists() {
 # A program that becomes the server, with the libraries that were unpacked beside it; its process id stays the one started.
 write_runner() {
   local root=$2/root program libraries
-  program=$(find "$root/usr/sbin" "$root/usr/bin" -name "$1" -type f 2>/dev/null | head -n 1)
+  program=$(find "$root/usr/sbin" "$root/usr/lib/chromium" "$root/usr/bin" -name "$1" -type f 2>/dev/null | head -n 1)
   [ -n "$program" ] || return 1
-  libraries=$(find "$root/usr/lib" "$root/lib" -maxdepth 1 -type d -name '*-linux-*' 2>/dev/null | paste -sd :)
+  libraries=$(find "$root/usr/lib" "$root/lib" -maxdepth 2 -type d \( -name '*-linux-*' -o -name pulseaudio \) 2>/dev/null | paste -sd :)
   # shellcheck disable=SC2016
   printf '#!/bin/sh\nLD_LIBRARY_PATH=%s${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec %s "$@"\n' "'$libraries'" "'$program'" >"$2/run"
   chmod +x "$2/run"

@@ -42,7 +42,8 @@ const FIRST_COUNTERS = [
   ["connections", "connections_accepted"],
   ["worker restarts", "worker_restarts"],
 ] as const;
-const NAME_WIDTH = 18;
+/** More than the longest name of a counter or a histogram. */
+const NAME_WIDTH = 22;
 
 function counterLines(counters: Readonly<Record<string, unknown>>): readonly string[] {
   return FIRST_COUNTERS.map(([name, key]) => `${name.padEnd(NAME_WIDTH)}${count(counters[key]) ?? 0}`);

@@ -29,7 +29,7 @@ const UNREAD: ReadonlySet<string> = new Set([
   // Done as they stand there by test/unit/proxy/headers-page.test.ts.
   ...["request", "response"],
   // Of other programs.
-  ...["nginx", "caddyfile", "nft", "apparmor", "ini"],
+  ...["nginx", "caddyfile", "haproxy", "nft", "apparmor", "ini"],
 ]);
 
 /** Every block of the page is what it says it is, and would be taken. */

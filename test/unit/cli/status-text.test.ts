@@ -40,12 +40,12 @@ generation 1, draining
   slot 0   pid 42       serving   7 connections
 generation 2, active
   slot 4   pid -        waiting   0 connections
-requests          12
-  completed       11
-  failed          1
-connections       0
-worker restarts   0
-request_ms        p50 <= 1 ms  p90 > 100000 ms  p99 > 100000 ms  (4)
+requests              12
+  completed           11
+  failed              1
+connections           0
+worker restarts       0
+request_ms            p50 <= 1 ms  p90 > 100000 ms  p99 > 100000 ms  (4)
 `);
 });
 

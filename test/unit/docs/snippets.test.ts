@@ -2,13 +2,14 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { PAGES_OUTSIDE } from "../../../scripts/site.pages.ts";
 import { listFiles } from "../../../scripts/source.ts";
 import { readPage } from "../../support/markdown.ts";
 import * as checks from "../../support/page-checks.ts";
 import { callsOf } from "../../support/shell-words.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..", "..");
-const PATHS = ["README.md", "bench/README.md", ...listFiles(ROOT, ["docs"]).filter((path) => path.endsWith(".md"))];
+const PATHS = [...PAGES_OUTSIDE, ...listFiles(ROOT, ["docs"]).filter((path) => path.endsWith(".md"))];
 const PAGES = PATHS.map((path) => readPage(path, readFileSync(join(ROOT, path), "utf8")));
 /** Pages that speak of metrics by their names; others speak of functions and counters whose names look the same. */
 const FOR_OPERATORS = /^docs\/(operations|user-guide|troubleshooting|migrating)\//;

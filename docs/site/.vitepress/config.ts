@@ -1,0 +1,64 @@
+// The site's form. What is in it comes from scripts/site.ts, which starts the generator.
+import { defineConfig } from "vitepress";
+
+const { source, out, base, navigation } = JSON.parse(process.env.SPOOKY_SITE ?? "{}");
+
+/** What the painter of code does not know, as the nearest that it does; second words after a fence are for tests. */
+const OTHER_LANGUAGES: Readonly<Record<string, string>> = {
+  nft: "txt",
+  apparmor: "txt",
+  caddyfile: "txt",
+  haproxy: "txt",
+  request: "http",
+  response: "http",
+};
+
+/** Anchors as GitHub makes them, so that one link does in both places. */
+function slugify(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+    .trim()
+    .replaceAll(/\s/g, "-");
+}
+
+export default defineConfig({
+  title: "Spooky",
+  titleTemplate: ":title - Spooky",
+  description: "HTTP/3 edge proxy and load balancer",
+  lang: "en",
+  base,
+  srcDir: source,
+  outDir: out,
+  cacheDir: ".cache/vite",
+  cleanUrls: false,
+  lastUpdated: false,
+  markdown: {
+    anchor: { slugify },
+    config(md) {
+      const fence = md.renderer.rules.fence;
+      md.renderer.rules.fence = (tokens, index, ...rest) => {
+        const { info, content } = tokens[index];
+        const [language = ""] = info.trim().split(" ");
+        if (language !== "mermaid") {
+          tokens[index].info = OTHER_LANGUAGES[language] ?? language;
+          return fence(tokens, index, ...rest);
+        }
+        return `<Diagram source="${encodeURIComponent(content)}" />\n`;
+      };
+    },
+  },
+  vite: { build: { chunkSizeWarningLimit: 4000 } },
+  themeConfig: {
+    sidebar: navigation,
+    nav: [
+      { text: "Start", link: "/start" },
+      { text: "Configuration", link: "/configuration/reference" },
+      { text: "Command line", link: "/cli" },
+      { text: "Common issues", link: "/troubleshooting/common-issues" },
+    ],
+    outline: { level: [2, 3] },
+    search: { provider: "local", options: { detailedView: true } },
+    docFooter: { prev: "Before", next: "Next" },
+  },
+});
