@@ -100,11 +100,11 @@ describe("send batch", () => {
     });
   }
 
-  test("a full kernel keeps the rest, takes nothing new meanwhile, and goes on in order", () => {
+  test.each(["EAGAIN", "ENOBUFS"] as const)("a full kernel (%s) keeps the rest, and goes on in order", (name) => {
     let full = true;
     const kernel: SendKernel = {
       sendmmsg: (fd, at, count, flags) => (full ? -1 : library.libc.sendmmsg(fd, at, count, flags)),
-      errno: () => (full ? ERRNO.EAGAIN : library.errno()),
+      errno: () => (full ? ERRNO[name] : library.errno()),
     };
     const { batch, counters, put, arrived } = bed(kernel);
     put(1000, 1);
