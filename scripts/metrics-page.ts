@@ -36,4 +36,5 @@ Rules and a configuration for Prometheus are in \`packaging/prometheus\`, a dash
   second. \`process_open_fds\` and \`process_max_fds\` are those of the worker that is nearest its limit. \`node_memory_MemTotal_bytes\` is here too, so that rules can divide by it without
   another exporter's labels.
 - **Limits** (\`spooky_limit\`) hold for each process that serves; \`spooky_limit_used\` is the most that any of them uses.
-- **QUIC packets and round trips** are counted when their connection ends.`;
+- **QUIC packets and round trips** are counted as they go, at most 10 s late with up to 40,000 connections a worker. A round trip is counted each time that its
+  connection is looked at (four times a second with up to 1,000 connections) and has sent something since, and at its end: the histogram says what clients that are served now live with.`;

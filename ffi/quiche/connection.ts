@@ -130,7 +130,10 @@ export class QuicheConnection implements EngineConnection {
     facts.sent = arena.getWide(stats + STATS.sent);
     facts.lost = arena.getWide(stats + STATS.lost);
     facts.retransmitted = arena.getWide(stats + STATS.retrans);
-    facts.roundTripMs = this.#session?.roundTripMs() ?? 0;
+  }
+
+  roundTripMs(): number {
+    return this.#session?.roundTripMs() ?? 0;
   }
 
   isDraining(): boolean {

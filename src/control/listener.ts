@@ -25,6 +25,7 @@ import { Endpoint } from "../quic/endpoint.ts";
 import { Loop, type LoopHost } from "../quic/loop.ts";
 import type { NodeSecrets } from "../quic/secrets.ts";
 import type { Runtime, Waker } from "../runtime/runtime.ts";
+import { systemTimers, type TimerHandle } from "../runtime/timers.ts";
 import type { Library } from "../../ffi/library.ts";
 import type { ClientAuth, EngineSettings } from "../../ffi/quiche/config.ts";
 import { type PreparedIdentities, QuicheEngine } from "../../ffi/quiche/engine.ts";
@@ -100,6 +101,7 @@ export class Listener implements House {
   #introductions: Introductions;
   #waker: Waker | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
+  #looking: TimerHandle | null = null;
   #closed = false;
 
   /** Binds the socket. Throws what `UdpSocket` and `QuicheEngine` throw; nothing is left open then. */
@@ -164,6 +166,7 @@ export class Listener implements House {
   async start(runtime: Runtime, library: Library): Promise<void> {
     this.#waker = await runtime.createWaker(library, [this.socket.fd], this.#timing);
     this.#loop.start();
+    this.#looking = systemTimers.every(LIMITS.packetLookMs, () => this.endpoint.lookAtPackets());
   }
 
   /** For new handshakes; connections that exist go on with what they have. Throws `CERTIFICATE`, and then nothing has changed. */
@@ -202,6 +205,7 @@ export class Listener implements House {
     if (this.#closed) return;
     this.#closed = true;
     this.#loop.stop();
+    this.#looking?.stop();
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.endpoint.closeAll(code);
     this.#waker?.close();

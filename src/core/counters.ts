@@ -106,11 +106,11 @@ export class Counters {
   requestsCutOff = 0;
   /** From the first packet that was let in to the end of the handshake. */
   readonly handshakeMs = new Histogram();
-  /** Of connections that have ended: packets that we sent, those of them that were lost, and those that carried something once more. */
+  /** Packets that we sent on connections, those of them that were lost, and those that carried something once more. */
   packetsSent = 0;
   packetsLost = 0;
   packetsRetransmitted = 0;
-  /** Of those that were established: the smoothed round trip at their end. */
+  /** The smoothed round trip of an established connection, whenever it is looked at and has sent something since the last time. */
   readonly roundTripMs = new Histogram();
 
   // Requests.

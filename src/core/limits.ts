@@ -251,6 +251,9 @@ export const LIMITS = {
   countedBackendsMax: 16_384,
   /** Methods and statuses of one backend that are counted apart; what it answers beyond them is counted by class, such as `5xx`. */
   countedStatusesMax: 128,
+  /** Time between two looks at what became of connections' packets, milliseconds, and the connections that are looked at each time. */
+  packetLookMs: 250,
+  connectionsLookedAtMax: 1000,
   /** Time between two looks at how late the runtime's timers are, milliseconds. */
   loopDelaySampleMs: 250,
   /** How long `spooky healthcheck` waits for an answer, milliseconds: less than the time-outs that containers are given. */

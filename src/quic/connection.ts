@@ -8,7 +8,7 @@ import { TimerEntry } from "../core/timer-wheel.ts";
 import type { AddressKey } from "../guard/address-table.ts";
 import type { ConnectionHost, SessionDriver } from "./connection-host.ts";
 import type { EarlyFlight } from "./early-data.ts";
-import { type EngineConnection, SEND_DONE, SEND_FULL } from "./engine.ts";
+import { type EngineConnection, type PacketFacts, SEND_DONE, SEND_FULL } from "./engine.ts";
 import { Pacer } from "./pacer.ts";
 import { offerIds, retireIds } from "./spare-ids.ts";
 
@@ -31,6 +31,8 @@ export class Connection extends TimerEntry {
   /** Already among the dirty ones, and among the touched ones, of this turn. */
   dirty = false;
   touched = false;
+  /** What has been counted of its packets. */
+  readonly counted: PacketFacts = { sent: 0, lost: 0, retransmitted: 0 };
   /** Its client's early data that was taken. */
   early: EarlyFlight | null = null;
   readonly #host: ConnectionHost;

@@ -15,6 +15,7 @@ import { type CloseReason, type EngineSession, FEED, type QuicEngine, type Retry
 import { Farewell } from "./farewell.ts";
 import { CLIENT_ID_BYTES_MIN, INITIAL_BYTES_MIN, PACKET, PacketReader } from "./packet.ts";
 import { countEnd } from "./end-counts.ts";
+import { PacketCounts } from "./packet-counts.ts";
 import { Strays } from "./strays.ts";
 import { countTlsAlert } from "./tls-alerts.ts";
 
@@ -41,6 +42,7 @@ export class Endpoint implements ConnectionHost {
   readonly #validation: AddressValidation;
   readonly #strays: Strays;
   readonly #farewell: Farewell;
+  readonly #packets: PacketCounts;
   readonly #touched: Connection[] = [];
   readonly #dirty: Connection[] = [];
   nowMs: number;
@@ -61,6 +63,7 @@ export class Endpoint implements ConnectionHost {
     this.#validation = new AddressValidation({ engine, counters, scheme, sealer, epochMs });
     this.#strays = new Strays({ engine, counters, fillRandom, ids, entriesMax }, nowMs);
     this.#farewell = new Farewell(fillRandom);
+    this.#packets = new PacketCounts(this.#connections, counters);
     this.#admission = new Admission(options.admission, options.counters, nowMs);
     this.earlyData = options.earlyData;
   }
@@ -162,8 +165,14 @@ export class Endpoint implements ConnectionHost {
     this.#connections.delete(connection);
     this.#admission.leave(connection.addressKey, connection.established);
     countEnd(connection, reason, this.counters);
+    this.#packets.count(connection);
     countTlsAlert(this.counters, reason);
     this.#options.onClosed(connection, reason);
+  }
+
+  /** Now and then: counts what has become of packets since. */
+  lookAtPackets(): void {
+    this.#packets.look();
   }
 
   /** Takes no further connections, and those that exist end. Needs a turn, as `retire` does. */

@@ -60,14 +60,12 @@ export interface PacedPath {
   readPace(pace: Pace): void;
 }
 
-/** What became of a connection's packets. */
+/** What became of a connection's packets. None of it ever gets less. */
 export interface PacketFacts {
   sent: number;
   lost: number;
   /** Those that carried something once more. */
   retransmitted: number;
-  /** The smoothed round trip of the path in use, or of the last one that was; 0 where none was measured. */
-  roundTripMs: number;
 }
 
 /** Negative results of `EngineConnection.feed`. */
@@ -159,6 +157,8 @@ export interface EngineConnection extends PacedPath {
   openSession(): EngineSession | null;
   /** Writes what became of the packets so far, for all paths together. */
   readPacketFacts(facts: PacketFacts): void;
+  /** The smoothed round trip, milliseconds; the longest of the connection's paths. 0 before there is a session. */
+  roundTripMs(): number;
   /**
    * The certificates that the client has shown and that were verified, DER, its own first; none without. A resumed session keeps them. For slow
    * paths: it makes copies.

@@ -119,8 +119,10 @@ export class FakeConnection implements EngineConnection {
   closed = false;
   freed = false;
   timeoutInMs = -1;
-  /** What it says of its path. */
-  readonly packetFacts: PacketFacts = { sent: 0, lost: 0, retransmitted: 0, roundTripMs: 0 };
+  /** What it says of its path, and how often it was asked. */
+  readonly packetFacts: PacketFacts = { sent: 0, lost: 0, retransmitted: 0 };
+  smoothedMs = 0;
+  looks = 0;
   readonly pace: Pace = { cwndBytes: 120_000, roundTripMs: 50 };
   reason: CloseReason | null = null;
   /** How many more ids the peer takes, and those it was offered. */
@@ -186,7 +188,13 @@ export class FakeConnection implements EngineConnection {
 
   readPacketFacts(facts: PacketFacts): void {
     this.#assertAlive();
+    this.looks += 1;
     Object.assign(facts, this.packetFacts);
+  }
+
+  roundTripMs(): number {
+    this.#assertAlive();
+    return this.smoothedMs;
   }
 
   timeoutMs(): number {

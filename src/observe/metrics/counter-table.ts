@@ -113,14 +113,18 @@ const CONNECTIONS: readonly Metric[] = [
   count("spooky_early_connections_total", "earlyConnections", "Connections whose early data (0-RTT) was taken."),
   family("spooky_early_doubts_total", "reason", "earlyDoubts", "Early data that may be a repetition."),
   family("spooky_early_rejected_total", "reason", "earlyRejected", "Early data that was not taken."),
-  count("spooky_quic_packets_sent_total", "packetsSent", "QUIC packets sent on connections that have ended."),
+  count("spooky_quic_packets_sent_total", "packetsSent", "QUIC packets that were sent on connections."),
   count("spooky_quic_packets_lost_total", "packetsLost", "Of these, those that were lost."),
   count(
     "spooky_quic_packets_retransmitted_total",
     "packetsRetransmitted",
     "Of these, those that carried something once more.",
   ),
-  durations("spooky_quic_round_trip_seconds", "roundTripMs", "Smoothed round trip of connections at their end."),
+  durations(
+    "spooky_quic_round_trip_seconds",
+    "roundTripMs",
+    "Smoothed round trip of a connection, looked at now and then while it sends, and at its end.",
+  ),
   count("spooky_connections_watched_total", "connectionsWatched", "Connections chosen for keylog or qlog."),
   counts(
     "spooky_watch_faults_total",
