@@ -138,6 +138,7 @@ export class LiveGeneration implements Generation {
         known.map(({ state }) => state),
         settings.backendInFlightMax,
       ),
+      bodies: this.#parts.counters.bodies.of(settings.name),
       inFlight: former?.inFlight ?? new InFlight(settings.inFlightMax),
       reaches: known.map(({ reach }) => reach),
     });

@@ -166,7 +166,7 @@ export class Listener implements House {
   async start(runtime: Runtime, library: Library): Promise<void> {
     this.#waker = await runtime.createWaker(library, [this.socket.fd], this.#timing);
     this.#loop.start();
-    this.#looking = systemTimers.every(LIMITS.packetLookMs, () => this.endpoint.lookAtPackets());
+    this.#looking = systemTimers.every(LIMITS.packetLookMs, () => this.endpoint.counts.look());
   }
 
   /** For new handshakes; connections that exist go on with what they have. Throws `CERTIFICATE`, and then nothing has changed. */

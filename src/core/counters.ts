@@ -1,3 +1,4 @@
+import { BodyTallies } from "./body-tallies.ts";
 import { Histogram } from "./histogram.ts";
 
 /** One event told apart by a word, such as a reason. The words come from closed lists of the program, never from peers. */
@@ -147,6 +148,8 @@ export class Counters {
   /** Of those: more waited for the client than a stream may hold. */
   streamBuffersOverfull = 0;
   informationalDropped = 0;
+  /** Bytes of bodies, by pool. */
+  readonly bodies = new BodyTallies();
   /** From a request's head to the last byte that the client took, or to whatever else ended it. */
   readonly requestMs = new Histogram();
   /** From a request's head to the head of the backend's response, all attempts included. */
@@ -158,13 +161,16 @@ export class Counters {
   upstreamAttempts = 0;
   /** From the start of an attempt to the head of the backend's response. */
   readonly upstreamHeadMs = new Histogram();
+  /** From the start of an attempt to its end, good or bad. */
+  readonly upstreamMs = new Histogram();
   upstreamConnections = 0;
   /** Over clients of ours: from the first step of a connection to its last, TLS included; and those that were not made, by `ErrorCode`. */
   readonly upstreamConnectMs = new Histogram();
   readonly upstreamConnectsFailed = new CounterFamily();
   upstreamWrites = 0;
   upstreamOverflows = 0;
-  upstreamFailures = 0;
+  /** Attempts that failed, by `ErrorCode`. */
+  readonly upstreamFailures = new CounterFamily();
   upstreamFallbacks = 0;
   /** Requests to backends of fetch that went over a client of ours, since fetch cannot carry them. */
   fetchAvoided = 0;
@@ -231,7 +237,7 @@ export class Counters {
 
 /**
  * What has happened at all: names in snake case, those of a family with their word behind a point, those of a histogram with the border of
- * each bucket behind a colon (`readHistograms` tells them apart).
+ * each bucket behind a colon (`readHistograms` tells them apart), those by pool with its label (`labels.ts`).
  */
 export function countersSeen(counters: Counters): Record<string, number> {
   const seen: Record<string, number> = {};
@@ -241,6 +247,7 @@ export function countersSeen(counters: Counters): Record<string, number> {
     else if (value instanceof CounterFamily)
       for (const [word, count] of value.entries()) seen[`${words}.${word}`] = count;
     else if (value instanceof Histogram) value.writeTo(seen, words);
+    else if (value instanceof BodyTallies) value.writeTo(seen);
   }
   return seen;
 }

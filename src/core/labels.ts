@@ -3,6 +3,8 @@
  * travel among the counts of a process. One that begins with `=` is no count of events but how things are now.
  */
 
+/** Stands for values beyond the most that are told apart. */
+export const OTHER_LABEL = "(other)";
 const SEPARATOR = "|";
 const NOW = "=";
 /** What has a meaning in names of counts, and the sign that stands before what stands for it. */

@@ -251,8 +251,9 @@ export const LIMITS = {
   countedBackendsMax: 16_384,
   /** Methods and statuses of one backend that are counted apart; what it answers beyond them is counted by class, such as `5xx`. */
   countedStatusesMax: 128,
-  /** Time between two looks at what became of connections' packets, milliseconds, and the connections that are looked at each time. */
+  /** Time between two looks at what became of connections' packets, milliseconds. */
   packetLookMs: 250,
+  /** Connections that are looked at each time: 250 ns for one that has sent something. */
   connectionsLookedAtMax: 1000,
   /** Time between two looks at how late the runtime's timers are, milliseconds. */
   loopDelaySampleMs: 250,

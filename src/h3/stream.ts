@@ -3,6 +3,7 @@
  * the client that nobody asked for, and what the client does not take is kept here, bounded by the writer who is told to stop.
  */
 import { assert } from "../core/assert.ts";
+import type { BodyTally } from "../core/body-tallies.ts";
 import type { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
 import { SECTION, type SectionKind, STREAM } from "../quic/engine.ts";
@@ -23,6 +24,8 @@ export class RequestStream {
   trailers: FieldSection | null = null;
   /** Which rule the request broke behind its head; null while it broke none. */
   fault: MalformedReason | null = null;
+  /** Where its body bytes are counted together with those of others. */
+  bodies: BodyTally | null = null;
   /** Body bytes read from the client. */
   receivedBytes = 0;
   /** Body bytes taken for the client. */
@@ -80,6 +83,7 @@ export class RequestStream {
     if (!mayEnd) this.#host.again();
     if (size > 0) {
       this.receivedBytes += size;
+      if (this.bodies !== null) this.bodies.requestBytes += size;
       this.#host.received();
       const piece = engine.bodyBytes.slice(0, size);
       const tooLong = this.#expectedBytes >= 0 && this.receivedBytes > this.#expectedBytes;
@@ -258,12 +262,17 @@ export class RequestStream {
       this.onAborted(result === STREAM.stopped ? "stopped" : "reset");
       return -1;
     }
-    if (kind === "body") this.sentBytes += result;
+    if (kind === "body") this.#countSent(result);
     const taken = kind === "body" ? result : bytes.length;
     this.#taken += 1;
     this.#host.delivered();
     if (fin && taken === bytes.length) this.#finish();
     return taken;
+  }
+
+  #countSent(bytes: number): void {
+    this.sentBytes += bytes;
+    if (this.bodies !== null) this.bodies.responseBytes += bytes;
   }
 
   #headOffered = false;

@@ -100,6 +100,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     const pool = this.#generation.pools[this.#poolIndex];
     if (pool === undefined) return new ProxyError("NO_ROUTE", "no route takes this request");
     this.#pool = pool;
+    this.#stream.bodies = pool.bodies;
     if (contentLengthBytes > pool.settings.requestBodyBytesMax) return bodyTooLarge(pool.settings, this.#services);
     return this.#places.enterPool(pool);
   }
@@ -161,7 +162,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
       this.onAborted("reset");
       return this.#stream.reset(H3_CODE.requestCancelled);
     }
-    this.#services.counters.upstreamFailures += 1;
+    this.#services.counters.upstreamFailures.add(error.code);
     this.#generation.onFailure(this.#poolIndex, this.#backendIndex, error);
     const mayRetry = mayTryAgain(error, this.#head.method, this.#stream, this.#attempts);
     if (!mayRetry || !this.#balance(this.#backendIndex)) return this.#fail(error);
@@ -170,6 +171,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   }
 
   #onAttemptOver(): void {
+    this.#services.counters.upstreamMs.record(this.#services.clock.nowMs() - this.#attemptMs);
     this.#attemptOver = true;
     this.#call = null;
     this.#places.leaveBackend();
@@ -183,7 +185,6 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   }
 
   #failUnpassable(what: string, fault: string): void {
-    this.#cancelAttempt();
     this.#fail(new ProxyError("UPSTREAM_PROTOCOL", `the backend's ${what} cannot be passed on: ${fault}`));
   }
 
@@ -251,7 +252,6 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   /** The request body turned out too large as it was read. */
   onBodyTooLarge(): void {
     if (this.#over || this.#pool === null) return;
-    this.#cancelAttempt();
     this.#fail(bodyTooLarge(this.#pool.settings, this.#services));
   }
 
@@ -259,7 +259,6 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   onTotalTimeout(error: ProxyError): void {
     if (this.#over) return;
     this.#services.counters.requestsTimedOut += 1;
-    this.#cancelAttempt();
     this.#fail(error);
   }
 
@@ -275,7 +274,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
   #fail(error: ProxyError): void {
     const { writer, counters } = this.#services;
     this.#error = error;
-    this.#call = null;
+    this.#cancelAttempt();
     if (this.#stream.headSent) {
       counters.responsesReset += 1;
       this.#record(error);

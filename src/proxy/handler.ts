@@ -25,11 +25,13 @@ export class ConnectionHandler implements RequestHandler {
   }
 
   onRequest(stream: RequestStream, head: RequestHead): void {
+    stream.bodies = this.#services.counters.bodies.unrouted;
     new Exchange(this.#services, this.#generation(), this.#client, stream, head).run();
   }
 
   onMalformed(stream: RequestStream, malformed: Malformed): void {
     const { counters, clock, recorder, requestIds, writer } = this.#services;
+    stream.bodies = counters.bodies.unrouted;
     const isLate = malformed.reason === "head-late";
     if (!isLate) {
       counters.requestsMalformed += 1;

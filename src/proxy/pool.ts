@@ -4,6 +4,7 @@ import { hashKeyOf } from "../balance/hash-key.ts";
 import { hashBytesString } from "../balance/hash-ring.ts";
 import { type Balancer, NO_BACKEND } from "../balance/policy.ts";
 import type { BackendSettings, PoolSettings } from "../config/snapshot.ts";
+import { BodyTally } from "../core/body-tallies.ts";
 import { InFlight } from "../core/in-flight.ts";
 import type { RequestHead } from "../h3/head.ts";
 import type { Client } from "./context.ts";
@@ -15,6 +16,8 @@ export interface PoolParts {
   readonly balancer: Balancer;
   /** Health checks write to it too. */
   readonly availability: Availability;
+  /** Bytes of bodies that pass; null: nobody counts them. */
+  readonly bodies?: BodyTally | null;
   /** Requests under way; null: nobody has counted any yet. */
   readonly inFlight?: InFlight | null;
   /** By index, what transports know each backend by; null: by its settings. */
@@ -25,6 +28,8 @@ export interface PoolParts {
 export class Pool {
   readonly settings: PoolSettings;
   readonly availability: Availability;
+  /** Bytes of bodies that pass. */
+  readonly bodies: BodyTally;
   /** Requests under way. */
   readonly inFlight: InFlight;
   readonly balancer: Balancer;
@@ -34,6 +39,7 @@ export class Pool {
     this.settings = parts.settings;
     this.availability = parts.availability;
     this.inFlight = parts.inFlight ?? new InFlight(parts.settings.inFlightMax);
+    this.bodies = parts.bodies ?? new BodyTally(parts.settings.name);
     this.balancer = parts.balancer;
     this.#reaches = parts.reaches ?? parts.settings.backends;
   }

@@ -149,12 +149,9 @@ export class Connection extends TimerEntry {
   /** The deadline set with `setDeadline` has come: one of the engine's, of the session's, of the handshake's or of a held flush. */
   onDeadline(): void {
     if (this.#closed) return;
-    if (this.#heldUntilMs !== 0) {
-      this.#urgent = true;
-    } else {
-      // Whoever's deadline it was: quiche does nothing when it is not time.
-      this.engine.onTimeout();
-    }
+    // Whoever's deadline it was: quiche does nothing when it is not time.
+    if (this.#heldUntilMs === 0) this.engine.onTimeout();
+    else this.#urgent = true;
     if (!this.#closing) this.#onOwnTime(this.#host.nowMs);
     this.#host.markDirty(this);
   }

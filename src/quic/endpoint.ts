@@ -8,16 +8,14 @@ import { AddressValidation, BAD_TOKEN, NOTHING_SHOWN } from "./address-validatio
 import type { OwnIds } from "./cid.ts";
 import { IdTable } from "./cid-table.ts";
 import { Connection } from "./connection.ts";
+import { ConnectionCounts } from "./connection-counts.ts";
 import type { ConnectionHost, SessionDriver } from "./connection-host.ts";
 import type { EarlyData } from "./early-data.ts";
 import type { EndpointOptions, LiveBounds } from "./endpoint-options.ts";
 import { type CloseReason, type EngineSession, FEED, type QuicEngine, type RetryIds } from "./engine.ts";
 import { Farewell } from "./farewell.ts";
 import { CLIENT_ID_BYTES_MIN, INITIAL_BYTES_MIN, PACKET, PacketReader } from "./packet.ts";
-import { countEnd } from "./end-counts.ts";
-import { PacketCounts } from "./packet-counts.ts";
 import { Strays } from "./strays.ts";
-import { countTlsAlert } from "./tls-alerts.ts";
 
 /** RFC 9000 20.1. */
 const CONNECTION_REFUSED = 0x02;
@@ -28,6 +26,7 @@ const IDS_PER_CONNECTION = 4;
 /** A socket with its connections. */
 export class Endpoint implements ConnectionHost {
   readonly counters: Counters;
+  readonly counts: ConnectionCounts;
   readonly earlyData: EarlyData | null;
   readonly burstBytes: number;
   #options: EndpointOptions;
@@ -42,7 +41,6 @@ export class Endpoint implements ConnectionHost {
   readonly #validation: AddressValidation;
   readonly #strays: Strays;
   readonly #farewell: Farewell;
-  readonly #packets: PacketCounts;
   readonly #touched: Connection[] = [];
   readonly #dirty: Connection[] = [];
   nowMs: number;
@@ -63,7 +61,7 @@ export class Endpoint implements ConnectionHost {
     this.#validation = new AddressValidation({ engine, counters, scheme, sealer, epochMs });
     this.#strays = new Strays({ engine, counters, fillRandom, ids, entriesMax }, nowMs);
     this.#farewell = new Farewell(fillRandom);
-    this.#packets = new PacketCounts(this.#connections, counters);
+    this.counts = new ConnectionCounts(this.#connections, counters);
     this.#admission = new Admission(options.admission, options.counters, nowMs);
     this.earlyData = options.earlyData;
   }
@@ -164,15 +162,8 @@ export class Endpoint implements ConnectionHost {
     if (connection.clientIdKey !== null) this.#ids.releaseClientId(connection.clientIdKey);
     this.#connections.delete(connection);
     this.#admission.leave(connection.addressKey, connection.established);
-    countEnd(connection, reason, this.counters);
-    this.#packets.count(connection);
-    countTlsAlert(this.counters, reason);
+    this.counts.end(connection, reason);
     this.#options.onClosed(connection, reason);
-  }
-
-  /** Now and then: counts what has become of packets since. */
-  lookAtPackets(): void {
-    this.#packets.look();
   }
 
   /** Takes no further connections, and those that exist end. Needs a turn, as `retire` does. */

@@ -1,6 +1,7 @@
 /** Metrics that are counters of `Counters`; `docs/operations/metrics.md` is made from them. */
 import type { Counters } from "../../core/counters.ts";
 import { count, counts, durations, family, type Metric } from "./metric.ts";
+import { UPSTREAM_METRICS } from "./upstream-table.ts";
 
 /** Of the socket and the loop. */
 const SOCKET: readonly Metric[] = [
@@ -197,104 +198,6 @@ const REQUESTS: readonly Metric[] = [
   count("spooky_client_deadlines_total", "clientDeadlines", "Requests whose client was too slow."),
 ];
 
-/** Of backends. */
-const UPSTREAM: readonly Metric[] = [
-  count("spooky_upstream_attempts_total", "upstreamAttempts", "Tries at backends."),
-  count("spooky_upstream_failures_total", "upstreamFailures", "Tries that failed."),
-  durations(
-    "spooky_upstream_response_head_seconds",
-    "upstreamHeadMs",
-    "From a try's start to the backend's response head.",
-  ),
-  durations("spooky_upstream_connect_seconds", "upstreamConnectMs", "Making a connection to a backend, TLS included."),
-  family(
-    "spooky_upstream_connects_failed_total",
-    "code",
-    "upstreamConnectsFailed",
-    "Connections to backends that were not made.",
-  ),
-  count("spooky_upstream_connections_total", "upstreamConnections", "Connections made to backends."),
-  count("spooky_upstream_deadlines_total", "upstreamDeadlines", "Tries at which a backend was too slow."),
-  count("spooky_upstream_writes_total", "upstreamWrites", "Writes to connections of backends."),
-  count("spooky_upstream_overflows_total", "upstreamOverflows", "Responses that outran their stream's buffer."),
-  count("spooky_upstream_fallbacks_total", "upstreamFallbacks", "Backends that were asked in an older protocol."),
-  count(
-    "spooky_upstream_dials_total",
-    "upstreamDials",
-    "Connections made to find out whether a backend can be reached.",
-  ),
-  count("spooky_upstream_protocol_inquiries_total", "protocolInquiries", "Times a backend was asked what it speaks."),
-  counts(
-    "spooky_fetch_detours_total",
-    "reason",
-    { gap: "fetchAvoided", crowded: "fetchCrowded" },
-    "Requests that went over a client of ours instead of fetch.",
-  ),
-  counts(
-    "spooky_fetch_losses_total",
-    "what",
-    { request: "fetchLossy", "response-trailers": "fetchTrailersLost" },
-    "Requests over fetch that lost what it cannot carry.",
-  ),
-  counts(
-    "spooky_upstream_h1_faults_total",
-    "reason",
-    { refused: "upstreamH1Refused", limits: "upstreamH1Limits", surplus: "upstreamH1Surplus" },
-    "HTTP/1.1 responses that were refused, over a limit, or followed by what nobody asked for.",
-  ),
-  count("spooky_upstream_h2_connections_total", "h2Connections", "HTTP/2 connections to backends."),
-  counts(
-    "spooky_upstream_h2_streams_total",
-    "event",
-    {
-      opened: "h2StreamsOpened",
-      refused: "h2StreamsRefused",
-      reset: "h2StreamsReset",
-      fault: "h2StreamFaults",
-      "reset-by-peer": "h2StreamsResetByPeer",
-      "ended-by-reset": "h2EndsByReset",
-      "open-refused": "h2OpensRefused",
-      "send-blocked": "h2SendsBlocked",
-    },
-    "HTTP/2 streams to backends, by what became of them.",
-  ),
-  counts(
-    "spooky_upstream_h2_bounds_total",
-    "bound",
-    {
-      section: "h2SectionsTooLarge",
-      informational: "h2InformationalCut",
-      request: "h2RequestsTooLarge",
-      length: "h2LengthsWrong",
-      flood: "h2FloodsCut",
-      block: "h2BlocksCut",
-      output: "h2OutputOverfull",
-    },
-    "HTTP/2 backends that went over a bound.",
-  ),
-  counts(
-    "spooky_upstream_h2_connection_events_total",
-    "event",
-    {
-      aged: "h2ConnectionsAged",
-      fault: "h2ConnectionFaults",
-      goaway: "h2GoawaysReceived",
-      ping: "h2PingsSent",
-      "ping-timeout": "h2PingTimeouts",
-      "settings-timeout": "h2SettingsTimeouts",
-    },
-    "What happened to HTTP/2 connections to backends.",
-  ),
-  counts(
-    "spooky_health_checks_total",
-    "result",
-    { sent: "probesSent", failed: "probesFailed", delayed: "probesDelayed" },
-    "Health checks: all, those that failed, those that had to wait for others.",
-  ),
-  count("spooky_health_transitions_total", "healthTransitions", "Times a backend became healthy or unhealthy."),
-  count("spooky_ring_walks_cut_total", "ringWalksCut", "Searches of a hash ring that were given up for a plain scan."),
-];
-
 /** Of the program. */
 const PROGRAM: readonly Metric[] = [
   count("spooky_control_refusals_total", "controlRefusals", "Refusals on the control socket."),
@@ -316,9 +219,16 @@ const PROGRAM: readonly Metric[] = [
 ];
 
 /** All of them. */
-export const COUNTER_METRICS: readonly Metric[] = [...SOCKET, ...CONNECTIONS, ...REQUESTS, ...UPSTREAM, ...PROGRAM];
+export const COUNTER_METRICS: readonly Metric[] = [
+  ...SOCKET,
+  ...CONNECTIONS,
+  ...REQUESTS,
+  ...UPSTREAM_METRICS,
+  ...PROGRAM,
+];
 
 /** Fields of `Counters` that are shown otherwise, with the reason. */
 export const NOT_EXPOSED: Readonly<Partial<Record<keyof Counters, string>>> = {
   glitchesHighest: "the most that was ever seen and no count: spooky_glitches_highest",
+  bodies: "bytes by pool: spooky_request_body_bytes_total and spooky_response_body_bytes_total",
 };

@@ -5,7 +5,7 @@
  */
 import type { Counters } from "../../core/counters.ts";
 import { Histogram } from "../../core/histogram.ts";
-import { labelledName } from "../../core/labels.ts";
+import { labelledName, OTHER_LABEL } from "../../core/labels.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ExchangeOutcome, Recorder } from "../../proxy/ports.ts";
 
@@ -24,8 +24,6 @@ const OTHER_METHOD = METHODS.length - 1;
 const PROTOCOL = "h3";
 /** More than any status, so that method and status are one number. */
 const STATUSES = 1024;
-/** Stands for pools and backends over the maximum. */
-const OTHER = "(other)";
 
 /** One series. */
 interface Count {
@@ -110,9 +108,14 @@ export class RequestCounts implements Recorder {
   /** Configurations have named more backends since the start than are told apart. */
   #makeOther(): Row {
     this.#counters.requestsUntold += 1;
-    const known = this.#rows.get(OTHER)?.get(OTHER);
+    const known = this.#rows.get(OTHER_LABEL)?.get(OTHER_LABEL);
     if (known !== undefined) return known;
-    return this.#keepRow({ pool: OTHER, backend: OTHER, times: this.#timesOf(OTHER), counts: new Map() });
+    return this.#keepRow({
+      pool: OTHER_LABEL,
+      backend: OTHER_LABEL,
+      times: this.#timesOf(OTHER_LABEL),
+      counts: new Map(),
+    });
   }
 
   #keepRow(row: Row): Row {

@@ -1,4 +1,5 @@
 /** Metrics that are no plain counters: what people's rules ask for by name, and how things are now. */
+import { REQUEST_BYTES_NAME, RESPONSE_BYTES_NAME } from "../../core/body-tallies.ts";
 import { gaugeName } from "../../core/labels.ts";
 import { known, make, type Metric, type Sample } from "./metric.ts";
 import { REQUEST_MS_NAME, REQUESTS_NAME } from "./request-counts.ts";
@@ -42,6 +43,20 @@ const COMMON: readonly Metric[] = [
     "From a request's head to the last byte that the client took.",
     ["upstream_pool"],
     { kind: "labelled-histogram", counts: REQUEST_MS_NAME },
+  ),
+  make(
+    "spooky_request_body_bytes_total",
+    "counter",
+    "Bytes of requests' bodies that were read from clients, counted as they come.",
+    ["upstream_pool"],
+    { kind: "labelled", counts: REQUEST_BYTES_NAME },
+  ),
+  make(
+    "spooky_response_body_bytes_total",
+    "counter",
+    "Bytes of responses' bodies that clients' connections have taken, counted as they go.",
+    ["upstream_pool"],
+    { kind: "labelled", counts: RESPONSE_BYTES_NAME },
   ),
   known(
     "gauge",

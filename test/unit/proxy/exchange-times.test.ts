@@ -10,13 +10,16 @@ function times({ counters }: FakeExchange): Record<string, readonly [number, num
   return Object.fromEntries(Object.entries(histograms).map(([name, { sumMs, count }]) => [name, [sumMs, count]]));
 }
 
-test("a backend is timed to its head, a request to its end", () => {
+test("a backend is timed to its head and to its end, a request to its end", () => {
   const world = new FakeExchange();
   world.timers.advance(20);
   world.call.head(200);
   world.timers.advance(300);
   world.call.end();
-  expect(times(world)).toEqual({ upstream_head_ms: [20, 1], first_byte_ms: [20, 1], request_ms: [320, 1] });
+  expect(times(world)).toEqual({
+    ...{ upstream_head_ms: [20, 1], upstream_ms: [320, 1] },
+    ...{ first_byte_ms: [20, 1], request_ms: [320, 1] },
+  });
 });
 
 test("a backend is not charged with the time of the one before it", () => {
@@ -26,7 +29,11 @@ test("a backend is not charged with the time of the one before it", () => {
   world.timers.advance(3);
   world.call.head(200);
   world.call.end();
-  expect(times(world)).toEqual({ upstream_head_ms: [3, 1], first_byte_ms: [1003, 1], request_ms: [1003, 1] });
+  expect(times(world)).toEqual({
+    ...{ upstream_head_ms: [3, 1], upstream_ms: [1003, 2] },
+    ...{ first_byte_ms: [1003, 1], request_ms: [1003, 1] },
+  });
+  expect([...world.counters.upstreamFailures.entries()]).toEqual([["UPSTREAM_REFUSED", 1]]);
 });
 
 test("nor with the time that a request waits for its handshake", () => {
@@ -39,7 +46,10 @@ test("nor with the time that a request waits for its handshake", () => {
   world.timers.advance(5);
   world.call.head(200);
   world.call.end();
-  expect(times(world)).toEqual({ upstream_head_ms: [5, 1], first_byte_ms: [45, 1], request_ms: [45, 1] });
+  expect(times(world)).toEqual({
+    ...{ upstream_head_ms: [5, 1], upstream_ms: [5, 1] },
+    ...{ first_byte_ms: [45, 1], request_ms: [45, 1] },
+  });
 });
 
 test("an answer of our own has no backend's time", () => {

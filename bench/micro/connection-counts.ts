@@ -1,10 +1,10 @@
 /**
  * What it costs to look at what became of connections' packets, with real connections: at rest, and after each has sent something.
- * Run: `bun bench/micro/packet-counts.ts`.
+ * Run: `bun bench/micro/connection-counts.ts`.
  */
 import { LIMITS } from "../../src/core/limits.ts";
 import type { PacketFacts } from "../../src/quic/engine.ts";
-import { PacketCounts } from "../../src/quic/packet-counts.ts";
+import { ConnectionCounts } from "../../src/quic/connection-counts.ts";
 import { testCertificate } from "../../test/support/certs.ts";
 import { openTestLibrary } from "../../test/support/native.ts";
 import { connect, TestServer } from "../../test/support/quic-pair.ts";
@@ -30,7 +30,7 @@ const looked = new Set(
     return { engine, established, counted };
   }),
 );
-const counts = new PacketCounts(looked, server.counters);
+const counts = new ConnectionCounts(looked, server.counters);
 const perConnection = (name: string, between: () => void): void => {
   const nanoseconds = nanosecondsPerCall(LOOKS, (call) => {
     between();

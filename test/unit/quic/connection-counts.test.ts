@@ -14,13 +14,13 @@ describe("packets of a connection", () => {
     const server = new FakeServer();
     const { connection, engine } = server.connect();
     Object.assign(engine.packetFacts, { sent: 10, lost: 2, retransmitted: 1 });
-    server.endpoint.lookAtPackets();
-    server.endpoint.lookAtPackets();
+    server.endpoint.counts.look();
+    server.endpoint.counts.look();
     expect(packets(server)).toEqual([10, 2, 1]);
     Object.assign(engine.packetFacts, { sent: 15, lost: 3, retransmitted: 1 });
     connection.destroy();
     expect(packets(server)).toEqual([15, 3, 1]);
-    server.endpoint.lookAtPackets();
+    server.endpoint.counts.look();
     expect(packets(server)).toEqual([15, 3, 1]);
   });
 
@@ -28,9 +28,9 @@ describe("packets of a connection", () => {
     const server = new FakeServer();
     const { engine } = server.connect();
     Object.assign(engine.packetFacts, { sent: 10 });
-    server.endpoint.lookAtPackets();
+    server.endpoint.counts.look();
     Object.assign(engine.packetFacts, { lost: 4 });
-    server.endpoint.lookAtPackets();
+    server.endpoint.counts.look();
     expect(packets(server)).toEqual([10, 4, 0]);
   });
 
@@ -41,13 +41,13 @@ describe("packets of a connection", () => {
     const trips = (): number => readHistograms(countersSeen(server.counters)).histograms["round_trip_ms"]?.count ?? 0;
     for (const sent of [3, 3, 5]) {
       Object.assign(engine.packetFacts, { sent });
-      server.endpoint.lookAtPackets();
+      server.endpoint.counts.look();
     }
     expect(trips()).toBe(2);
     connection.destroy();
     expect(trips()).toBe(2);
     Object.assign(server.accept(2).engine.packetFacts, { sent: 1 });
-    server.endpoint.lookAtPackets();
+    server.endpoint.counts.look();
     expect(trips()).toBe(2);
     expect(packets(server)).toEqual([6, 0, 0]);
   });
@@ -60,18 +60,18 @@ test("a look is at a bounded number of connections, and all have their turn thou
   for (let seed = 1; seed <= count; seed++) Object.assign(server.accept(seed).engine.packetFacts, { sent: 1 });
   const { connections } = server.engine;
   const looks = (): number => connections.reduce((sum, { looks }) => sum + looks, 0);
-  server.endpoint.lookAtPackets();
+  server.endpoint.counts.look();
   expect(looks()).toBe(most);
   for (const connection of [...server.endpoint.connections].slice(most, most + 100)) connection.destroy();
   expect(looks()).toBe(most + 100);
   for (let seed = count + 1; seed <= count + 10; seed++) server.accept(seed);
-  for (let i = 0; i < 2; i++) server.endpoint.lookAtPackets();
+  for (let i = 0; i < 2; i++) server.endpoint.counts.look();
   expect(connections.filter(({ looks }) => looks === 0)).toEqual([]);
   expect(looks()).toBe(3 * most + 100);
   // With none, and after none.
   for (const connection of [...server.endpoint.connections]) connection.destroy();
-  server.endpoint.lookAtPackets();
+  server.endpoint.counts.look();
   server.accept(5000);
-  server.endpoint.lookAtPackets();
+  server.endpoint.counts.look();
   expect(connections.at(-1)?.looks).toBe(1);
 });

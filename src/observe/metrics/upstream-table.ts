@@ -1,0 +1,105 @@
+/** Metrics that are counters of `Counters`, of backends and connections to them. */
+import { count, counts, durations, family, type Metric } from "./metric.ts";
+
+/** Of tries, connections, health checks. */
+export const UPSTREAM_METRICS: readonly Metric[] = [
+  count("spooky_upstream_attempts_total", "upstreamAttempts", "Tries at backends."),
+  family("spooky_upstream_failures_total", "code", "upstreamFailures", "Tries that failed, by how."),
+  durations(
+    "spooky_upstream_response_head_seconds",
+    "upstreamHeadMs",
+    "From a try's start to the backend's response head.",
+  ),
+  durations(
+    "spooky_upstream_seconds",
+    "upstreamMs",
+    "From a try's start to its end, good or bad; not those that were given up since the client was gone.",
+  ),
+  durations("spooky_upstream_connect_seconds", "upstreamConnectMs", "Making a connection to a backend, TLS included."),
+  family(
+    "spooky_upstream_connects_failed_total",
+    "code",
+    "upstreamConnectsFailed",
+    "Connections to backends that were not made.",
+  ),
+  count("spooky_upstream_connections_total", "upstreamConnections", "Connections made to backends."),
+  count("spooky_upstream_deadlines_total", "upstreamDeadlines", "Tries at which a backend was too slow."),
+  count("spooky_upstream_writes_total", "upstreamWrites", "Writes to connections of backends."),
+  count("spooky_upstream_overflows_total", "upstreamOverflows", "Responses that outran their stream's buffer."),
+  count("spooky_upstream_fallbacks_total", "upstreamFallbacks", "Backends that were asked in an older protocol."),
+  count(
+    "spooky_upstream_dials_total",
+    "upstreamDials",
+    "Connections made to find out whether a backend can be reached.",
+  ),
+  count("spooky_upstream_protocol_inquiries_total", "protocolInquiries", "Times a backend was asked what it speaks."),
+  counts(
+    "spooky_fetch_detours_total",
+    "reason",
+    { gap: "fetchAvoided", crowded: "fetchCrowded" },
+    "Requests that went over a client of ours instead of fetch.",
+  ),
+  counts(
+    "spooky_fetch_losses_total",
+    "what",
+    { request: "fetchLossy", "response-trailers": "fetchTrailersLost" },
+    "Requests over fetch that lost what it cannot carry.",
+  ),
+  counts(
+    "spooky_upstream_h1_faults_total",
+    "reason",
+    { refused: "upstreamH1Refused", limits: "upstreamH1Limits", surplus: "upstreamH1Surplus" },
+    "HTTP/1.1 responses that were refused, over a limit, or followed by what nobody asked for.",
+  ),
+  count("spooky_upstream_h2_connections_total", "h2Connections", "HTTP/2 connections to backends."),
+  counts(
+    "spooky_upstream_h2_streams_total",
+    "event",
+    {
+      opened: "h2StreamsOpened",
+      refused: "h2StreamsRefused",
+      reset: "h2StreamsReset",
+      fault: "h2StreamFaults",
+      "reset-by-peer": "h2StreamsResetByPeer",
+      "ended-by-reset": "h2EndsByReset",
+      "open-refused": "h2OpensRefused",
+      "send-blocked": "h2SendsBlocked",
+    },
+    "HTTP/2 streams to backends, by what became of them.",
+  ),
+  counts(
+    "spooky_upstream_h2_bounds_total",
+    "bound",
+    {
+      section: "h2SectionsTooLarge",
+      informational: "h2InformationalCut",
+      request: "h2RequestsTooLarge",
+      length: "h2LengthsWrong",
+      flood: "h2FloodsCut",
+      block: "h2BlocksCut",
+      output: "h2OutputOverfull",
+    },
+    "HTTP/2 backends that went over a bound.",
+  ),
+  counts(
+    "spooky_upstream_h2_connection_events_total",
+    "event",
+    {
+      aged: "h2ConnectionsAged",
+      fault: "h2ConnectionFaults",
+      goaway: "h2GoawaysReceived",
+      ping: "h2PingsSent",
+      "ping-timeout": "h2PingTimeouts",
+      "settings-timeout": "h2SettingsTimeouts",
+    },
+    "What happened to HTTP/2 connections to backends.",
+  ),
+  counts(
+    "spooky_health_checks_total",
+    "result",
+    { sent: "probesSent", failed: "probesFailed", delayed: "probesDelayed" },
+    "Health checks: all, those that failed, those that had to wait for others.",
+  ),
+  count("spooky_health_transitions_total", "healthTransitions", "Times a backend became healthy or unhealthy."),
+  count("spooky_ring_walks_cut_total", "ringWalksCut", "Searches of a hash ring that were given up for a plain scan."),
+];
