@@ -98,11 +98,6 @@ export class Availability {
     return this.#states.some(({ healthy, inFlight }) => healthy && inFlight >= this.#inFlightMax);
   }
 
-  /** No backend is healthy. */
-  isDown(): boolean {
-    return this.#states.every(({ healthy }) => !healthy);
-  }
-
   /** Something about a backend is another than it was. */
   judge(index: number): void {
     const state = this.#states[index];

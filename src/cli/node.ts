@@ -11,7 +11,7 @@ import type { Doors } from "../control/doors.ts";
 import type { NodeControl, NodeStatus, RenewalOutcome, RenewalRequest, Vitals } from "../control/renewal.ts";
 import { Supervisor } from "../control/supervisor.ts";
 import type { CrewPlan, SupervisorBefore, SupervisorParts, Ways } from "../control/supervisor-parts.ts";
-import { vitalsOf } from "../control/vitals.ts";
+import { vitalsOf, withUnusablePools } from "../control/vitals.ts";
 import { LINK_VERSION, writeSecrets } from "../control/worker-link.ts";
 import { must } from "../core/assert.ts";
 import { countersSeen } from "../core/counters.ts";
@@ -233,7 +233,7 @@ export class Node implements NodeControl, Observable {
   }
 
   status(): NodeStatus {
-    const { generation, crews, counts } = this.supervisor;
+    const { generation, counts } = this.supervisor;
     return {
       pid: process.pid,
       version: buildInfo().version,
@@ -241,14 +241,14 @@ export class Node implements NodeControl, Observable {
       configPath: this.#generation.configuration.path,
       startedEpochMs: this.#startedEpochMs,
       configuration: this.#desk.status,
-      crews,
+      crews: withUnusablePools(this.supervisor, this.#generation.configuration),
       counts,
       notice: this.#notice,
     };
   }
 
   vitals(): Vitals {
-    return vitalsOf(this.supervisor.crews, this.supervisor.isStopping);
+    return vitalsOf(withUnusablePools(this.supervisor, this.#generation.configuration), this.supervisor.isStopping);
   }
 
   /** Once nobody serves any more. */

@@ -120,14 +120,6 @@ export class Server {
     return this.#phase === "leaving";
   }
 
-  /** Pools that are needed and have no healthy backend. */
-  get unusablePools(): readonly string[] {
-    const down = this.#generation.pools.filter(
-      ({ settings, availability }) => settings.required && availability.isDown(),
-    );
-    return down.map(({ settings }) => settings.name);
-  }
-
   /** How things are now, by names with labels; zeros are left out. */
   gauges(): ReadonlyMap<string, number> {
     const gauges = new Map<string, number>();

@@ -7,6 +7,7 @@ import { checkFixedKeys } from "../control/fixed-keys.ts";
 import type { Observable, Observed } from "../control/observed.ts";
 import { processGauges } from "../control/worker-gauges.ts";
 import type { NodeControl, NodeStatus, RenewalOutcome, RenewalRequest, Vitals } from "../control/renewal.ts";
+import { unusablePools } from "../control/vitals.ts";
 import { countersSeen } from "../core/counters.ts";
 import { ProxyError } from "../core/error.ts";
 import type { Log } from "../observe/log.ts";
@@ -96,8 +97,9 @@ export class SoloControl implements NodeControl, Observable {
 
   status(): NodeStatus {
     const { server } = this.#parts;
-    const { connectionCount: connections, unusablePools } = server;
-    const worker = { slot: 0, pid: process.pid, phase: "serving", connections, unusablePools } as const;
+    const { connectionCount: connections } = server;
+    const pools = unusablePools(server.snapshot.pools, server.gauges());
+    const worker = { slot: 0, pid: process.pid, phase: "serving", connections, unusablePools: pools } as const;
     return {
       pid: process.pid,
       version: buildInfo().version,
@@ -133,8 +135,9 @@ export class SoloControl implements NodeControl, Observable {
   }
 
   vitals(): Vitals {
-    const { isServing, isLeaving, unusablePools } = this.#parts.server;
-    const serving = isServing ? 1 : 0;
-    return { serving, starting: 1 - serving, isStopping: isLeaving, unusablePools };
+    const { server } = this.#parts;
+    const serving = server.isServing ? 1 : 0;
+    const pools = unusablePools(server.snapshot.pools, server.gauges());
+    return { serving, starting: 1 - serving, isStopping: server.isLeaving, unusablePools: pools };
   }
 }

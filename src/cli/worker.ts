@@ -101,9 +101,9 @@ async function leave(link: SupervisorLink, server: Server, log: Log): Promise<vo
 }
 
 function sendBeat(link: SupervisorLink, server: Server, library: Library, said: BeatCounts): void {
-  const { counters, connectionCount, unusablePools } = server;
+  const { counters, connectionCount } = server;
   const counts = said.changed(countsNow(counters, server), new Map([...server.gauges(), ...processGauges()]));
-  link.send({ type: "beat", counts, nativeHandles: library.ledger.total, connections: connectionCount, unusablePools });
+  link.send({ type: "beat", counts, nativeHandles: library.ledger.total, connections: connectionCount });
 }
 
 function* countsNow(counters: Counters, server: Server): Iterable<readonly [string, number]> {

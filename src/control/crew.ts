@@ -12,7 +12,7 @@ import type { CrewBefore, CrewParts } from "./crew-parts.ts";
 import { CrewReloads } from "./crew-reload.ts";
 import type { CrewHandover } from "./handover.ts";
 import { LastCall } from "./last-call.ts";
-import type { WorkerStatus } from "./renewal.ts";
+import type { SeatStatus } from "./renewal.ts";
 import {
   endedEarly,
   handOverSeats,
@@ -130,7 +130,7 @@ export class Crew {
     return this.#seats.reduce((sum, seat) => sum + seat.nativeHandles, 0);
   }
 
-  get workers(): readonly WorkerStatus[] {
+  get workers(): readonly SeatStatus[] {
     return this.#seats.map(statusOf);
   }
 

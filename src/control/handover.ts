@@ -47,8 +47,6 @@ export interface SeatHandover {
   readonly unread: boolean;
   readonly nativeHandles: number;
   readonly connections: number;
-  /** Not there from programs that did not know. */
-  readonly unusablePools?: readonly string[];
   /** Ends in a row, as `RestartBackoff` counts them. */
   readonly failures: number;
 }
@@ -172,7 +170,6 @@ const readSeat = record<SeatHandover>({
   unread: flag,
   nativeHandles: count,
   connections: count,
-  unusablePools: (value, place) => (value === undefined ? [] : list(text)(value, place)),
   failures: count,
 });
 

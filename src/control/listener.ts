@@ -13,6 +13,7 @@ import type {
   TimeoutSettings,
 } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
+import { LIMITS } from "../core/limits.ts";
 import { ReplayGuard } from "../guard/replay-guard.ts";
 import { BufferAccount } from "../guard/buffer-account.ts";
 import { Http3Session } from "../h3/session.ts";

@@ -67,7 +67,7 @@ export class SceneMaker {
     this.#build = build;
   }
 
-  /** How things are now. Reads some files of /proc: 15 us for each process. */
+  /** How things are now. Reads some files of /proc: 80 us for each process. */
   scene(): MetricsScene {
     const observed = this.#node.observed();
     const { snapshot, generation, startedEpochMs, counts, nativeHandles, workers } = observed;

@@ -44,23 +44,27 @@ export type CrewRole = "starting" | "active" | "draining";
 /** `waiting`: its process has ended, the next one comes later. `ended`: no other comes. */
 export type SeatPhase = "waiting" | "starting" | "serving" | "ended";
 
-/** One worker. */
-export interface WorkerStatus {
+/** One worker, as the supervisor knows it. */
+export interface SeatStatus {
   readonly slot: number;
   /** Null while there is no process. */
   readonly pid: number | null;
   readonly phase: SeatPhase;
   /** Alive when it last said so, at most a heartbeat ago. */
   readonly connections: number;
+}
+
+/** And what it says of backends. */
+export interface WorkerStatus extends SeatStatus {
   /** Pools that are needed and without a healthy backend, as it last said. */
   readonly unusablePools: readonly string[];
 }
 
 /** Workers of one generation. */
-export interface CrewStatus {
+export interface CrewStatus<Status extends SeatStatus = WorkerStatus> {
   readonly generation: number;
   readonly role: CrewRole;
-  readonly workers: readonly WorkerStatus[];
+  readonly workers: readonly Status[];
 }
 
 /** A running program. */

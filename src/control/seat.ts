@@ -8,7 +8,7 @@ import type { ProcessEnd } from "../runtime/processes.ts";
 import type { TimerHandle } from "../runtime/timers.ts";
 import { RestartBackoff } from "./backoff.ts";
 import type { SeatHandover, WorkerHandover } from "./handover.ts";
-import type { SeatPhase, WorkerStatus } from "./renewal.ts";
+import type { SeatPhase, SeatStatus } from "./renewal.ts";
 import type { Beat, Order, Report } from "./worker-link.ts";
 
 /** A worker's process with its channel. */
@@ -57,8 +57,6 @@ export interface Seat {
   nativeHandles: number;
   /** Alive when its worker last said so. */
   connections: number;
-  /** Needed pools without a healthy backend, as its worker last said. */
-  unusablePools: readonly string[];
 }
 
 /** Those of a crew: empty ones, or as the program before had them, their workers not in them yet. */
@@ -77,7 +75,6 @@ function makeSeat(slot: number): Seat {
     restart: null,
     restartAtMs: Infinity,
     unread: false,
-    unusablePools: [],
     ...times,
   };
 }
@@ -89,11 +86,11 @@ export function handOverSeats(seats: readonly Seat[], nowMs: number): readonly S
 }
 
 function handOverSeat(seat: Seat, nowMs: number): SeatHandover | null {
-  const { slot, phase, missed, unread, nativeHandles, connections, unusablePools } = seat;
+  const { slot, phase, missed, unread, nativeHandles, connections } = seat;
   const worker = seat.worker?.handOver() ?? null;
   if (worker === null && seat.worker !== null) return null;
   return {
-    ...{ slot, phase, worker, missed, unread, nativeHandles, connections, unusablePools },
+    ...{ slot, phase, worker, missed, unread, nativeHandles, connections },
     aliveMs: nowMs - seat.startedMs,
     servingMs: seat.readyMs === Infinity ? null : nowMs - seat.readyMs,
     restartInMs: seat.restartAtMs === Infinity ? null : Math.max(0, seat.restartAtMs - nowMs),
@@ -103,9 +100,8 @@ function handOverSeat(seat: Seat, nowMs: number): SeatHandover | null {
 
 function takeOverSeat(before: SeatHandover, nowMs: number): Seat {
   const { slot, phase, missed, unread, nativeHandles, connections, servingMs, restartInMs } = before;
-  const { unusablePools = [] } = before;
   return {
-    ...{ slot, phase, worker: null, missed, restart: null, unread, nativeHandles, connections, unusablePools },
+    ...{ slot, phase, worker: null, missed, restart: null, unread, nativeHandles, connections },
     backoff: new RestartBackoff(before.failures),
     startedMs: nowMs - before.aliveMs,
     readyMs: servingMs === null ? Infinity : nowMs - servingMs,
@@ -152,13 +148,12 @@ export function missedTooMany(seat: Seat): boolean {
 export function noteBeat(seat: Seat, beat: Beat): void {
   seat.nativeHandles = beat.nativeHandles;
   seat.connections = beat.connections ?? 0;
-  seat.unusablePools = beat.unusablePools ?? [];
 }
 
 /** As it looks from outside. */
-export function statusOf({ slot, worker, phase, connections, unusablePools }: Seat): WorkerStatus {
+export function statusOf({ slot, worker, phase, connections }: Seat): SeatStatus {
   const pid = worker?.pid ?? null;
-  return { slot, pid, phase, connections: pid === null ? 0 : connections, unusablePools };
+  return { slot, pid, phase, connections: pid === null ? 0 : connections };
 }
 
 /** Its worker serves: for the log. */

@@ -5,7 +5,7 @@ import type { SlotRange, SteeringPlan } from "../quic/steer.ts";
 import type { Timers } from "../runtime/timers.ts";
 import type { Counts } from "./counter-sums.ts";
 import type { Crew } from "./crew.ts";
-import type { CrewRole, CrewStatus, RenewalOutcome } from "./renewal.ts";
+import type { CrewRole, CrewStatus, SeatStatus, RenewalOutcome } from "./renewal.ts";
 import type { CrewHandover, SupervisorHandover } from "./handover.ts";
 import type { AdoptWorker, LaunchWorker } from "./seat.ts";
 import type { PrepareOrder } from "./worker-link.ts";
@@ -83,6 +83,6 @@ export function layoutOf({ generation, firstSlot, seats, drainMs }: CrewHandover
 }
 
 /** As it looks from outside. */
-export function statusOfCrew({ generation, workers }: Crew, role: CrewRole): CrewStatus {
+export function statusOfCrew({ generation, workers }: Crew, role: CrewRole): CrewStatus<SeatStatus> {
   return { generation, role, workers };
 }

@@ -26,7 +26,7 @@ import {
   type SupervisorBefore,
   type SupervisorParts,
 } from "./supervisor-parts.ts";
-import type { CrewRole, CrewStatus, RenewalOutcome } from "./renewal.ts";
+import type { CrewRole, CrewStatus, SeatStatus, RenewalOutcome } from "./renewal.ts";
 
 /** Watches all crews. */
 export class Supervisor {
@@ -106,7 +106,7 @@ export class Supervisor {
     return this.#active?.generation ?? 0;
   }
 
-  get crews(): readonly CrewStatus[] {
+  get crews(): readonly CrewStatus<SeatStatus>[] {
     return this.#crews.map((crew) => statusOfCrew(crew, this.#roleOf(crew)));
   }
 

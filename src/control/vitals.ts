@@ -1,10 +1,46 @@
 /** What is answered to those who ask whether the program lives, and whether it may be sent clients: balancers, containers, people. Pure. */
 import type { DoorAnswer } from "./door-message.ts";
-import type { CrewStatus, SeatPhase, Vitals, WorkerStatus } from "./renewal.ts";
+import { unhealthyName } from "../observe/metrics/scene-table.ts";
+import type { CrewStatus, SeatPhase, SeatStatus, Vitals, WorkerStatus } from "./renewal.ts";
 
 /** Why a program may not be sent clients. */
 type NotReady =
   { readonly reason: "starting" | "stopping" } | { readonly reason: "no usable backend"; readonly pool: string };
+
+/**
+ * Pools that are needed (`upstream.<pool>.required`) and none of whose backends is healthy, for a process of which these gauges are. The same
+ * that `backend_healthy` is made of, so that the two cannot say different things.
+ */
+export function unusablePools(pools: readonly PoolNeed[], gauges: ReadonlyMap<string, number>): readonly string[] {
+  const isDown = ({ name, backends }: PoolNeed): boolean =>
+    backends.every(({ id }) => gauges.has(unhealthyName(name, id)));
+  return pools.filter((pool) => pool.required && isDown(pool)).map(({ name }) => name);
+}
+
+/** A pool as far as it matters here. */
+interface PoolNeed {
+  readonly name: string;
+  readonly required: boolean;
+  readonly backends: readonly { readonly id: string }[];
+}
+
+/** Crews of workers, and how things are with each worker. */
+interface Crews {
+  readonly crews: readonly CrewStatus<SeatStatus>[];
+  readonly sums: { gaugesOf(slot: number): ReadonlyMap<string, number> };
+}
+
+/** Crews with what their workers say of backends, by the configuration in force. */
+export function withUnusablePools(
+  { crews, sums }: Crews,
+  { snapshot: { pools } }: { readonly snapshot: { readonly pools: readonly PoolNeed[] } },
+): readonly CrewStatus[] {
+  const withPools = (worker: SeatStatus): WorkerStatus => ({
+    ...worker,
+    unusablePools: unusablePools(pools, sums.gaugesOf(worker.slot)),
+  });
+  return crews.map((crew) => ({ ...crew, workers: crew.workers.map(withPools) }));
+}
 
 /** Those of crews of workers. */
 export function vitalsOf(crews: readonly CrewStatus[], isStopping: boolean): Vitals {

@@ -67,8 +67,6 @@ export interface Beat {
   readonly nativeHandles: number;
   /** Alive now, those that are closing included. */
   readonly connections?: number;
-  /** Pools that are needed (`upstream.<pool>.required`) and none of whose backends is healthy for it. */
-  readonly unusablePools?: readonly string[];
 }
 
 /** From a worker. `ready`: it serves, as that process. `failed`: it cannot, with the words for people; `isConfig`: for a reason in the configuration. */
@@ -133,16 +131,15 @@ export function readOrder(line: string): Order | null {
 export function readReport(line: string): Report | null {
   const message = readObject(line);
   if (message === null) return null;
-  const { type, text, isConfig, counts, nativeHandles, connections = 0, unusablePools = [], pid, attempt } = message;
+  const { type, text, isConfig, counts, nativeHandles, connections = 0, pid, attempt } = message;
   if (type === "prepared" || type === "committed") return isCount(attempt) ? { type, attempt } : null;
   if (type === "unprepared") return isCount(attempt) && typeof text === "string" ? { type, attempt, text } : null;
   if (type === "ready") return isCount(pid) ? { type, pid } : { type };
   if (type === "failed" && typeof text === "string" && typeof isConfig === "boolean") return { type, text, isConfig };
-  if (!isTexts(unusablePools)) return null;
   if (type !== "beat" || !isRecord(counts) || !isCount(nativeHandles) || !isCount(connections)) return null;
   const pairs = Object.entries(counts).filter((pair): pair is [string, number] => typeof pair[1] === "number");
   if (pairs.length < Object.keys(counts).length) return null;
-  return { type, counts: Object.fromEntries(pairs), nativeHandles, connections, unusablePools };
+  return { type, counts: Object.fromEntries(pairs), nativeHandles, connections };
 }
 
 /** Secrets as JSON has them: number and hexadecimal digits. */
@@ -184,10 +181,6 @@ function readObject(line: string): Readonly<Record<string, unknown>> | null {
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isTexts(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
 function isCount(value: unknown): value is number {

@@ -5,9 +5,7 @@ import process from "node:process";
 /** /proc counts time in hundredths of a second on every Linux there is (USER_HZ). */
 const TICKS_PER_SECOND = 100;
 /** Fields of /proc/PID/stat behind the name in brackets (proc_pid_stat(5)), the state being the first. */
-const STAT = { utime: 11, stime: 12, cutime: 13, cstime: 14, rssPages: 21 } as const;
-/** Memory pages of the systems that this program is built for. */
-const PAGE_BYTES = 4096;
+const STAT = { utime: 11, stime: 12, cutime: 13, cstime: 14 } as const;
 
 /** One process. */
 export interface ProcessUse {
@@ -26,25 +24,30 @@ export interface DescriptorUse {
 
 /** `pid`: a number, or `self`. */
 export function processUse(pid: number | "self"): ProcessUse | null {
-  const text = read(`/proc/${pid}/stat`);
-  return text === null ? null : parseStat(text);
+  const [stat, status] = [read(`/proc/${pid}/stat`), read(`/proc/${pid}/status`)];
+  return stat === null || status === null ? null : parseUse(stat, status);
 }
 
-/** From the text of /proc/PID/stat; null when it is none. */
-export function parseStat(text: string): ProcessUse | null {
+/**
+ * From the texts of /proc/PID/stat and /proc/PID/status; null when they are none. Memory is in the first one too, but in pages, whose size
+ * differs from kernel to kernel (4 to 64 KiB on aarch64).
+ */
+export function parseUse(stat: string, status: string): ProcessUse | null {
   // The name may hold anything, brackets and spaces too.
-  const fields = text
-    .slice(text.lastIndexOf(")") + 2)
+  const fields = stat
+    .slice(stat.lastIndexOf(")") + 2)
     .split(" ")
     .map(Number);
   const [utime, stime] = [fields[STAT.utime], fields[STAT.stime]];
-  const [cutime, cstime, rss] = [fields[STAT.cutime], fields[STAT.cstime], fields[STAT.rssPages]];
+  const [cutime, cstime] = [fields[STAT.cutime], fields[STAT.cstime]];
   if (utime === undefined || stime === undefined || cutime === undefined) return null;
-  if (cstime === undefined || rss === undefined) return null;
+  // A process that has ended and was not waited for has no memory, and no line of it.
+  const kilobytes = Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0);
+  if (cstime === undefined || !status.startsWith("Name:")) return null;
   return {
     cpuSeconds: (utime + stime) / TICKS_PER_SECOND,
     childrenCpuSeconds: (cutime + cstime) / TICKS_PER_SECOND,
-    residentBytes: rss * PAGE_BYTES,
+    residentBytes: kilobytes * 1024,
   };
 }
 

@@ -14,7 +14,7 @@ import { BANK, DRAIN_MS, FakeWorker, KILLED, servingBed, type SupervisorBed } fr
 const SEAT: SeatHandover = {
   ...{ slot: 0, phase: "serving", worker: { pid: 7, channelFd: 9, unread: '{"v"', unsent: "" } },
   ...{ aliveMs: 12.5, servingMs: 3, missed: 1, restartInMs: null, unread: false },
-  ...{ nativeHandles: 4, connections: 2, unusablePools: ["api"], failures: 0 },
+  ...{ nativeHandles: 4, connections: 2, failures: 0 },
 };
 const LEFT: Handover = {
   ...{ programVersion: "1.2.3", startedEpochMs: 5, startedPath: "/opt/ü/spooky", program: { name: "new", fd: 12 } },
@@ -73,7 +73,7 @@ describe("a document", () => {
     const place = path.replaceAll(/\.(\d+)/g, "[$1]");
     for (const value of [undefined, { no: "thing" }]) {
       if (value !== undefined && /\.(alive|gone|own)$/.test(path)) continue;
-      if (value === undefined && /(?:^doors|unusablePools)$/.test(path)) continue;
+      if (value === undefined && /^doors$/.test(path)) continue;
       expect(() => readHandover(changed(path, value))).toThrow(place);
     }
   });

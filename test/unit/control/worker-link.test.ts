@@ -46,7 +46,7 @@ describe("messages", () => {
     { type: "ready" },
     { type: "ready", pid: 7 },
     { type: "failed", text: "no\nway", isConfig: true },
-    { type: "beat", counts: { a: 1, "b.c": 2.5 }, nativeHandles: 9, connections: 4, unusablePools: ["api"] },
+    { type: "beat", counts: { a: 1, "b.c": 2.5 }, nativeHandles: 9, connections: 4 },
   ];
   test.each(reports.map((report) => [report.type, report] as const))(
     "a report %s is read as it was written",
@@ -74,7 +74,6 @@ describe("messages", () => {
     '{"v":2,"type":"beat","counts":[],"nativeHandles":0}',
     '{"v":2,"type":"beat","counts":{},"nativeHandles":0,"connections":-1}',
     '{"v":2,"type":"beat","counts":{}}',
-    '{"v":2,"type":"beat","counts":{},"nativeHandles":0,"unusablePools":"api"}',
     '{"v":1,"type":"ready"}',
     '{"v":2,"type":"failed","text":"x"}',
   ])("%s is no report", (line) => expect(readReport(line)).toBeNull());
