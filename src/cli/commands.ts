@@ -96,7 +96,10 @@ export async function serve(
     const watch = configuration === null ? null : watchFiles(notice.around(control), control, log);
     await stop.first;
     watch?.stop();
-    notice.stopping(snapshot.timeouts.drainMs);
+    const { shutdownDelayMs, drainMs } = server.snapshot.timeouts;
+    control.announceStop();
+    notice.stopping(shutdownDelayMs + drainMs);
+    await delayStop(shutdownDelayMs, stop, log);
     const asked = await Promise.race([server.drain(), stop.second.then(() => true)]);
     const end = endOf(server.close(), asked === true);
     socket.close();
@@ -130,7 +133,23 @@ export function explain(thrown: unknown): { readonly text: string; readonly code
 }
 
 /** Promises for the first and the second stop signal. */
-export function stopSignals(): { readonly first: Promise<unknown>; readonly second: Promise<unknown> } {
+export interface StopSignals {
+  readonly first: Promise<unknown>;
+  readonly second: Promise<unknown>;
+}
+
+/** All goes on for so long after the first stop signal, so that whoever sends clients here hears that no more are wanted; no longer than to the second. */
+export async function delayStop(delayMs: number, { second }: StopSignals, log: Log): Promise<void> {
+  if (delayMs === 0) return;
+  log.info("stopping: not ready, and serving on for a while", { ms: delayMs });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const over = systemTimers.after(delayMs, resolve);
+  await Promise.race([promise, second]);
+  over.stop();
+}
+
+/** Listens for them from now on. */
+export function stopSignals(): StopSignals {
   const next = (): Promise<unknown> => Promise.race(["SIGTERM", "SIGINT"].map((signal) => once(process, signal)));
   const first = next();
   return { first, second: first.then(next) };

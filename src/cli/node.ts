@@ -258,9 +258,9 @@ export class Node implements NodeControl, Observable {
     this.#claim.release();
   }
 
-  /** From the word to stop to the forced end, milliseconds. */
-  get drainMs(): number {
-    return this.#generation.configuration.snapshot.timeouts.drainMs;
+  /** Of the configuration at work. */
+  get timeouts(): Configuration["snapshot"]["timeouts"] {
+    return this.#generation.configuration.snapshot.timeouts;
   }
 
   /** All that can be found wrong before a process is started. Throws `ProxyError`. */

@@ -44,6 +44,7 @@ export class SoloControl implements NodeControl, Observable {
   readonly #sums = new CounterSums();
 
   #generation = 1;
+  #leaving = false;
   #configuration: Configuration;
   readonly #desk: ReloadDesk;
 
@@ -60,7 +61,13 @@ export class SoloControl implements NodeControl, Observable {
     });
   }
 
+  /** It serves as before and shall end soon: nothing new is begun any more. */
+  announceStop(): void {
+    this.#leaving = true;
+  }
+
   renew({ kind }: RenewalRequest, tell?: Tell): Promise<RenewalOutcome> {
+    if (this.#leaving) return Promise.resolve({ ok: false, reason: "the program stops", remedy: null });
     if (kind !== "upgrade" && this.#parts.configuration !== null) return this.#desk.ask(kind, tell);
     this.#parts.log.warn("renewal refused: all stays as it is", { reason: REASON });
     return Promise.resolve({ ok: false, reason: REASON, remedy: REMEDY });
@@ -138,6 +145,7 @@ export class SoloControl implements NodeControl, Observable {
     const { server } = this.#parts;
     const serving = server.isServing ? 1 : 0;
     const pools = unusablePools(server.snapshot.pools, server.gauges());
-    return { serving, starting: 1 - serving, isStopping: server.isLeaving, unusablePools: pools };
+    const isStopping = this.#leaving || server.isLeaving;
+    return { serving, starting: 1 - serving, isStopping, unusablePools: pools };
   }
 }

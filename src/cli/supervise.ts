@@ -18,7 +18,7 @@ import { systemTimers } from "../runtime/timers.ts";
 import { type Library, openLibrary } from "../../ffi/library.ts";
 import { steeringSupport } from "../../ffi/steering.ts";
 import { buildInfo } from "./build-info.ts";
-import { type CommandContext, EXIT, flushLog, serve, stopSignals } from "./commands.ts";
+import { type CommandContext, delayStop, EXIT, flushLog, serve, stopSignals } from "./commands.ts";
 import { checkReferences } from "./references.ts";
 import { type Configuration, readConfiguration } from "./configuration.ts";
 import { obeySignals } from "./control-signals.ts";
@@ -191,7 +191,11 @@ function heedSignals(
       notice.serving();
       await stop.first;
     }
-    notice.stopping(node.drainMs + LIMITS.workerEndMsMax);
+    const { shutdownDelayMs, drainMs } = node.timeouts;
+    const delayMs = serving ? shutdownDelayMs : 0;
+    supervisor.announceStop();
+    notice.stopping(delayMs + drainMs + LIMITS.workerEndMsMax);
+    await delayStop(delayMs, stop, log);
     log.info("draining");
     await Promise.race([supervisor.drain(), stop.second.then(() => supervisor.end())]);
     node.close();

@@ -294,6 +294,7 @@ function timeoutsOf(performance: ConfigValue["performance"]): TimeoutSettings {
     requestTotalMs: performance.backend_total_request_timeout_ms ?? Infinity,
     clientSendMs: performance.client_send_timeout_ms,
     connectionIdleMs: performance.client_idle_timeout_ms,
+    shutdownDelayMs: performance.shutdown_delay_ms,
     drainMs: performance.shutdown_drain_timeout_ms,
     goawaySpreadMs: performance.goaway_spread_ms,
   };

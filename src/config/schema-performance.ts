@@ -1,6 +1,7 @@
 /** The keys of `performance`. */
 import {
   choice,
+  DURATION_MS_MAX,
   flag,
   integer,
   map,
@@ -28,7 +29,15 @@ export const PerformanceSchema = map(
       300_000,
       "A connection without a request under way is closed after this, even if its client keeps it alive.",
     ),
-    shutdown_drain_timeout_ms: milliseconds(30_000, "From the stop signal to the forced end of what still runs."),
+    shutdown_delay_ms: integer([0, DURATION_MS_MAX], 0, {
+      unit: "ms",
+      description:
+        "From the stop signal to the first GOAWAY: all is served as before, and `/ready` says 503, so that a balancer stops sending before clients are refused.",
+    }),
+    shutdown_drain_timeout_ms: milliseconds(
+      30_000,
+      "From the end of `shutdown_delay_ms` to the forced end of what still runs.",
+    ),
     goaway_spread_ms: milliseconds(
       5000,
       "Clients that shall go elsewhere (upgrade, reload, stop) are told so over this time, so that they do not all come back at once; over 2 ms for each when they are few, and over a quarter of the drain time at most.",

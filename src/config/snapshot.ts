@@ -304,7 +304,9 @@ export interface TimeoutSettings {
   readonly clientSendMs: number;
   /** How long a connection may stay without a request under way. */
   readonly connectionIdleMs: number;
-  /** From the stop signal to the forced end. */
+  /** From the stop signal to the first that clients hear of it. */
+  readonly shutdownDelayMs: number;
+  /** From there to the forced end. */
   readonly drainMs: number;
   /** Over which clients are told to go elsewhere. */
   readonly goawaySpreadMs: number;

@@ -16,7 +16,7 @@ export function isChecked<Schema extends TSchema>(schema: Schema, value: unknown
 }
 
 /** A day: longer waits are mistakes (seconds taken for milliseconds the other way round), and a timer holds 24 days at most. */
-const DURATION_MS_MAX = 86_400_000;
+export const DURATION_MS_MAX = 86_400_000;
 /** The kernel doubles the wanted size into a signed 32-bit number. */
 const SOCKET_BUFFER_BYTES_MAX = 1_073_741_823;
 /** A client may have this much in flight; more is memory given away. */

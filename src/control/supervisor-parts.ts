@@ -70,6 +70,11 @@ export function stillFinishes({ generation, leftMs }: Crew): Refused {
   return { ok: false, reason, remedy };
 }
 
+/** Nothing is begun any more. */
+export function stops(): ProxyError {
+  return new ProxyError("DRAINING", "the program stops");
+}
+
 /** Where a crew is and how long it may take to end. */
 export interface CrewLayout {
   readonly generation: number;

@@ -25,6 +25,7 @@ import {
   statusOfCrew,
   type SupervisorBefore,
   type SupervisorParts,
+  stops,
 } from "./supervisor-parts.ts";
 import type { CrewRole, CrewStatus, SeatStatus, RenewalOutcome } from "./renewal.ts";
 
@@ -39,6 +40,7 @@ export class Supervisor {
   #starting: Crew | null = null;
   #draining: Crew | null = null;
   readonly #steering: Steering;
+  #leaving = false;
   #stopping = false;
   #stopped: (() => void)[] = [];
   /** Of workers that have ended after their crew was retired. */
@@ -71,24 +73,28 @@ export class Supervisor {
   /** What another program needs to go on; null while crews are on their way, and when all shall end. */
   handOver(): SupervisorHandover | null {
     const { alive, gone } = this.sums.handOver(this.#parts.counted?.());
-    const generation = this.#generation;
-    if (this.#stopping || this.#starting !== null || this.#active?.started !== true) return null;
+    if (this.isStopping || this.#starting !== null || this.#active?.started !== true) return null;
     const active = this.#active.handOver();
     const draining = this.#draining?.handOver() ?? null;
     if (active === null || (draining === null) !== (this.#draining === null)) return null;
-    const own = { ...this.#counts };
-    return { generation, active, draining, alive, gone, own, nativeHandlesGone: this.#nativeHandlesGone };
+    const numbers = { generation: this.#generation, nativeHandlesGone: this.#nativeHandlesGone };
+    return { ...numbers, active, draining, alive, gone, own: { ...this.#counts } };
   }
 
-  /** All shall end. */
+  /** All shall end, now or soon. */
   get isStopping(): boolean {
-    return this.#stopping;
+    return this.#leaving || this.#stopping;
+  }
+
+  /** All go on as before, and shall end soon: nothing new is begun any more. */
+  announceStop(): void {
+    this.#leaving = true;
   }
 
   /** Counters of all workers together, those that are gone included; and what became of workers and renewals. */
   get counts(): Record<string, number> {
-    const own = Object.entries(this.#counts).filter(([, count]) => count > 0);
-    return { ...this.sums.sums(this.#parts.counted?.()), ...Object.fromEntries(own) };
+    const own = Object.fromEntries(Object.entries(this.#counts).filter(([, count]) => count > 0));
+    return { ...this.sums.sums(this.#parts.counted?.()), ...own };
   }
 
   /** Native objects that workers held when they last said so. */
@@ -130,9 +136,8 @@ export class Supervisor {
    */
   async renew(prepare: () => CrewPlan, tell?: (progress: string) => void): Promise<RenewalOutcome> {
     const outcome = this.#refusal() ?? (await this.#tryRenew(prepare, tell));
-    if (outcome.ok) this.#counts.renewals += 1;
-    else {
-      this.#counts.renewals_failed += 1;
+    this.#counts[outcome.ok ? "renewals" : "renewals_failed"] += 1;
+    if (!outcome.ok) {
       this.#parts.log.error("renewal failed: all stays as it is", {
         reason: outcome.reason,
         generation: this.generation,
@@ -180,7 +185,7 @@ export class Supervisor {
 
   /** Why workers cannot be spoken to; null when they can. */
   #busy(): Refused | null {
-    if (this.#stopping) return { ok: false, reason: "the program stops", remedy: null };
+    if (this.isStopping) return { ok: false, reason: "the program stops", remedy: null };
     const busy = this.#starting ?? (this.#active?.started === true ? null : this.#active);
     if (busy !== null || this.#active === null) {
       const reason = `generation ${busy?.generation ?? 1} is being started`;
@@ -312,8 +317,4 @@ export class Supervisor {
     for (const crew of this.#crews) crew.tick();
     if (this.#steering.isDue && !this.#stopping) this.#steer();
   }
-}
-
-function stops(): ProxyError {
-  return new ProxyError("DRAINING", "the program stops");
 }

@@ -85,7 +85,12 @@ const WHOLE: Value = {
   backend_connection_pool_size: 5,
   performance: {
     ...{ backend_connect_timeout_ms: 5, backend_timeout_ms: 5, backend_body_idle_timeout_ms: 5 },
-    ...{ client_body_idle_timeout_ms: 5, shutdown_drain_timeout_ms: 5, udp_recv_buffer_bytes: 5000 },
+    ...{
+      client_body_idle_timeout_ms: 5,
+      shutdown_delay_ms: 5,
+      shutdown_drain_timeout_ms: 5,
+      udp_recv_buffer_bytes: 5000,
+    },
     ...{ udp_send_buffer_bytes: 5000, quic_max_idle_timeout_ms: 5, quic_initial_max_data: 1_000_000 },
     ...{ quic_initial_max_stream_data: 1_000_000, quic_initial_max_streams_bidi: 5 },
     ...{ quic_congestion_control: "reno", quic_initial_window_packets: 32 },
