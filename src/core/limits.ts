@@ -93,6 +93,8 @@ export const LIMITS = {
   goawayStepMsMin: 100,
   /** Most such time, whatever the round trip, milliseconds; and how long a GOAWAY waits for room before it is tried again. */
   goawayStepMsMax: 1000,
+  /** From the arrival of a connection's last answer to its planned end, milliseconds: programs read later than their QUIC acknowledges. */
+  lastAnswerReadMs: 500,
   /** Time over which clients are told to go elsewhere for each that there is, milliseconds: 500 a second come back, a fraction of a core. */
   goawayPerConnectionMs: 2,
   /** How long a connection that is made while all others are told to go is left alone, milliseconds: the request it was made for begins. */

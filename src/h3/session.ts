@@ -313,6 +313,7 @@ export class Http3Session implements SessionDriver, StreamHost {
 
   /** A close cuts off whatever the engine has not sent or the network has lost: it comes when every response has arrived. */
   #closeIfOver(): void {
-    if (this.#departure.isOver && !this.#gone && this.unfinished === 0) this.#host.close(H3_CODE.noError, "");
+    if (this.#gone || !this.#departure.isPlanned) return;
+    if (this.#departure.mayClose(this.unfinished, this.#host.nowMs)) this.#host.close(H3_CODE.noError, "");
   }
 }

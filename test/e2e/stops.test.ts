@@ -3,6 +3,7 @@
  * nothing up longer than the drain time, and balancers may be given time to hear of it first.
  */
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { must } from "../../src/core/assert.ts";
 import { AIOQUIC_MISSING, aioquicPython, exchangeOf, runAioquicOnce, startAioquic } from "../interop/aioquic.ts";
 import { QUICGO_MISSING, quicGoProgram, startQuicGo } from "../interop/quicgo.ts";
@@ -12,7 +13,6 @@ import { defaultRunner, hasRunner, type RunningProxy, runnerCommand, startProxy 
 import { tempFolder } from "../support/temp.ts";
 import { type LogLine, logLine, stoppedLine } from "./log-lines.ts";
 import { HIGHEST_ID } from "./transfers.ts";
-import { join } from "node:path";
 
 const DOWNLOADS = 50;
 const HELD_BYTES = 1_000_000;
@@ -38,19 +38,26 @@ const CASES: readonly Case[] = [
   ...(hasRunner("binary") ? ([{ runner: "binary", supervisor: "auto" }] as const) : []),
 ];
 
-describe.skipIf(lack !== null).each(CASES)(lack ?? "told to stop, %p", ({ runner, supervisor }) => {
-  const start = async (performance: object, extra: object = {}) => {
-    const backend = await startBackend({ protocol: "http1" });
-    const workers = supervisor === "auto" ? 2 : 1;
-    const proxy = await startProxy({
-      ...{ runner, supervisor, pools: [{ prefix: "/", backends: [backend.address] }] },
-      extra: { workers, performance, ...extra },
-    });
-    return { backend, proxy };
-  };
+async function start({ runner, supervisor }: Case, performance: object, extra: object = {}) {
+  const backend = await startBackend({ protocol: "http1" });
+  const workers = supervisor === "auto" ? 2 : 1;
+  const proxy = await startProxy({
+    ...{ runner, supervisor, pools: [{ prefix: "/", backends: [backend.address] }] },
+    extra: { workers, performance, ...extra },
+  });
+  return { backend, proxy };
+}
 
+const DOOR = { observability: { metrics: { enabled: false }, health: { address: "127.0.0.1", port: 0 } } };
+
+async function asked(proxy: RunningProxy): Promise<number> {
+  const { address } = await logLine(proxy, { msg: "metrics or health listen" });
+  return (await fetch(`http://${String(address)}/ready`, { headers: { connection: "close" } })).status;
+}
+
+describe.skipIf(lack !== null).each(CASES)(lack ?? "told to stop, %p", (which) => {
   test(`it finishes ${DOWNLOADS} long downloads and refuses what is begun then`, async () => {
-    const { backend, proxy } = await start({ shutdown_drain_timeout_ms: FOREVER_MS });
+    const { backend, proxy } = await start(which, { shutdown_drain_timeout_ms: FOREVER_MS });
     const download = { do: "download", path: `/hold-body?bytes=${HELD_BYTES}`, bytes: HELD_BYTES } as const;
     const steps = [download, { do: "wait_closed" }] as const;
     const quicGo = await startQuicGo({ port: proxy.port, connections: DOWNLOADS, window: 65_536, steps });
@@ -84,7 +91,7 @@ describe.skipIf(lack !== null).each(CASES)(lack ?? "told to stop, %p", ({ runner
 
   test("it waits for a client that is stuck until the drain time is over, and says so", async () => {
     const drainMs = 400;
-    const { proxy } = await start({ shutdown_drain_timeout_ms: drainMs });
+    const { proxy } = await start(which, { shutdown_drain_timeout_ms: drainMs });
     const stuck = startAioquic({
       ...{ port: proxy.port, hold_flow_control: true, max_data: 50_000 },
       steps: [
@@ -104,60 +111,56 @@ describe.skipIf(lack !== null).each(CASES)(lack ?? "told to stop, %p", ({ runner
     expect(exchangeOf(connection, "stuck").ended).toBe(false);
     expect(connection.closed).toMatchObject({ by: "peer", code: 0x100 });
   });
+});
 
-  describe("with shutdown_delay_ms", () => {
-    const asked = async (proxy: RunningProxy): Promise<number> => {
-      const { address } = await logLine(proxy, { msg: "metrics or health listen" });
-      return (await fetch(`http://${String(address)}/ready`, { headers: { connection: "close" } })).status;
-    };
-    const door = {
-      observability: { metrics: { enabled: false }, health: { address: "127.0.0.1", port: 0 } },
-    };
-
-    test("it is not ready and serves whoever comes, until a second signal", async () => {
-      const socket = join(tempFolder("control"), "control.sock");
-      const { proxy } = await start({ shutdown_delay_ms: FOREVER_MS }, { ...door, control: { socket, watch: "off" } });
-      const before = startAioquic({
-        port: proxy.port,
-        steps: [
-          { do: "request", id: "first", path: "/small" },
-          { do: "say", text: "here" },
-          { do: "cue" },
-          { do: "request", id: "second", path: "/small" },
-          { do: "say", text: "still" },
-          { do: "wait_closed" },
-        ],
-      });
-      await before.event("said", { text: "here" });
-      expect(await asked(proxy)).toBe(200);
-      proxy.process.signal("SIGTERM");
-      await logLine(proxy, { msg: SERVES_ON, ms: FOREVER_MS });
-      expect(await asked(proxy)).toBe(503);
-      before.cue();
-      await before.event("said", { text: "still" });
-      const { exchanges, goaways } = await runAioquicOnce({
-        port: proxy.port,
-        steps: [{ do: "request", path: "/small" }],
-      });
-      expect([exchanges.map(({ status }) => status), goaways]).toEqual([[200], []]);
-      const upgrade = [...runnerCommand(defaultRunner()), "upgrade", "--control", socket];
-      expect(await runProcess({ command: upgrade })).toMatchObject({
-        code: 1,
-        stderr: expect.stringContaining("the program stops"),
-      });
-      expect(proxy.logs().some(({ msg }) => msg === "draining")).toBe(false);
-      expect(await stoppedLine(proxy.process)).toMatchObject({ code: 0, native_handles: 0 });
-      const connection = must((await before.connections)[0], "one connection");
-      expect(exchangeOf(connection, "second").status).toBe(200);
+describe.skipIf(lack !== null).each(CASES)(lack ?? "told to stop, with shutdown_delay_ms, %p", (which) => {
+  test("it is not ready and serves whoever comes, until a second signal", async () => {
+    const socket = join(tempFolder("control"), "control.sock");
+    const { proxy } = await start(
+      which,
+      { shutdown_delay_ms: FOREVER_MS },
+      { ...DOOR, control: { socket, watch: "off" } },
+    );
+    const before = startAioquic({
+      port: proxy.port,
+      steps: [
+        { do: "request", id: "first", path: "/small" },
+        { do: "say", text: "here" },
+        { do: "cue" },
+        { do: "request", id: "second", path: "/small" },
+        { do: "say", text: "still" },
+        { do: "wait_closed" },
+      ],
     });
-
-    test("it drains by itself once that is over", async () => {
-      const delayMs = 300;
-      const { proxy } = await start({ shutdown_delay_ms: delayMs });
-      expect(await stoppedLine(proxy.process)).toMatchObject({ code: 0 });
-      const told = await logLine(proxy, { msg: SERVES_ON, ms: delayMs });
-      const draining = await logLine(proxy, { msg: "draining" });
-      expect(timeOf(draining) - timeOf(told)).toBeGreaterThanOrEqual(delayMs - 1);
+    await before.event("said", { text: "here" });
+    expect(await asked(proxy)).toBe(200);
+    proxy.process.signal("SIGTERM");
+    await logLine(proxy, { msg: SERVES_ON, ms: FOREVER_MS });
+    expect(await asked(proxy)).toBe(503);
+    before.cue();
+    await before.event("said", { text: "still" });
+    const { exchanges, goaways } = await runAioquicOnce({
+      port: proxy.port,
+      steps: [{ do: "request", path: "/small" }],
     });
+    expect([exchanges.map(({ status }) => status), goaways]).toEqual([[200], []]);
+    const upgrade = [...runnerCommand(defaultRunner()), "upgrade", "--control", socket];
+    expect(await runProcess({ command: upgrade })).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("the program stops"),
+    });
+    expect(proxy.logs().some(({ msg }) => msg === "draining")).toBe(false);
+    expect(await stoppedLine(proxy.process)).toMatchObject({ code: 0, native_handles: 0 });
+    const connection = must((await before.connections)[0], "one connection");
+    expect(exchangeOf(connection, "second").status).toBe(200);
+  });
+
+  test("it drains by itself once that is over", async () => {
+    const delayMs = 300;
+    const { proxy } = await start(which, { shutdown_delay_ms: delayMs });
+    expect(await stoppedLine(proxy.process)).toMatchObject({ code: 0 });
+    const told = await logLine(proxy, { msg: SERVES_ON, ms: delayMs });
+    const draining = await logLine(proxy, { msg: "draining" });
+    expect(timeOf(draining) - timeOf(told)).toBeGreaterThanOrEqual(delayMs - 1);
   });
 });

@@ -79,8 +79,7 @@ describe("the least file", () => {
         backendResponseHeadMs: 60_000,
         backendBodyIdleMs: 60_000,
         clientBodyIdleMs: 30_000,
-        shutdownDelayMs: 0,
-        drainMs: 30_000,
+        ...{ shutdownDelayMs: 0, drainMs: 30_000 },
         goawaySpreadMs: 5000,
       },
       workers: { count: "auto", pinned: false, supervised: true },
@@ -127,7 +126,6 @@ performance:
   backend_timeout_ms: 4
   backend_body_idle_timeout_ms: 5
   client_body_idle_timeout_ms: 6
-  shutdown_delay_ms: 37
   shutdown_drain_timeout_ms: 7
   udp_recv_buffer_bytes: 4098
   udp_send_buffer_bytes: 4099
@@ -179,17 +177,13 @@ resilience:
   });
   expect(timeouts).toEqual({
     ...{ backendConnectMs: 3, backendResponseHeadMs: 4, backendBodyIdleMs: 5, clientBodyIdleMs: 6 },
-    ...{
-      shutdownDelayMs: 37,
-      drainMs: 7,
-      goawaySpreadMs: 5000,
-      quicIdleMs: 10,
-      requestTotalMs: 14,
-      handshakeMs: 15,
-      requestHeadMs: 16,
-    },
-    ...{ clientSendMs: 17, connectionIdleMs: 18 },
+    ...{ shutdownDelayMs: 0, drainMs: 7, goawaySpreadMs: 5000, quicIdleMs: 10 },
+    ...{ requestTotalMs: 14, handshakeMs: 15, requestHeadMs: 16, clientSendMs: 17, connectionIdleMs: 18 },
   });
+});
+
+test("the time before a drain reaches its own place", () => {
+  expect(snapshotOf(`${LEAST}performance: { shutdown_delay_ms: 37 }\n`).timeouts.shutdownDelayMs).toBe(37);
 });
 
 test("every number of a backend reaches its own place", () => {

@@ -7,6 +7,13 @@ import { answer, GET, POST, SessionBed } from "../../support/session-bed.ts";
 /** Round trip of the fake engine, times the steps' number of them, is less than the least step. */
 const STEP_MS = LIMITS.goawayStepMsMin;
 
+/** Until its program has had time to read the last answer, and not before. */
+function read(bed: SessionBed): void {
+  bed.pass(LIMITS.lastAnswerReadMs - 1);
+  expect(bed.closes).toEqual([]);
+  bed.pass(1);
+}
+
 /** Until the client has heard all that is said to one who shall leave. */
 function left(bed: SessionBed): void {
   bed.session.leave(bed.nowMs);
@@ -97,9 +104,12 @@ describe("a session that is left", () => {
     bed.turn();
     expect(bed.heard).toEqual(["0 sent"]);
     expect(bed.closes).toEqual([]);
+    bed.pass(10 * LIMITS.lastAnswerReadMs);
+    expect(bed.closes).toEqual([]);
     // The client has confirmed the end of the stream, and the engine has let go of it.
     bed.engine.stream(0).gone = true;
     bed.turn();
+    read(bed);
     expect(bed.closes[0]?.code).toBe(0x100);
   });
 
@@ -115,6 +125,7 @@ describe("a session that is left", () => {
     expect(bed.closes).toEqual([]);
     bed.engine.stream(28).gone = true;
     bed.turn();
+    read(bed);
     expect(bed.closes[0]?.code).toBe(0x100);
   });
 
@@ -129,7 +140,25 @@ describe("a session that is left", () => {
     expect(bed.closes).toEqual([]);
     bed.engine.stream(0).stopped = true;
     bed.turn();
+    read(bed);
     expect(bed.closes[0]?.code).toBe(0x100);
+  });
+
+  test("refuses what comes while the last answer is read, and waits no longer for it", () => {
+    const bed = new SessionBed();
+    const stream = bed.request(0);
+    left(bed);
+    bed.pass(STEP_MS);
+    answer(stream);
+    bed.engine.stream(0).gone = true;
+    bed.turn();
+    expect(bed.session.deadlineMs - bed.nowMs).toBe(LIMITS.lastAnswerReadMs);
+    bed.pass(LIMITS.lastAnswerReadMs - 1);
+    bed.engine.emitFields(4, GET, false);
+    bed.turn();
+    expect(bed.engine.stream(4).resets).toEqual([0x10b]);
+    bed.pass(1);
+    expect(bed.closes).toEqual([{ code: 0x100, reason: "" }]);
   });
 
   test("says it when there is room for it, and rejects nothing before it was said", () => {

@@ -244,6 +244,7 @@ describe("a connection with as many requests as it may have", () => {
     expect(bed.closes).toEqual([]);
     for (const id of [0, 4, 8]) bed.engine.stream(id).gone = true;
     bed.turn();
+    bed.pass(LIMITS.lastAnswerReadMs);
     expect(bed.closes[0]).toEqual({ code: 0x100, reason: "" });
     expect([bed.counters.connectionsOverRequests, bed.counters.requestsRejectedDraining]).toEqual([1, 1]);
   });
