@@ -1,6 +1,6 @@
 /** A configuration from its file: read, checked, and every problem named. */
 import { readFileSync } from "node:fs";
-import { formatProblem, loadConfig } from "../config/load.ts";
+import { formatProblem, loadConfig, statedControlSocket } from "../config/load.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { workersForCores } from "../control/cores.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
@@ -49,6 +49,16 @@ export function readText(path: string): string {
       cause: thrown,
       remedy: "name the file with --config PATH",
     });
+  }
+}
+
+/** The path that a file names as `control.socket`, be it otherwise wrong; null where it cannot be read or names none. */
+export function readStatedControlSocket(path: string): string | null {
+  try {
+    return statedControlSocket(readText(path));
+  } catch (thrown) {
+    if (thrown instanceof ProxyError) return null;
+    throw thrown;
   }
 }
 

@@ -9,7 +9,7 @@ import { LIMITS } from "../core/limits.ts";
 import { writeNow } from "../observe/sink.ts";
 import type { ControlCommand } from "./args.ts";
 import { EXIT } from "./commands.ts";
-import { readConfiguration } from "./configuration.ts";
+import { readConfiguration, readStatedControlSocket } from "./configuration.ts";
 import { statusText } from "./status-text.ts";
 
 /** Asks, tells the answer, and returns the exit code. */
@@ -18,7 +18,7 @@ export async function runControl(command: ControlCommand): Promise<number> {
   if (places === null) return complain("control.socket is off in this configuration", EXIT.usage, SIGNALS_REMEDY);
   const request = requestOf(command);
   for (const path of places) {
-    const answer = await askControl(path, request, (text) => writeNow(1, `${text}\n`));
+    const answer = await askControl(path, request, tellProgress);
     if (answer !== "nobody") return tell(command, path, answer);
   }
   if (problem !== null) writeNow(2, `${problem}\n`);
@@ -48,7 +48,8 @@ function placesOf({ controlPath, configPath }: ControlCommand): Places {
     return { places: socket === "auto" ? usual : [socket], problem: null };
   } catch (thrown) {
     if (!(thrown instanceof ProxyError)) throw thrown;
-    return { places: usual, problem: thrown.message };
+    const stated = readStatedControlSocket(configPath);
+    return { places: stated === null ? usual : [stated], problem: thrown.message };
   }
 }
 
@@ -73,8 +74,20 @@ async function tell(command: ControlCommand, path: string, answer: FinalAnswer |
         ? tellUpgraded(path, answer.generation)
         : tellReloaded(answer.generation, answer.text);
     case "replacing":
-      return tellUpgraded(path, answer.generation);
+      return command.kind === "upgrade"
+        ? tellUpgraded(path, answer.generation)
+        : askNext(command, path, answer.generation);
   }
+}
+
+/** The program was being replaced when its turn came: the next one is asked. What it has done of it by itself, it answers as unchanged. */
+async function askNext(command: ControlCommand, path: string, generation: number): Promise<number> {
+  await askAfterReplacement(path, generation);
+  return tell(command, path, await askControl(path, requestOf(command), tellProgress));
+}
+
+function tellProgress(text: string): void {
+  writeNow(1, `${text}\n`);
 }
 
 function tellDone(generation: number): number {

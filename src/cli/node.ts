@@ -12,7 +12,6 @@ import type { NodeControl, NodeStatus, RenewalOutcome, RenewalRequest, Vitals } 
 import { Supervisor } from "../control/supervisor.ts";
 import type { CrewPlan, SupervisorBefore, SupervisorParts, Ways } from "../control/supervisor-parts.ts";
 import { vitalsOf, withUnusablePools } from "../control/vitals.ts";
-import { LINK_VERSION, writeSecrets } from "../control/worker-link.ts";
 import { must } from "../core/assert.ts";
 import { countersSeen } from "../core/counters.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -27,7 +26,7 @@ import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { buildInfo } from "./build-info.ts";
 import { checkReferences } from "./references.ts";
 import { type Configuration, readConfigurationAgain, workersOf } from "./configuration.ts";
-import { steeringText } from "./handover-check.ts";
+import { handoverOf } from "./node-handover.ts";
 import { readLedger } from "./reload-ledger.ts";
 import { ReloadDesk, type ReloadPorts, type Tell } from "./reload-desk.ts";
 import { replaceProgram } from "./replace.ts";
@@ -69,6 +68,7 @@ export class Node implements NodeControl, Observable {
   /** Of the workers that take new connections. */
   #generation: NodeGeneration;
   readonly #desk: ReloadDesk;
+  readonly #isReloadPending: boolean;
 
   /** Opens the sockets, or goes on with those of the program before. Throws `ProxyError` with nothing left open that it has opened. */
   constructor(configuration: Configuration, context: NodeContext, before: NodeBefore | null = null) {
@@ -97,12 +97,15 @@ export class Node implements NodeControl, Observable {
       counted: () => countersSeen(counters),
     };
     this.supervisor = new Supervisor(parts, left === null ? null : this.#supervisorBefore(left.supervisor));
-    this.#desk = new ReloadDesk(configuration, this.#reloadPorts(log), readLedger(left?.reloads));
+    const ledger = readLedger(left?.reloads);
+    this.#isReloadPending = ledger?.isReloadPending ?? false;
+    this.#desk = new ReloadDesk(configuration, this.#reloadPorts(log), ledger);
   }
 
   #reloadPorts(log: Log): ReloadPorts {
     return {
-      ...{ log, epochMs: () => Date.now(), generation: () => this.supervisor.generation },
+      ...{ log, timers: systemTimers, generation: () => this.supervisor.generation },
+      leaving: () => this.supervisor.draining,
       check: (configuration) => this.#check(configuration),
       inPlace: (configuration) => this.#reloadInPlace(configuration),
       byNewWorkers: (configuration, tell) =>
@@ -124,6 +127,11 @@ export class Node implements NodeControl, Observable {
     this.#ticketsAreOlder = this.#generation.configuration.snapshot.cluster.keyFile !== null;
     await this.supervisor.start(this.#planOf(this.#generation));
     this.#ticketsAreOlder = true;
+  }
+
+  /** The program before was asked for a reload that it had not begun. */
+  get isReloadPending(): boolean {
+    return this.#isReloadPending;
   }
 
   async renew(request: RenewalRequest, tell?: (progress: string) => void): Promise<RenewalOutcome> {
@@ -187,34 +195,11 @@ export class Node implements NodeControl, Observable {
   }
 
   #handOver(back: Omit<WayBack, "fds">): Handover | null {
-    const supervisor = this.supervisor.handOver();
-    if (supervisor === null) return null;
-    const { configuration, program, secrets } = this.#generation;
-    const { held } = program;
-    const socketFds = this.#sockets.map(({ fd }) => fd);
-    const seats = [...supervisor.active.seats, ...(supervisor.draining?.seats ?? [])];
-    const channelFds = seats.flatMap(({ worker }) => (worker === null ? [] : [worker.channelFd]));
-    const doors = this.doors?.handOver() ?? [];
-    const fds = [
-      ...socketFds,
-      ...doors.map(({ fd }) => fd),
-      ...channelFds,
-      back.programFd,
-      ...(held === null ? [] : [held.fd]),
-    ];
-    return {
-      programVersion: buildInfo().version,
-      startedEpochMs: this.#startedEpochMs,
-      startedPath: this.#startedPath,
-      program: held,
-      linkVersion: LINK_VERSION,
-      configPath: configuration.path,
-      configText: configuration.text,
-      secrets: writeSecrets(secrets),
-      reloads: this.#desk.ledger,
-      steering: steeringText(secrets, configuration),
-      ...{ bankSlots: this.#bankSlots, socketFds, supervisor, doors, back: { ...back, fds } },
-    };
+    return handoverOf({
+      ...{ supervisor: this.supervisor, generation: this.#generation, sockets: this.#sockets, doors: this.doors },
+      ...{ bankSlots: this.#bankSlots, reloads: this.#desk.ledger, back },
+      ...{ startedEpochMs: this.#startedEpochMs, startedPath: this.#startedPath },
+    });
   }
 
   observed(): Observed {

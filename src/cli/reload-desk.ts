@@ -1,22 +1,34 @@
 /**
  * Reloads: reads the configuration again, or goes back to a former one, decides how the program goes over to it, and keeps account. One
- * at a time; whoever asks meanwhile shares the next one, so that the last word always counts.
+ * at a time; whoever asks meanwhile shares the next one, so that the last word always counts. One that needs new workers while former ones
+ * still finish steps aside until these are gone, and others go on.
  */
 import { fileDigests } from "../control/file-digests.ts";
 import { planReload, type Weighed } from "../control/reload-plan.ts";
-import type { ReloadResult, ReloadStatus, RenewalOutcome } from "../control/renewal.ts";
+import type { ReloadStatus, RenewalOutcome } from "../control/renewal.ts";
+import { must } from "../core/assert.ts";
 import { ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Logger } from "../observe/log.ts";
+import type { Timers } from "../runtime/timers.ts";
 import { type Configuration, parseConfiguration, readConfigurationAgain } from "./configuration.ts";
+import type { ReloadLedger } from "./reload-ledger.ts";
 
 /** How far a renewal is, for people. */
 export type Tell = ((progress: string) => void) | undefined;
 
+/** Workers that finish what they have: no others are started before they are gone. */
+export interface Leaving {
+  readonly generation: number;
+  /** How long they may still take, milliseconds. */
+  readonly leftMs: number;
+  readonly gone: Promise<void>;
+}
+
 /** What a desk works on. */
 export interface ReloadPorts {
   readonly log: Logger;
-  readonly epochMs: () => number;
+  readonly timers: Timers;
   /** Of the configuration at work. */
   readonly generation: () => number;
   /** Throws `ProxyError` for a configuration that this program cannot go over to, or that names what is not there. */
@@ -25,33 +37,22 @@ export interface ReloadPorts {
   readonly inPlace: (configuration: Configuration) => Promise<number>;
   /** The same by other workers; null where there are none. */
   readonly byNewWorkers: ((configuration: Configuration, tell: Tell) => Promise<RenewalOutcome>) | null;
+  /** Null while no others would have to be waited for. */
+  readonly leaving: () => Leaving | null;
 }
 
-/** A configuration that was at work. */
-export interface FormerConfiguration {
-  readonly generation: number;
-  readonly sinceEpochMs: number;
-  readonly path: string;
-  readonly text: string;
-}
+/** What can be asked for. */
+export type ReloadKind = "reload" | "rollback";
 
-/** What outlives the program. */
-export interface ReloadLedger {
-  readonly sinceEpochMs: number;
-  readonly lastSuccessEpochMs: number | null;
-  readonly lastFailureEpochMs: number | null;
-  readonly lastSuccessful: boolean;
-  readonly reloads: Readonly<Record<ReloadResult, number>>;
-  /** The latest comes last. */
-  readonly former: readonly FormerConfiguration[];
-}
-
-type Kind = "reload" | "rollback";
-
+/** Something that waits for its turn, or for workers that leave. */
 interface Waiting {
-  readonly kind: Kind;
-  readonly outcome: Promise<RenewalOutcome>;
-  readonly tells: Tell[];
+  /** Null: something else. */
+  readonly kind: ReloadKind | null;
+  /** Null: it has stepped aside. */
+  readonly run: (tell: Tell) => Promise<RenewalOutcome | null>;
+  readonly answer: PromiseWithResolvers<RenewalOutcome>;
+  /** Of all that share it: there are no more than peers of the control socket. */
+  readonly tells: NonNullable<Tell>[];
 }
 
 /** Takes what is asked for. */
@@ -61,8 +62,10 @@ export class ReloadDesk {
   /** Null: what the files held could not be read, so that the next reload is a change in any case. */
   #weighed: Weighed | null;
   #ledger: ReloadLedger;
-  #running: Promise<unknown> | null = null;
-  #waiting: Waiting | null = null;
+  #isBusy = false;
+  #queue: readonly Waiting[] = [];
+  /** The one that has stepped aside. */
+  #aside: Waiting | null = null;
   #told = false;
 
   constructor(configuration: Configuration, ports: ReloadPorts, before: ReloadLedger | null = null) {
@@ -70,53 +73,48 @@ export class ReloadDesk {
     this.#configuration = configuration;
     this.#weighed = weigh(configuration);
     this.#ledger = before ?? {
-      ...{ sinceEpochMs: ports.epochMs(), lastSuccessEpochMs: null, lastFailureEpochMs: null, lastSuccessful: true },
+      ...{
+        sinceEpochMs: ports.timers.epochMs(),
+        lastSuccessEpochMs: null,
+        lastFailureEpochMs: null,
+        lastSuccessful: true,
+      },
       reloads: { in_place: 0, new_workers: 0, unchanged: 0, failed: 0 },
       former: [],
+      isReloadPending: false,
     };
   }
 
+  /** To be left to another program. */
   get ledger(): ReloadLedger {
-    return this.#ledger;
+    const isReloadPending = [this.#aside, ...this.#queue].some((waiting) => waiting?.kind === "reload");
+    return { ...this.#ledger, isReloadPending };
   }
 
   get status(): ReloadStatus {
-    const { sinceEpochMs: atWorkSinceEpochMs, former, ...rest } = this.#ledger;
+    const { sinceEpochMs: atWorkSinceEpochMs, former, isReloadPending: _, ...rest } = this.#ledger;
     return { atWorkSinceEpochMs, kept: former.length, ...rest };
   }
 
-  /** Nothing runs and nothing waits. */
-  get isIdle(): boolean {
-    return this.#running === null;
-  }
-
   /** Never rejects for a `ProxyError`. While another one runs, all that ask for the same share the next one. */
-  ask(kind: Kind, tell: Tell): Promise<RenewalOutcome> {
-    if (this.#running === null) return this.#begin(() => this.#renew(kind, tell));
-    if (this.#waiting?.kind === kind) {
-      this.#waiting.tells.push(tell);
-      return this.#waiting.outcome;
+  ask(kind: ReloadKind, tell: Tell): Promise<RenewalOutcome> {
+    const last = this.#queue.at(-1);
+    if (last?.kind === kind) {
+      if (tell !== undefined) last.tells.push(tell);
+      return last.answer.promise;
     }
-    const before = this.#waiting?.outcome ?? this.#running;
-    const tells = [tell];
-    const outcome = before.then(() => {
-      if (this.#waiting?.tells === tells) this.#waiting = null;
-      return this.#begin(() => this.#renew(kind, (text) => tells.forEach((each) => each?.(text))));
-    });
-    this.#waiting = { kind, outcome, tells };
-    return outcome;
+    return this.#enqueue(kind, (tellAll) => this.#renew(kind, tellAll), tell);
   }
 
-  /** Runs something else that changes what is at work, after what runs now; reloads wait for it. */
-  async alone(job: () => Promise<RenewalOutcome>): Promise<RenewalOutcome> {
-    while (this.#running !== null) await this.#running;
-    return this.#begin(job);
+  /** Runs something else that changes what is at work, when its turn comes. */
+  alone(job: () => Promise<RenewalOutcome>): Promise<RenewalOutcome> {
+    return this.#enqueue(null, job, undefined);
   }
 
   /** Another configuration is at work, whoever has put it there. */
   onAtWork(configuration: Configuration, generation: number): void {
     const { path, text } = this.#configuration;
-    const epochMs = this.#ports.epochMs();
+    const epochMs = this.#ports.timers.epochMs();
     const former = { generation: generation - 1, sinceEpochMs: this.#ledger.sinceEpochMs, path, text };
     if (text !== configuration.text)
       this.#ledger = {
@@ -128,23 +126,80 @@ export class ReloadDesk {
     this.#weighed = weigh(configuration);
   }
 
-  #begin(job: () => Promise<RenewalOutcome>): Promise<RenewalOutcome> {
-    const outcome = job();
-    const settled = outcome.then(
-      () => undefined,
-      () => undefined,
-    );
-    const running = settled.then(() => {
-      if (this.#running === running) this.#running = null;
+  #enqueue(kind: Waiting["kind"], run: Waiting["run"], tell: Tell): Promise<RenewalOutcome> {
+    if (this.#queue.length >= LIMITS.renewalsWaitingMax) {
+      if (kind !== null) this.#account(kind, TOO_MANY);
+      return Promise.resolve(TOO_MANY);
+    }
+    const answer = Promise.withResolvers<RenewalOutcome>();
+    this.#queue = [...this.#queue, { kind, run, answer, tells: tell === undefined ? [] : [tell] }];
+    if (!this.#isBusy) void this.#runAll();
+    return answer.promise;
+  }
+
+  async #runAll(): Promise<void> {
+    this.#isBusy = true;
+    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+      this.#queue = this.#queue.slice(1);
+      await this.#run(next);
+    }
+    this.#isBusy = false;
+  }
+
+  async #run(waiting: Waiting): Promise<void> {
+    try {
+      const outcome = await waiting.run(tellAll(waiting));
+      if (outcome === null) return this.#stepAside(waiting);
+      if (outcome.ok) this.#settleAside(waiting.kind, outcome);
+      waiting.answer.resolve(outcome);
+    } catch (thrown) {
+      waiting.answer.reject(thrown);
+    }
+  }
+
+  /** It comes again when the workers before are gone, with the file as it is then, unless another one has made it needless. */
+  #stepAside(waiting: Waiting): void {
+    const { log, timers } = this.#ports;
+    const leaving = must(this.#ports.leaving(), "it waits for somebody");
+    const before = this.#aside;
+    if (before !== null && before.kind === waiting.kind) {
+      before.tells.push(...waiting.tells);
+      before.answer.promise.then(waiting.answer.resolve, waiting.answer.reject);
+      return tellWait(before, leaving);
+    }
+    before?.answer.resolve(superseded(waiting.kind));
+    this.#aside = waiting;
+    const most = { waits_for: leaving.generation, most_ms: Math.ceil(leaving.leftMs) };
+    log.info(`${waiting.kind} waits for workers that finish what they have`, most);
+    tellWait(waiting, leaving);
+    const telling = timers.every(LIMITS.renewalWordMs, () => {
+      if (this.#aside === waiting) tellWait(waiting, leaving);
     });
-    this.#running = running;
+    void leaving.gone.then(() => {
+      telling.stop();
+      if (this.#aside !== waiting) return;
+      this.#aside = null;
+      this.#queue = [waiting, ...this.#queue];
+      if (!this.#isBusy) void this.#runAll();
+    });
+  }
+
+  /** What is at work now is what the file says, or what was asked for since. */
+  #settleAside(kind: Waiting["kind"], outcome: RenewalOutcome): void {
+    const aside = this.#aside;
+    this.#aside = null;
+    aside?.answer.resolve(aside.kind === kind ? outcome : superseded(kind));
+  }
+
+  async #renew(kind: ReloadKind, tell: Tell): Promise<RenewalOutcome | null> {
+    this.#told = false;
+    const outcome = await this.#tryRenew(kind, tell);
+    if (outcome !== null) this.#account(kind, outcome);
     return outcome;
   }
 
-  async #renew(kind: Kind, tell: Tell): Promise<RenewalOutcome> {
-    this.#told = false;
-    const outcome = await this.#tryRenew(kind, tell);
-    const epochMs = this.#ports.epochMs();
+  #account(kind: ReloadKind, outcome: RenewalOutcome): void {
+    const epochMs = this.#ports.timers.epochMs();
     const { log } = this.#ports;
     const how = outcome.ok ? (outcome.how ?? "new_workers") : "failed";
     const reloads = { ...this.#ledger.reloads, [how]: this.#ledger.reloads[how] + 1 };
@@ -157,10 +212,9 @@ export class ReloadDesk {
       // What new workers could not do has been told by whoever starts them.
       if (!this.#told) log.error("renewal failed: all stays as it is", { reason: outcome.reason, what: kind });
     }
-    return outcome;
   }
 
-  async #tryRenew(kind: Kind, tell: Tell): Promise<RenewalOutcome> {
+  async #tryRenew(kind: ReloadKind, tell: Tell): Promise<RenewalOutcome | null> {
     const former = this.#ledger.former;
     try {
       const target = kind === "rollback" ? former.at(-1) : null;
@@ -170,7 +224,7 @@ export class ReloadDesk {
           ? readConfigurationAgain(this.#configuration.path)
           : parseConfiguration(target.path, target.text);
       const outcome = await this.#goOver(configuration, tell);
-      if (target === null || !outcome.ok) return outcome;
+      if (target === null || outcome === null || !outcome.ok) return outcome;
       this.#ledger = { ...this.#ledger, former: former.slice(0, -1) };
       const since = new Date(target.sinceEpochMs).toISOString();
       const back = `back to the configuration of generation ${target.generation}, at work since ${since}`;
@@ -181,8 +235,9 @@ export class ReloadDesk {
     }
   }
 
-  async #goOver(configuration: Configuration, tell: Tell): Promise<RenewalOutcome> {
-    const { generation, check, inPlace, byNewWorkers } = this.#ports;
+  /** Null: it has to wait for workers that leave. */
+  async #goOver(configuration: Configuration, tell: Tell): Promise<RenewalOutcome | null> {
+    const { generation, check, inPlace, byNewWorkers, leaving } = this.#ports;
     check(configuration);
     const after = { snapshot: configuration.snapshot, digests: fileDigests(configuration.snapshot) };
     const plan = this.#weighed === null ? UNKNOWN : planReload(this.#weighed, after);
@@ -203,6 +258,7 @@ export class ReloadDesk {
           remedy: "restart it, or leave as it was what cannot be changed",
         },
       );
+    if (leaving() !== null) return null;
     tell?.(`new workers, because of ${needs}`);
     const outcome = await byNewWorkers(configuration, tell);
     this.#told = !outcome.ok;
@@ -210,6 +266,28 @@ export class ReloadDesk {
     this.onAtWork(configuration, outcome.generation);
     return { ...outcome, how: "new_workers", text: `by new workers: ${changes}` };
   }
+}
+
+const TOO_MANY = {
+  ok: false,
+  reason: `${LIMITS.renewalsWaitingMax} others wait for their turn`,
+  remedy: "ask again when they are done",
+} as const;
+
+function superseded(kind: Waiting["kind"]): RenewalOutcome {
+  const reason = `it waited for workers that finish what they have, and ${kind ?? "an upgrade"} was asked for after it`;
+  return { ok: false, reason, remedy: null };
+}
+
+function tellAll({ tells }: Waiting): Tell {
+  return (text) => {
+    for (const tell of tells) tell(text);
+  };
+}
+
+function tellWait(waiting: Waiting, { generation, leftMs }: Leaving): void {
+  const most = Math.ceil(leftMs / 1000);
+  tellAll(waiting)?.(`it waits: generation ${generation} still finishes what it has, for ${most} s at most`);
 }
 
 const UNKNOWN = { way: "in-place", needs: [], changes: ["files that could not be read before"] } as const;

@@ -11,9 +11,33 @@ import {
   ShapeError,
   text,
 } from "../control/json-shape.ts";
-import type { FormerConfiguration, ReloadLedger } from "./reload-desk.ts";
+import type { ReloadResult } from "../control/renewal.ts";
+
+/** A configuration that was at work. */
+export interface FormerConfiguration {
+  readonly generation: number;
+  readonly sinceEpochMs: number;
+  readonly path: string;
+  readonly text: string;
+}
+
+/** What outlives the program. */
+export interface ReloadLedger {
+  readonly sinceEpochMs: number;
+  readonly lastSuccessEpochMs: number | null;
+  readonly lastFailureEpochMs: number | null;
+  readonly lastSuccessful: boolean;
+  readonly reloads: Readonly<Record<ReloadResult, number>>;
+  /** The latest comes last. */
+  readonly former: readonly FormerConfiguration[];
+  /** One was asked for and not begun. */
+  readonly isReloadPending: boolean;
+}
 
 const readFormer = record<FormerConfiguration>({ generation: count, sinceEpochMs: finite, path: text, text });
+
+/** Programs that did not know have left none. */
+const readPending: Reader<boolean> = (value, place) => value !== undefined && flag(value, place);
 
 const readReloads: Reader<ReloadLedger["reloads"]> = (value, place) => {
   const { in_place = 0, new_workers = 0, unchanged = 0, failed = 0 } = byName(count)(value, place);
@@ -27,6 +51,7 @@ const readBody = record<ReloadLedger>({
   lastSuccessful: flag,
   reloads: readReloads,
   former: list(readFormer),
+  isReloadPending: readPending,
 });
 
 /** Null where there is none. */

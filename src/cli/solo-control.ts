@@ -12,6 +12,7 @@ import { countersSeen } from "../core/counters.ts";
 import { ProxyError } from "../core/error.ts";
 import type { Log } from "../observe/log.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { systemTimers } from "../runtime/timers.ts";
 import type { Library } from "../../ffi/library.ts";
 import { buildInfo } from "./build-info.ts";
 import { checkReferences } from "./references.ts";
@@ -53,11 +54,12 @@ export class SoloControl implements NodeControl, Observable {
     this.#configuration = parts.configuration ?? { path: "", text: "", snapshot: parts.server.snapshot };
     this.#desk = new ReloadDesk(this.#configuration, {
       log: parts.log,
-      epochMs: () => Date.now(),
+      timers: systemTimers,
       generation: () => this.#generation,
       check: (configuration) => this.#check(configuration),
       inPlace: (configuration) => this.#reload(configuration),
       byNewWorkers: null,
+      leaving: () => null,
     });
   }
 

@@ -116,6 +116,7 @@ async function goOn(legacy: Legacy, context: CommandContext): Promise<number> {
     const socket = await openControl(notice.around(node), snapshot, log, counters).catch(without("no control socket"));
     awaitReplacement(node, socket, doors);
     watchFiles(notice.around(node), node, log);
+    reloadIfPending(notice.around(node), node, log);
     return await serving(socket, () => Promise.resolve());
   } catch (thrown) {
     legacy.goBack(thrown, context.early);
@@ -129,6 +130,13 @@ function tellGoingOn(log: Log, { programVersion, supervisor }: Handover, failure
   const fields = { generation: supervisor.active.generation, before: programVersion, version: buildInfo().version };
   if (failure === null) return log.info("the supervisor goes on as another program", fields);
   log.error("the new program could not go on: the supervisor stays the program that it was", { reason: failure });
+}
+
+/** Who asked the program before by the control socket asks again; who sent it a signal does not. */
+function reloadIfPending(control: NodeControl, node: Node, log: Log): void {
+  if (!node.isReloadPending) return;
+  log.info("asked for before the program was replaced", { what: "reload" });
+  void control.renew({ kind: "reload", binary: null });
 }
 
 function openLog({ log }: Snapshot, counters: Counters): Log {

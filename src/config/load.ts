@@ -16,6 +16,14 @@ export type { ConfigProblem } from "./problem.ts";
 /** Exactly one of the two: a snapshot, or at least one problem. */
 export type LoadResult = { readonly snapshot: Snapshot } | { readonly problems: readonly ConfigProblem[] };
 
+/** The `control.socket` that a text names by its path, whatever else is wrong with it; null where it names none. */
+export function statedControlSocket(text: string): string | null {
+  const control = childOf(parseYaml(text, new ProblemList("")), "control");
+  const socket = control === null ? null : childOf(control, "socket");
+  if (socket?.kind !== "scalar" || typeof socket.value !== "string") return null;
+  return socket.value.startsWith("/") ? socket.value : null;
+}
+
 /**
  * Parses, checks and builds. All mistakes are found in one go, except that text which is no YAML is not looked into further.
  * `fileName` only stands in the problems.

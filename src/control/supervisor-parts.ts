@@ -87,7 +87,9 @@ export function layoutOf({ generation, firstSlot, seats, drainMs }: CrewHandover
   return { generation, slots: { first: firstSlot, count: seats.length }, drainMs };
 }
 
-/** As it looks from outside. */
-export function statusOfCrew({ generation, workers }: Crew, role: CrewRole): CrewStatus<SeatStatus> {
+/** As it looks from outside, among the one that takes new connections and the one that finishes what it has. */
+export function statusOfCrew(crew: Crew, active: Crew | null, draining: Crew | null): CrewStatus<SeatStatus> {
+  const { generation, workers, started } = crew;
+  const role: CrewRole = crew === draining ? "draining" : crew === active && started ? "active" : "starting";
   return { generation, role, workers };
 }

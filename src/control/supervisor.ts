@@ -22,12 +22,12 @@ import {
   RETIRED_PLAN,
   stillFinishes,
   type Refused,
+  stops,
   statusOfCrew,
   type SupervisorBefore,
   type SupervisorParts,
-  stops,
 } from "./supervisor-parts.ts";
-import type { CrewRole, CrewStatus, SeatStatus, RenewalOutcome } from "./renewal.ts";
+import type { CrewStatus, SeatStatus, RenewalOutcome } from "./renewal.ts";
 
 /** Watches all crews. */
 export class Supervisor {
@@ -112,8 +112,13 @@ export class Supervisor {
     return this.#active?.generation ?? 0;
   }
 
+  /** It finishes what it has, and no other crew is started before it is gone. */
+  get draining(): Pick<Crew, "generation" | "leftMs" | "gone"> | null {
+    return this.#draining;
+  }
+
   get crews(): readonly CrewStatus<SeatStatus>[] {
-    return this.#crews.map((crew) => statusOfCrew(crew, this.#roleOf(crew)));
+    return this.#crews.map((crew) => statusOfCrew(crew, this.#active, this.#draining));
   }
 
   /** Starts the first crew. Resolves when every worker serves; rejects when one ends or fails before, and nobody is left then. */
@@ -178,11 +183,6 @@ export class Supervisor {
     return [this.#draining, this.#active, this.#starting].filter((crew) => crew !== null);
   }
 
-  #roleOf(crew: Crew): CrewRole {
-    if (crew === this.#draining) return "draining";
-    return crew === this.#active && crew.started ? "active" : "starting";
-  }
-
   /** Why workers cannot be spoken to; null when they can. */
   #busy(): Refused | null {
     if (this.isStopping) return { ok: false, reason: "the program stops", remedy: null };
@@ -197,8 +197,7 @@ export class Supervisor {
   /** Why there can be no renewal now; null when there can. */
   #refusal(): RenewalOutcome | null {
     const busy = this.#busy();
-    if (busy !== null || this.#draining === null) return busy;
-    return stillFinishes(this.#draining);
+    return busy !== null || this.#draining === null ? busy : stillFinishes(this.#draining);
   }
 
   async #tryRenew(prepare: () => CrewPlan, tell?: (progress: string) => void): Promise<RenewalOutcome> {

@@ -211,6 +211,10 @@ export const LIMITS = {
   workerStartMsMax: 30_000,
   /** How long workers may take to make another configuration ready, and then to put it to work, milliseconds. */
   reloadStepMsMax: 10_000,
+  /** Reloads, rollbacks and upgrades that wait for their turn; those of a kind that follow one another are one. */
+  renewalsWaitingMax: 8,
+  /** After so long whoever waits for workers that finish what they have hears again for how long, milliseconds. */
+  renewalWordMs: 10_000,
   /** Configurations that are kept to go back to. */
   configurationsKeptMax: 8,
   /** How long a process that ends stays for connections that are closed already, milliseconds: their clients may ask once more. */

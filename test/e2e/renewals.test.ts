@@ -97,7 +97,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     expect(await stoppedLine(proxy.process)).toMatchObject({ code: 0, native_handles: 0 });
   });
 
-  test("that are asked for while one is under way, or a crew still leaves, are refused and harm nothing", async () => {
+  test("that are asked for while one is under way are refused; reloads wait for a crew that still leaves, and are one", async () => {
     const backend = await startBackend({ protocol: "http1" });
     const proxy = await startWorkers(1, backend.address, { extra: { workers: 1, performance: TIMES } });
     const load = startAioquicLoad({ port: proxy.port, path: "/small", users: USERS });
@@ -111,11 +111,16 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     expect(await notRenewed(proxy, "SIGUSR2")).toBe("generation 2 is being started");
     await logLine(proxy, { msg: "crew has taken over", generation: 2 });
     changeBoundKey(proxy);
-    expect(await notRenewed(proxy, "SIGHUP")).toContain("generation 1 still finishes what it has, for ");
+    proxy.process.signal("SIGHUP");
+    await logLine(proxy, { msg: "reload waits for workers that finish what they have", waits_for: 1 });
+    changeBoundKey(proxy);
+    proxy.process.signal("SIGHUP");
+    expect(await notRenewed(proxy, "SIGUSR2")).toContain("generation 1 still finishes what it has, for ");
     backend.release();
     expect((await held.connections)[0]?.exchanges).toMatchObject([{ status: 200 }]);
     await gone(proxy, 1);
-    await renewed(proxy, "SIGHUP");
+    await logLine(proxy, { msg: "crew has taken over", generation: 3 });
+    await logLine(proxy, { msg: "reload done", generation: 3 });
     await load.more(100);
     await expectNoLoss(load, proxy);
     expect(await logLine(proxy, { msg: "counted" })).toMatchObject({ renewals: 2, renewals_failed: 2 });
