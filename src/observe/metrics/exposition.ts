@@ -32,7 +32,10 @@ export function formFor(accept: string | null): MetricsForm {
   let [open, plain] = [0, 0];
   for (const range of (accept ?? "").toLowerCase().split(",")) {
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim());
-    const version = parameters.find((parameter) => parameter.startsWith("version="))?.slice("version=".length);
+    const version = parameters
+      .find((parameter) => parameter.startsWith("version="))
+      ?.slice("version=".length)
+      .replaceAll('"', "");
     const quality = Number(parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? 1);
     if (type === "application/openmetrics-text" && (version === undefined || version === "1.0.0"))
       open = Math.max(open, quality);

@@ -136,6 +136,19 @@ describe("the form", () => {
     ["text/plain", "prometheus"],
     [open, "openmetrics"],
     [`${open};version=1.0.0,${open};version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1`, "openmetrics"],
+    // Prometheus 3, without and with its own binary form (which is not had here).
+    [
+      `${open};version=1.0.0;escaping=allow-utf-8;q=0.6,${open};version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2`,
+      "openmetrics",
+    ],
+    [
+      `application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,${open};version=1.0.0;escaping=underscores;q=0.6,text/plain;version=0.0.4;q=0.4`,
+      "openmetrics",
+    ],
+    [`text/plain;version=0.0.4;q=0.9,${open};version="1.0.0";q=0.5,*/*;q=0.1`, "prometheus"],
+    [`${open}; version="1.0.0"; q=0.5`, "openmetrics"],
+    [`${open};version=2.0.0,text/plain;version=0.0.4;q=0.1`, "prometheus"],
+    [`${open};q=nonsense,*/*;q=nonsense`, "prometheus"],
     [`${open};version=0.0.1`, "prometheus"],
     [`${open};version=1.0.0;q=0.1,text/plain`, "prometheus"],
     [`${open};q=0`, "prometheus"],
