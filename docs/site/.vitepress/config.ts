@@ -36,6 +36,10 @@ export default defineConfig({
   markdown: {
     anchor: { slugify },
     config(md) {
+      // Names in code may be broken where a reader would break them.
+      const inline = md.renderer.rules.code_inline;
+      md.renderer.rules.code_inline = (...args) =>
+        inline(...args).replace(/>([^<]*)</, (_, text) => `>${text.replaceAll(/([._/]|\]\.)(?=[\w&])/g, "$1<wbr>")}<`);
       const fence = md.renderer.rules.fence;
       md.renderer.rules.fence = (tokens, index, ...rest) => {
         const { info, content } = tokens[index];
