@@ -67,8 +67,8 @@ const TOP_LEVEL = "Top level";
 
 /** The heading of a key: its first name, or one for all that have nothing below them. */
 function sectionOf({ path, shape }: KeyRow): string {
-  const [first = ""] = schemaPathText(path).split(".");
-  return first === schemaPathText(path) && !isSection(shape) ? TOP_LEVEL : first;
+  const [first = ""] = path;
+  return path.length === 1 && !isSection(shape) ? TOP_LEVEL : first;
 }
 
 function referenceRow({ path, shape }: KeyRow): readonly string[] {

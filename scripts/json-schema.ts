@@ -73,10 +73,13 @@ function convertMap(shape: Shape): JsonSchema {
       additionalProperties: convert(named),
     };
   const entries = Object.entries(shape.properties ?? {});
-  const required = entries.filter(([, child]) => child.default === undefined).map(([key]) => key);
+  const needed = entries.filter(([, child]) => child.default === undefined);
+  const required = needed.filter(([, { unless }]) => unless === undefined).map(([key]) => key);
+  const either = needed.flatMap(([key, { unless }]) => (unless === undefined ? [] : [[key, unless]]));
   return {
     type,
     ...(required.length === 0 ? {} : { required }),
+    ...(either.length === 0 ? {} : { anyOf: either.flat().map((key) => ({ required: [key] })) }),
     additionalProperties: false,
     properties: Object.fromEntries(entries.map(([key, child]) => [key, convert(child)])),
   };

@@ -1,6 +1,6 @@
 /** `spooky check`: all that can be found wrong before a start, in one go. */
 import process from "node:process";
-import { isGiven, nodeAt } from "../config/document.ts";
+import { isGiven, nodeAt, type PathSegment } from "../config/document.ts";
 import { loadConfig } from "../config/load.ts";
 import { parseYaml } from "../config/parse.ts";
 import { ProblemList } from "../config/problem.ts";
@@ -57,7 +57,7 @@ async function checkAll(
   for (const { upstream, key, text } of warningsOf(snapshot))
     found.warn("configuration", warningPath(upstream, key), text);
   checkFiles(snapshot, configPath, found);
-  const hasPair = isGiven(nodeAt(file.root, ["listen", "tls", "cert"]));
+  const hasPair = (path: readonly PathSegment[]): boolean => isGiven(nodeAt(file.root, [...path, "cert"]));
   checkCertificates(snapshot, hasPair, Date.now(), found);
   checkRoutes(snapshot, found);
   const library = openLibrary(runtime.foreign, libraryPlaces(embedded, process.env));

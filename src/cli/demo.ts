@@ -32,7 +32,7 @@ async function introduce(server: Server, runtime: Runtime, caFile: string): Prom
   const url = `https://${ADDRESS}:${server.port}`;
   const lines = [
     "",
-    `spooky demo: listening on ${server.address} (UDP, HTTP/3)`,
+    `spooky demo: listening on ${server.addresses.join(", ")} (UDP, HTTP/3)`,
     "  /api     consistent-hash, /static  round-robin, /  random; three backends in this process",
     "",
     await askSelf(runtime, `${url}/api/hello`),

@@ -1,52 +1,55 @@
-/** What a node leaves to the program that goes on in its place. */
+/** What a node leaves to the program that is executed in its place. */
+import { listenerNames } from "../config/listeners.ts";
 import type { Doors } from "../control/doors.ts";
 import type { Handover, WayBack } from "../control/handover.ts";
 import type { Supervisor } from "../control/supervisor.ts";
 import { LINK_VERSION, writeSecrets } from "../control/worker-link.ts";
-import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { buildInfo } from "./build-info.ts";
 import { steeringText } from "./handover-check.ts";
+import type { ListenerSockets } from "./listener-sockets.ts";
 import type { NodeGeneration } from "./node-parts.ts";
-import type { ReloadLedger } from "./reload-ledger.ts";
 
-/** All that it has. */
-interface NodeEstate {
+/** What it has. */
+export interface NodeState extends Pick<Handover, "startedEpochMs" | "startedPath" | "bankSlots" | "reloads"> {
   readonly supervisor: Supervisor;
+  /** Of the workers that take new connections. */
   readonly generation: NodeGeneration;
-  readonly sockets: readonly BoundSocket[];
-  readonly bankSlots: number;
+  readonly sockets: ListenerSockets;
   readonly doors: Doors | null;
-  readonly reloads: ReloadLedger;
-  readonly startedEpochMs: number;
-  readonly startedPath: string | null;
   readonly back: Omit<WayBack, "fds">;
 }
 
-/** The document; null while workers come and go. */
-export function handoverOf(estate: NodeEstate): Handover | null {
-  const supervisor = estate.supervisor.handOver();
+/** The document; null while crews are on their way. */
+export function handoverOf({ generation, sockets, back, ...state }: NodeState): Handover | null {
+  const supervisor = state.supervisor.handOver();
   if (supervisor === null) return null;
-  const { configuration, program, secrets } = estate.generation;
+  const { configuration, program, secrets } = generation;
   const { held } = program;
-  const socketFds = estate.sockets.map(({ fd }) => fd);
+  const listeners = sockets.handOver();
+  const [firstName] = listenerNames(configuration.snapshot.listeners);
+  const socketFds = listeners.find(({ name }) => name === firstName)?.socketFds ?? [];
   const seats = [...supervisor.active.seats, ...(supervisor.draining?.seats ?? [])];
   const channelFds = seats.flatMap(({ worker }) => (worker === null ? [] : [worker.channelFd]));
-  const doors = estate.doors?.handOver() ?? [];
+  const doors = state.doors?.handOver() ?? [];
   const fds = [
-    ...[...socketFds, ...doors.map(({ fd }) => fd), ...channelFds, estate.back.programFd],
+    ...listeners.flatMap((listener) => listener.socketFds),
+    ...doors.map(({ fd }) => fd),
+    ...channelFds,
+    back.programFd,
     ...(held === null ? [] : [held.fd]),
   ];
   return {
     programVersion: buildInfo().version,
-    startedEpochMs: estate.startedEpochMs,
-    startedPath: estate.startedPath,
+    startedEpochMs: state.startedEpochMs,
+    startedPath: state.startedPath,
     program: held,
     linkVersion: LINK_VERSION,
     configPath: configuration.path,
     configText: configuration.text,
     secrets: writeSecrets(secrets),
-    reloads: estate.reloads,
+    reloads: state.reloads,
     steering: steeringText(secrets, configuration),
-    ...{ bankSlots: estate.bankSlots, socketFds, supervisor, doors, back: { ...estate.back, fds } },
+    bankSlots: state.bankSlots,
+    ...{ socketFds, listeners, supervisor, doors, back: { ...back, fds } },
   };
 }

@@ -8,22 +8,19 @@ import { ownStartedPath, type Program } from "../control/program.ts";
 import type { AdoptWorker, LaunchWorker } from "../control/seat.ts";
 import type { StartOrder } from "../control/worker-link.ts";
 import { adoptWorker, launchWorker } from "../control/worker-process.ts";
-import { must } from "../core/assert.ts";
 import type { Counters } from "../core/counters.ts";
 import type { Log } from "../observe/log.ts";
-import type { SlotRange } from "../quic/steer.ts";
 import { AdoptedChildren } from "../runtime/adopted-children.ts";
 import { killLeftBehind, killWithGroup } from "../runtime/process-group.ts";
 import type { ProcessEnd, Processes } from "../runtime/processes.ts";
 import { reapChild } from "../../ffi/children.ts";
 import type { Library } from "../../ffi/library.ts";
-import type { BoundSocket } from "../../ffi/udp-open.ts";
-import { renewUdpSockets } from "../../ffi/udp-renew.ts";
 import { WORKER_COMMAND } from "./args.ts";
 import type { CommandContext } from "./commands.ts";
 import type { Configuration } from "./configuration.ts";
-import { socketOptions } from "./node-sockets.ts";
+import type { ListenerSockets } from "./listener-sockets.ts";
 import { childEnvironment } from "./self.ts";
+import { tellListening } from "./server-parts.ts";
 
 /** What a node stands on. */
 export interface NodeContext extends CommandContext {
@@ -46,7 +43,7 @@ export interface NodeGeneration {
 /** What workers are started from. */
 interface LaunchGround {
   readonly context: NodeContext;
-  readonly sockets: readonly BoundSocket[];
+  readonly sockets: ListenerSockets;
   readonly bankSlots: number;
   readonly ticketsAreOlder: () => boolean;
 }
@@ -62,13 +59,13 @@ export function launcherOf(
   const env = childEnvironment();
   return (slot, events) => {
     const core = cores.length === 0 ? null : (cores[(slot % bankSlots) % cores.length] ?? null);
-    const { path: configPath, text: configText } = generation.configuration;
+    const { path: configPath, text: configText, snapshot } = generation.configuration;
     const order: StartOrder = {
       ...{ type: "start", slot, configPath, configText, core, secrets },
       ticketsAreOlder: ticketsAreOlder(),
     };
-    const { fd: socketFd } = must(sockets[slot], "every slot has a socket");
-    const parts = { processes, library, env, program: program.path, argument: WORKER_COMMAND, socketFd, order };
+    const socketFds = sockets.fdsOf(snapshot, slot);
+    const parts = { processes, library, env, program: program.path, argument: WORKER_COMMAND, socketFds, order };
     return launchWorker(parts, events);
   };
 }
@@ -86,14 +83,15 @@ export function adopterOf({ processes, library }: NodeContext): AdoptWorker {
   return (worker, events) => adoptWorker(processes, children.adopt(worker.pid), worker, events);
 }
 
-/** The sockets of slots as a configuration wants them, and empty: what lies in them is for workers that are gone. */
-export function renewSockets(
-  { library, log }: NodeContext,
-  sockets: readonly BoundSocket[],
-  { first, count }: SlotRange,
+/** Tells which listeners are new and which are left, now that another configuration is at work. Gives the names of those that are left. */
+export function tellListeners(
+  sockets: ListenerSockets,
+  log: Log,
+  before: Snapshot,
   snapshot: Snapshot,
-): void {
-  const fds = sockets.slice(first, first + count).map(({ fd }) => fd);
-  const datagrams = renewUdpSockets(library, fds, socketOptions(snapshot));
-  if (datagrams > 0) log.debug("late datagrams for workers that are gone", { datagrams });
+): readonly string[] {
+  for (const bound of sockets.added(before, snapshot)) tellListening(log, snapshot, bound);
+  const left = sockets.beside(snapshot);
+  for (const address of left) log.info("listener is left: its connections finish what they have", { address });
+  return left;
 }

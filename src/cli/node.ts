@@ -10,18 +10,14 @@ import { Program } from "../control/program.ts";
 import type { Doors } from "../control/doors.ts";
 import type { NodeControl, NodeStatus, RenewalOutcome, RenewalRequest, Vitals } from "../control/renewal.ts";
 import { Supervisor } from "../control/supervisor.ts";
-import type { CrewPlan, SupervisorBefore, SupervisorParts, Ways } from "../control/supervisor-parts.ts";
+import type { CrewPlan, SupervisorBefore, SupervisorParts } from "../control/supervisor-parts.ts";
 import { vitalsOf, withUnusablePools } from "../control/vitals.ts";
-import { must } from "../core/assert.ts";
 import { countersSeen } from "../core/counters.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Log } from "../observe/log.ts";
-import { encodeProgram } from "../quic/cbpf.ts";
-import { steeringProgram } from "../quic/steer.ts";
 import type { ChildProcess } from "../runtime/processes.ts";
 import { systemTimers } from "../runtime/timers.ts";
-import { attachSteering } from "../../ffi/steering.ts";
-import { adoptUdpSocket, openUdpGroup } from "../../ffi/udp-group.ts";
+import { formatAddress } from "../../ffi/sockaddr.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { buildInfo } from "./build-info.ts";
 import { checkReferences } from "./references.ts";
@@ -30,8 +26,9 @@ import { handoverOf } from "./node-handover.ts";
 import { readLedger } from "./reload-ledger.ts";
 import { ReloadDesk, type ReloadPorts, type Tell } from "./reload-desk.ts";
 import { replaceProgram } from "./replace.ts";
-import { adopterOf, launcherOf, type NodeContext, type NodeGeneration, ownPath, renewSockets } from "./node-parts.ts";
-import { claimOrClose, closeSockets, socketOptions } from "./node-sockets.ts";
+import { bankOf, ListenerSockets } from "./listener-sockets.ts";
+import { adopterOf, launcherOf, type NodeContext, type NodeGeneration, ownPath, tellListeners } from "./node-parts.ts";
+import { claimOrClose } from "./node-sockets.ts";
 import { tellWarnings } from "./server-parts.ts";
 
 /** What the program before has left. */
@@ -53,10 +50,8 @@ export class Node implements NodeControl, Observable {
   doors: Doors | null = null;
   readonly #context: NodeContext;
   /** Two banks, so that another generation of workers finds its sockets here. */
-  readonly #sockets: readonly BoundSocket[];
+  readonly #sockets: ListenerSockets;
   readonly #bankSlots: number;
-  /** The same for as long as the program runs: ids must find their workers whatever generation these are of. */
-  readonly #steering: ReturnType<typeof steeringKeys>;
   /** Nobody else on this machine is this node. */
   readonly #claim: NodeClaim;
   readonly #startedEpochMs: number;
@@ -80,20 +75,21 @@ export class Node implements NodeControl, Observable {
     const secrets = before?.secrets ?? startSecrets(snapshot.cluster);
     this.#generation = { configuration, program: before?.program ?? Program.running(), secrets, doors: null };
     const keys = makeNodeKeys(secrets, snapshot.cluster);
-    this.#steering = steeringKeys(keys);
     // So that the next configuration may have as many workers as there are cores.
     this.#bankSlots =
       left?.bankSlots ?? Math.min(LIMITS.workersMax, Math.max(workersOf(configuration), workersForCores()));
+    // The same for as long as the program runs: ids must find their workers whatever generation these are of.
+    const marks = steeringKeys(keys);
+    const socketParts = { library: context.library, log: context.log, bankSlots: this.#bankSlots, marks };
     this.#sockets =
-      left?.socketFds.map((fd) => adoptUdpSocket(context.library, fd, snapshot.listen.address)) ??
-      openUdpGroup(context.library, socketOptions(snapshot), 2 * this.#bankSlots);
+      left === null ? ListenerSockets.open(socketParts, snapshot) : ListenerSockets.adopt(socketParts, left, snapshot);
     this.#claim = claimOrClose(context, keys, { sockets: this.#sockets, goesOn: left !== null });
     const { log, counters } = context;
     const parts: SupervisorParts = {
       bankSlots: this.#bankSlots,
       timers: systemTimers,
       log,
-      steer: (ways) => this.#steer(ways),
+      steer: (ways) => this.#sockets.steer(ways),
       counted: () => countersSeen(counters),
     };
     this.supervisor = new Supervisor(parts, left === null ? null : this.#supervisorBefore(left.supervisor));
@@ -114,12 +110,17 @@ export class Node implements NodeControl, Observable {
   }
 
   #supervisorBefore(handover: SupervisorHandover): SupervisorBefore {
-    return { handover, adopt: adopterOf(this.#context), plan: this.#planOf(this.#generation) };
+    const { active, draining } = handover;
+    return {
+      ...{ handover, adopt: adopterOf(this.#context) },
+      plan: this.#planOf(this.#generation, bankOf(active.firstSlot)),
+      onDrainingGone: () => (draining === null ? undefined : this.#sockets.leave(bankOf(draining.firstSlot))),
+    };
   }
 
-  /** What all sockets have in common can be seen at one of them. */
-  get first(): BoundSocket {
-    return must(this.#sockets[0], "there are at least two sockets");
+  /** A socket of each listener: what all of a listener have in common can be seen at it. */
+  get listening(): readonly BoundSocket[] {
+    return this.#sockets.examplesOf(this.#generation.configuration.snapshot);
   }
 
   /** Starts the first workers; as `Supervisor.start`. */
@@ -155,7 +156,10 @@ export class Node implements NodeControl, Observable {
       prepared.push(generation);
       return this.#planOf(generation);
     }, tell);
-    if (!outcome.ok) for (const { doors } of prepared) doors?.abandon();
+    if (!outcome.ok) {
+      for (const { doors } of prepared) doors?.abandon();
+      this.#sockets.discard();
+    }
     return outcome;
   }
 
@@ -196,9 +200,9 @@ export class Node implements NodeControl, Observable {
 
   #handOver(back: Omit<WayBack, "fds">): Handover | null {
     return handoverOf({
-      ...{ supervisor: this.supervisor, generation: this.#generation, sockets: this.#sockets, doors: this.doors },
-      ...{ bankSlots: this.#bankSlots, reloads: this.#desk.ledger, back },
-      ...{ startedEpochMs: this.#startedEpochMs, startedPath: this.#startedPath },
+      ...{ supervisor: this.supervisor, generation: this.#generation, sockets: this.#sockets, doors: this.doors, back },
+      ...{ startedEpochMs: this.#startedEpochMs, startedPath: this.#startedPath, bankSlots: this.#bankSlots },
+      reloads: this.#desk.ledger,
     });
   }
 
@@ -224,6 +228,7 @@ export class Node implements NodeControl, Observable {
       version: buildInfo().version,
       generation,
       configPath: this.#generation.configuration.path,
+      listeners: this.listening.map(({ local }) => formatAddress(local)),
       startedEpochMs: this.#startedEpochMs,
       configuration: this.#desk.status,
       crews: withUnusablePools(this.supervisor, this.#generation.configuration),
@@ -239,7 +244,7 @@ export class Node implements NodeControl, Observable {
   /** Once nobody serves any more. */
   close(): void {
     this.#trial?.kill();
-    closeSockets(this.#context.library, this.#sockets);
+    this.#sockets.close();
     this.#claim.release();
   }
 
@@ -265,6 +270,7 @@ export class Node implements NodeControl, Observable {
     const { cluster, observability } = configuration.snapshot;
     try {
       const secrets = renewSecrets(this.#generation.secrets, cluster);
+      this.#sockets.prepare(configuration.snapshot);
       return { configuration, program, secrets, doors: this.doors?.prepareHeld(observability) ?? null };
     } catch (thrown) {
       program.release();
@@ -278,9 +284,11 @@ export class Node implements NodeControl, Observable {
     return path === null ? Program.running() : Program.open(path);
   }
 
-  #planOf(generation: NodeGeneration): CrewPlan {
+  /** `bank`: whose slots it has when nobody tells. */
+  #planOf(generation: NodeGeneration, bank = 0): CrewPlan {
     const { configuration, program } = generation;
     const { snapshot } = configuration;
+    let ownBank = bank;
     return {
       workers: workersOf(configuration),
       drainMs: snapshot.timeouts.drainMs,
@@ -288,18 +296,25 @@ export class Node implements NodeControl, Observable {
         ...{ context: this.#context, sockets: this.#sockets, bankSlots: this.#bankSlots },
         ticketsAreOlder: () => this.#ticketsAreOlder,
       }),
-      onSlots: (slots) => renewSockets(this.#context, this.#sockets, slots, snapshot),
-      onTakenOver: () => {
-        this.#generation = generation;
-        generation.doors?.commit();
-        tellWarnings(this.#context.log, snapshot);
+      onSlots: (slots) => {
+        ownBank = bankOf(slots.first);
+        this.#sockets.enter(snapshot, slots);
       },
-      onGone: () => program.release(),
+      onTakenOver: () => this.#onTakenOver(generation),
+      onGone: () => {
+        program.release();
+        this.#sockets.leave(ownBank);
+      },
     };
   }
 
-  #steer(ways: Ways): void {
-    const program = steeringProgram({ ...this.#steering, ...ways });
-    attachSteering(this.#context.library, this.first.fd, encodeProgram(program));
+  #onTakenOver(generation: NodeGeneration): readonly string[] {
+    const { log } = this.#context;
+    const { snapshot } = generation.configuration;
+    const before = this.#generation.configuration.snapshot;
+    this.#generation = generation;
+    generation.doors?.commit();
+    tellWarnings(log, snapshot);
+    return tellListeners(this.#sockets, log, before, snapshot);
   }
 }

@@ -1,9 +1,10 @@
 /** What a running proxy is made of, each part from settings and from what the process has. */
 import { randomBytes } from "node:crypto";
-import type { BackendSettings, ListenSettings, Snapshot } from "../config/snapshot.ts";
+import type { BackendSettings, Snapshot } from "../config/snapshot.ts";
 import { Backends } from "../control/backends.ts";
-import type { ServerIdentity } from "../control/certificates.ts";
+import { loadClientAuth, loadIdentities } from "../control/certificates.ts";
 import type { Seat } from "../control/listener.ts";
+import type { ListenerFace } from "../control/listeners.ts";
 import { makeNodeKeys, startSecrets } from "../control/node-keys.ts";
 import { must } from "../core/assert.ts";
 import type { Counters } from "../core/counters.ts";
@@ -17,7 +18,6 @@ import type { ClearProtocol } from "../upstream/native/protocol-inquiry.ts";
 import { Transports } from "../upstream/transports.ts";
 import { readTrust, trustDigest } from "../upstream/trust.ts";
 import type { Library } from "../../ffi/library.ts";
-import type { ClientAuth } from "../../ffi/quiche/config.ts";
 import { formatAddress } from "../../ffi/sockaddr.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { warningsOf } from "./warnings.ts";
@@ -34,9 +34,19 @@ export interface ServerParts {
 
 const ENTROPY_BYTES = 16;
 
-/** What people want to know of a proxy that serves from now on. */
-export function tellListening(log: Log, snapshot: Snapshot, bound: BoundSocket, fields: LogFields = {}): void {
+/** What people want to know of a proxy that serves from now on: a line for each listener. */
+export function tellServing(
+  log: Log,
+  snapshot: Snapshot,
+  sockets: readonly BoundSocket[],
+  fields: LogFields = {},
+): void {
   tellWarnings(log, snapshot);
+  for (const bound of sockets) tellListening(log, snapshot, bound, fields);
+}
+
+/** A listener serves. */
+export function tellListening(log: Log, snapshot: Snapshot, bound: BoundSocket, fields: LogFields = {}): void {
   log.info("listening", {
     address: formatAddress(bound.local),
     protocol: "http3",
@@ -77,22 +87,12 @@ export function makeTransports(
   return new Transports({ ...shared, fetch: runtimeFetchHere() });
 }
 
-/** Whom a listener shows itself as, and whom it asks of its clients. */
-export interface ServerTls {
-  readonly identities: readonly ServerIdentity[];
-  readonly clientAuth: ClientAuth | null;
-}
-
-/** Nothing about certificates has changed, neither in files nor in what is said of them. */
-export function isSameTls(some: ServerTls, other: ServerTls, listen: ListenSettings, before: ListenSettings): boolean {
-  return tlsText(some) === tlsText(other) && JSON.stringify(listen) === JSON.stringify(before);
-}
-
-function tlsText({ identities, clientAuth }: ServerTls): string {
-  const shown = identities.map(({ serverNames, chainPem, keyPem }) => [
-    ...[serverNames, chainPem.toBase64(), keyPem.toBase64()],
-  ]);
-  return JSON.stringify([shown, clientAuth === null ? null : [clientAuth.caPem.toBase64(), clientAuth.required]]);
+/** Reads what listeners show. Throws `CERTIFICATE`. */
+export function loadFaces({ listeners }: Snapshot): readonly ListenerFace[] {
+  return listeners.map((listen) => ({
+    listen,
+    tls: { identities: loadIdentities(listen), clientAuth: loadClientAuth(listen) },
+  }));
 }
 
 /** Seeded by the system. */
@@ -110,5 +110,5 @@ function runtimeFetchHere(): RuntimeFetch {
 /** The seat of the only process: no other one has its secrets, unless they are the cluster's. */
 export function loneSeat({ cluster }: Snapshot): Seat {
   const keys = makeNodeKeys(startSecrets(cluster), cluster);
-  return { slot: 0, keys, socket: null, ticketsAreOlder: cluster.keyFile !== null };
+  return { slot: 0, keys, sockets: null, ticketsAreOlder: cluster.keyFile !== null };
 }

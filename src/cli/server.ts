@@ -1,11 +1,11 @@
 /** A running proxy: composes every part for one snapshot, and takes them down again in order. */
 import type { Snapshot } from "../config/snapshot.ts";
 import type { Backends } from "../control/backends.ts";
-import { loadClientAuth, loadIdentities, type ServerIdentity } from "../control/certificates.ts";
 import { Departures } from "../control/departures.ts";
 import { type GenerationParts, LiveGeneration } from "../control/generation.ts";
 import { HealthMonitor } from "../control/health.ts";
-import { Listener, type Seat } from "../control/listener.ts";
+import type { Seat } from "../control/listener.ts";
+import { type ListenerFace, Listeners } from "../control/listeners.ts";
 import { claimNode, type NodeClaim } from "../control/node-claim.ts";
 import { addBackendGauges, addGauges } from "../control/worker-gauges.ts";
 import { Counters } from "../core/counters.ts";
@@ -20,15 +20,7 @@ import type { Connection } from "../quic/connection.ts";
 import type { CloseReason } from "../quic/engine.ts";
 import { watchLoopDelay } from "../runtime/loop-delay.ts";
 import { systemTimers, type TimerHandle } from "../runtime/timers.ts";
-import {
-  freshRandom,
-  isSameTls,
-  loneSeat,
-  makeBackends,
-  type ServerParts,
-  type ServerTls,
-  tellListening,
-} from "./server-parts.ts";
+import { freshRandom, loadFaces, loneSeat, makeBackends, type ServerParts, tellServing } from "./server-parts.ts";
 import { accessRecorder, clientOf, makeServices } from "./services.ts";
 
 /** A configuration that is ready and not at work: exactly one of these is called, once. */
@@ -48,7 +40,7 @@ export class Server {
   readonly counters: Counters;
   readonly requestCounts: RequestCounts;
   readonly #parts: ServerParts;
-  readonly #listener: Listener;
+  readonly #listeners: Listeners;
   readonly #health: HealthMonitor;
   readonly #backends: Backends;
   readonly #sweeping: TimerHandle;
@@ -61,17 +53,16 @@ export class Server {
   /** Those before it whose last requests are still under way. */
   readonly #former = new Set<LiveGeneration>();
   #earlyMethods: ReadonlySet<string>;
-  #tls: ServerTls;
   /** Of the only process; else the supervisor has it. */
   #claim: NodeClaim | null = null;
   #phase: "made" | "serving" | "leaving" = "made";
 
-  /** Binds the address. Throws `ProxyError` with nothing left open. */
+  /** Binds the addresses. Throws `ProxyError` with nothing left open. */
   constructor(snapshot: Snapshot, parts: ServerParts) {
     this.counters = parts.counters;
     this.#parts = parts;
     const seat = parts.seat ?? loneSeat(snapshot);
-    const identities = loadIdentities(snapshot.listen);
+    const faces = loadFaces(snapshot);
     const random = freshRandom();
     const { counters, log } = parts;
     this.#health = new HealthMonitor({ timers: systemTimers, random, log, counters });
@@ -85,19 +76,19 @@ export class Server {
     this.#services = makeServices(counters, random, this.requestCounts, new InFlight(snapshot.requests.inFlightMax));
     this.#loopDelay = watchLoopDelay(systemTimers, counters.loopDelayMs);
     this.#earlyMethods = new Set(snapshot.earlyData.methods);
-    this.#tls = { identities, clientAuth: loadClientAuth(snapshot.listen) };
-    this.#listener = this.#listen(snapshot, seat, identities);
+    this.#listeners = this.#listen(snapshot, seat, faces);
     if (seat !== parts.seat) this.#claimNode(seat);
-    this.#departures = new Departures(this.#listener, systemTimers);
+    this.#departures = new Departures(this.#listeners, systemTimers);
   }
 
-  /** `ip:port` that it listens on, and the port alone. */
-  get address(): string {
-    return this.#listener.socket.localText;
+  /** `ip:port` of each listener, in their order. */
+  get addresses(): readonly string[] {
+    return this.#listeners.all.map(({ socket }) => socket.localText);
   }
 
+  /** That of the first one. */
   get port(): number {
-    return this.#listener.socket.localPort;
+    return this.#listeners.all[0].socket.localPort;
   }
 
   /** The configuration at work. */
@@ -107,7 +98,7 @@ export class Server {
 
   /** Connections alive, closing ones included. */
   get connectionCount(): number {
-    return this.#listener.endpoint.connectionCount;
+    return this.#listeners.connectionCount;
   }
 
   /** It takes requests, if only to finish what it has. */
@@ -125,9 +116,9 @@ export class Server {
     const gauges = new Map<string, number>();
     addBackendGauges(gauges, this.#generation.pools);
     addGauges(gauges, {
-      [GAUGES.handshakes]: this.#listener.endpoint.handshakeCount,
+      [GAUGES.handshakes]: this.#listeners.handshakeCount,
       [GAUGES.requests]: this.#services.inFlight.count,
-      [GAUGES.bufferBytes]: this.#listener.buffers.bytes,
+      [GAUGES.bufferBytes]: this.#listeners.buffers.bytes,
       [GAUGES.upstreamConnections]: this.#backends.connectionCount,
     });
     return gauges;
@@ -136,28 +127,29 @@ export class Server {
   /** Begins to serve. */
   async start(): Promise<void> {
     const { runtime, library, log, seat } = this.#parts;
-    await this.#listener.start(runtime, library);
+    await this.#listeners.start(runtime, library);
     this.#health.start();
     this.#phase = "serving";
-    if (seat === undefined || seat === null) tellListening(log, this.#generation.snapshot, this.#listener.socket.bound);
+    const bound = this.#listeners.all.map(({ socket }) => socket.bound);
+    if (seat === undefined || seat === null) tellServing(log, this.#generation.snapshot, bound);
   }
 
   /** GOAWAY, no new connections; resolves when the last one has ended or the drain time is over. */
   drain(): Promise<void> {
-    return this.#leave("draining", 0, () => this.#listener.drain());
+    return this.#leave("draining", 0, () => this.#listeners.drain());
   }
 
   /**
    * GOAWAY, since others take the new connections; whoever still comes is served. Resolves as `drain` does, which may follow, and not before
-   * whatever was sent here has had time to come.
+   * whatever was sent here has had time to come. At the listeners of the names `gone`, which others do not have, nobody is let in.
    */
-  retire(): Promise<void> {
-    return this.#leave("retiring", LIMITS.retireMsMin, () => this.#listener.retire());
+  retire(gone: readonly string[]): Promise<void> {
+    return this.#leave("retiring", LIMITS.retireMsMin, () => this.#listeners.retire(gone));
   }
 
   /** Ends everything now and says what that has broken off. Idempotent. */
   close(): Unfinished {
-    const unfinished = this.#listener.unfinished();
+    const unfinished = this.#listeners.unfinished();
     if (unfinished.requests > 0) {
       this.counters.connectionsCutOff += unfinished.connections;
       this.counters.requestsCutOff += unfinished.requests;
@@ -166,7 +158,7 @@ export class Server {
     this.#health.stop();
     this.#sweeping.stop();
     this.#loopDelay.stop();
-    this.#listener.close(H3_CODE.noError);
+    this.#listeners.close(H3_CODE.noError);
     for (const generation of [...this.#former, this.#generation]) generation.free();
     this.#backends.close();
     this.#claim?.release();
@@ -178,32 +170,27 @@ export class Server {
    * change must be as it is (`src/control/reload-plan.ts`).
    */
   prepare(snapshot: Snapshot): Prepared {
-    const { listen } = snapshot;
-    const tls = { identities: loadIdentities(listen), clientAuth: loadClientAuth(listen) };
-    const isSame = isSameTls(tls, this.#tls, listen, this.snapshot.listen);
-    const generation = new LiveGeneration(snapshot, this.#generations, this.#generation);
+    const faces = this.#listeners.prepare(loadFaces(snapshot));
     try {
-      // What TLS thinks of certificates is known here: once all processes go over, nothing may fail any more.
-      const shown = isSame ? null : this.#listener.prepareIdentities(tls.identities, tls.clientAuth, listen);
+      const generation = new LiveGeneration(snapshot, this.#generations, this.#generation);
       return {
         commit: () => {
-          shown?.commit();
-          this.#goOver(generation, tls);
+          faces.commit();
+          this.#goOver(generation);
         },
         abandon: () => {
-          shown?.abandon();
+          faces.abandon();
           generation.free();
         },
       };
     } catch (thrown) {
-      generation.free();
+      faces.abandon();
       throw thrown;
     }
   }
 
-  #goOver(generation: LiveGeneration, tls: ServerTls): void {
+  #goOver(generation: LiveGeneration): void {
     const { snapshot } = generation;
-    this.#tls = tls;
     const before = this.#generation;
     this.#generation = generation;
     generation.enter();
@@ -211,13 +198,13 @@ export class Server {
     before.supersede(before.snapshot.timeouts.drainMs, () => this.#former.delete(before));
     this.#services.inFlight.resize(snapshot.requests.inFlightMax);
     this.#earlyMethods = new Set(snapshot.earlyData.methods);
-    this.#listener.configure(snapshot);
+    this.#listeners.configure(snapshot);
     this.#parts.log.configure(snapshot.log);
     this.requestCounts.next = accessRecorder(this.#parts.log, snapshot.log.access, this.counters);
   }
 
   async #leave(what: string, leastMs: number, begin: () => void): Promise<void> {
-    this.#parts.log.info(what, { connections: this.#listener.connectionCount });
+    this.#parts.log.info(what, { connections: this.#listeners.connectionCount });
     this.#phase = "leaving";
     begin();
     await this.#departures.wait(leastMs, this.#generation.snapshot.timeouts.drainMs);
@@ -233,19 +220,12 @@ export class Server {
     }
   }
 
-  #listen(snapshot: Snapshot, seat: Seat, identities: readonly ServerIdentity[]): Listener {
-    const { runtime, library, counters } = this.#parts;
+  #listen(snapshot: Snapshot, seat: Seat, faces: readonly ListenerFace[]): Listeners {
+    const { library, counters } = this.#parts;
     const generationNow = (): LiveGeneration => this.#generation;
     try {
-      return new Listener({
-        ...{ seat, runtime, library, counters, identities },
-        listen: snapshot.listen,
-        connections: snapshot.connections,
-        requests: snapshot.requests,
-        timeouts: snapshot.timeouts,
-        earlyData: snapshot.earlyData,
-        debug: snapshot.debug,
-        clientAuth: loadClientAuth(snapshot.listen),
+      return new Listeners({
+        ...{ seat, library, counters, snapshot, faces },
         handlerOf: (connection, buffers, introduction) => {
           const client = clientOf(connection, buffers, introduction, this.#earlyMethods, counters);
           return new ConnectionHandler(this.#services, client, generationNow);

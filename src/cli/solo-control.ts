@@ -114,6 +114,7 @@ export class SoloControl implements NodeControl, Observable {
       version: buildInfo().version,
       generation: this.#generation,
       configPath: this.#configuration.path,
+      listeners: server.addresses,
       startedEpochMs: this.#startedEpochMs,
       configuration: this.#desk.status,
       crews: [{ generation: this.#generation, role: "active", workers: [worker] }],

@@ -8,6 +8,7 @@ export function statusText(status: StatusDocument, nowEpochMs: number): string {
   const lines = [
     `spooky ${text(status["version"])}, pid ${text(status["pid"])}, generation ${text(status["generation"])}${up}`,
     `configuration  ${text(status["config_path"])}`,
+    ...listenerLines(list(status["listeners"])),
     ...(typeof status["notice"] === "string" ? [`notice         ${status["notice"]}`] : []),
     ...reloadLines(record(status["configuration"]), nowEpochMs),
     ...list(status["crews"]).flatMap(crewLines),
@@ -15,6 +16,10 @@ export function statusText(status: StatusDocument, nowEpochMs: number): string {
     ...Object.entries(record(status["histograms"])).map(([name, value]) => histogramLine(name, record(value))),
   ];
   return lines.map((line) => `${line}\n`).join("");
+}
+
+function listenerLines(listeners: readonly unknown[]): readonly string[] {
+  return listeners.length === 0 ? [] : [`listening      ${listeners.map(text).join(", ")}`];
 }
 
 function reloadLines(configuration: Readonly<Record<string, unknown>>, nowEpochMs: number): readonly string[] {

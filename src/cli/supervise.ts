@@ -30,7 +30,7 @@ import { libraryPlaces } from "./places.ts";
 import { Legacy } from "./resume.ts";
 import { serviceNotice } from "./service-manager.ts";
 import { prepareProcess } from "./self.ts";
-import { tellListening } from "./server-parts.ts";
+import { tellServing } from "./server-parts.ts";
 import { watchFiles } from "./watch-files.ts";
 
 /** Validates, then serves until a signal. */
@@ -77,7 +77,7 @@ async function supervise(configuration: Configuration, context: SuperviseContext
       await node.start();
       watchFiles(notice.around(node), node, log);
       const workers = node.supervisor.crews.reduce((sum, crew) => sum + crew.workers.length, 0);
-      tellListening(log, snapshot, node.first, { workers });
+      tellServing(log, snapshot, node.listening, { workers });
     });
   } finally {
     await flushLog(log);

@@ -15,15 +15,26 @@ export interface Warning {
 type RetryBounds = Pick<ConnectionSettings, "retryFromHandshakes" | "handshakesMax">;
 
 /** What warnings are about. */
-type Warned = Pick<Snapshot, "pools" | "debug"> & { readonly connections: RetryBounds };
+type Warned = Pick<Snapshot, "pools" | "debug" | "listenIsReplaced"> & { readonly connections: RetryBounds };
 
-/** All of them: of the pools in the order of the file, then the rest. */
-export function warningsOf({ pools, connections, debug }: Warned): readonly Warning[] {
+/** All of them: of the listener, of the pools in the order of the file, then the rest. */
+export function warningsOf({ pools, connections, debug, listenIsReplaced }: Warned): readonly Warning[] {
   const ofPools = pools.flatMap((pool) =>
     POOL_WARNINGS.filter(({ isDue }) => isDue(pool)).map((due) => warningOf(pool, due)),
   );
-  return [...ofPools, ...retryWarnings(connections), ...watchWarnings(debug)];
+  return [
+    ...(listenIsReplaced ? [LISTEN_REPLACED] : []),
+    ...ofPools,
+    ...retryWarnings(connections),
+    ...watchWarnings(debug),
+  ];
 }
+
+const LISTEN_REPLACED: Warning = {
+  upstream: null,
+  key: "listen",
+  text: "`listeners` are given and take its place: nobody listens there; move it into the list, or leave it out",
+};
 
 /** Clients without a free place for a handshake are refused: a threshold that is never reached below asks nobody. */
 function retryWarnings({ retryFromHandshakes, handshakesMax }: RetryBounds): readonly Warning[] {

@@ -1,11 +1,11 @@
 /** Reloads of a running program by itself, when files that it has read have changed. */
 import type { Snapshot } from "../config/snapshot.ts";
-import { loadClientAuth, loadIdentities } from "../control/certificates.ts";
 import { FileWatch, watchedFiles } from "../control/file-watch.ts";
 import type { Observable } from "../control/observed.ts";
 import type { NodeControl } from "../control/renewal.ts";
 import type { Logger } from "../observe/log.ts";
 import { systemTimers } from "../runtime/timers.ts";
+import { loadFaces } from "./server-parts.ts";
 
 /** Looks at the files of what is served, as that says, until it is stopped. Null where nothing is to be looked at. */
 export function watchFiles(control: NodeControl, program: Observable, log: Logger): FileWatch | null {
@@ -16,11 +16,7 @@ export function watchFiles(control: NodeControl, program: Observable, log: Logge
   return new FileWatch({
     ...{ timers: systemTimers, log, intervalMs: watchIntervalMs },
     filesOf: () => watchedFiles(snapshotNow(), configPath),
-    check: () => {
-      const { listen } = snapshotNow();
-      loadIdentities(listen);
-      loadClientAuth(listen);
-    },
+    check: () => void loadFaces(snapshotNow()),
     onChange: async (files) => {
       log.info("files have changed: reload", { files: files.join(", ") });
       return (await control.renew({ kind: "reload", binary: null })).ok;

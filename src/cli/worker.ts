@@ -6,7 +6,7 @@ import { makeNodeKeys } from "../control/node-keys.ts";
 import type { StartOrder } from "../control/worker-link.ts";
 import { SupervisorLink } from "../control/supervisor-link.ts";
 import { processGauges } from "../control/worker-gauges.ts";
-import { WORKER_FDS, workerName } from "../control/worker-process.ts";
+import { WORKER_FDS, workerName, workerSocketFds } from "../control/worker-process.ts";
 import { Counters, countersSeen } from "../core/counters.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -66,9 +66,10 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
   try {
     if (order.core !== null && !pinToCore(runtime.foreign, library.libc, order.core))
       log.warn("the worker could not be kept on its core", { core: order.core });
-    const socket = adoptUdpSocket(library, WORKER_FDS.socket, snapshot.listen.address);
+    const fds = workerSocketFds(snapshot.listeners.length);
+    const sockets = snapshot.listeners.map(({ address }, i) => adoptUdpSocket(library, fds[i] ?? -1, address));
     const keys = makeNodeKeys(order.secrets, snapshot.cluster);
-    const seat: Seat = { slot: order.slot, keys, socket, ticketsAreOlder: order.ticketsAreOlder };
+    const seat: Seat = { slot: order.slot, keys, sockets, ticketsAreOlder: order.ticketsAreOlder };
     const server = new Server(snapshot, { runtime, library, log, counters, seat });
     await server.start();
     const reloads = new WorkerReloads(link, server, log);
@@ -91,8 +92,8 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
 
 /** Resolves when the worker has nothing left to do, or its time is over. */
 async function leave(link: SupervisorLink, server: Server, log: Log): Promise<void> {
-  const isRetired = await Promise.race([link.retire.then(() => true), link.drain.then(() => false)]);
-  const retired = isRetired ? server.retire() : new Promise<never>(() => undefined);
+  const gone = await Promise.race([link.retire, link.drain.then(() => null)]);
+  const retired = gone !== null ? server.retire(gone) : new Promise<never>(() => undefined);
   const drained = link.drain.then((why) => {
     if (why === "gone") log.warn("the supervisor is gone: no new connections, what runs is finished");
     return server.drain();

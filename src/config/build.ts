@@ -51,7 +51,8 @@ export function buildSnapshot(config: ConfigValue, poolNames: readonly string[])
     poolOf(name, must(config.upstream[name], "every named pool has a value"), config),
   );
   return deepFreeze<Snapshot>({
-    listen: listenOf(config.listen),
+    listeners: listenersOf(config),
+    listenIsReplaced: config.listen !== undefined && config.listeners.length > 0,
     pools,
     log: logOf(config.log),
     connections: connectionsOf(config),
@@ -70,7 +71,14 @@ export function buildSnapshot(config: ConfigValue, poolNames: readonly string[])
   });
 }
 
-function listenOf(listen: ConfigValue["listen"]): ListenSettings {
+function listenersOf({ listen, listeners }: ConfigValue): Snapshot["listeners"] {
+  const [first, ...others] = listeners.map((listener, i) => listenOf(listener, ["listeners", i]));
+  return first === undefined
+    ? [listenOf(must(listen, "the check has seen to a listener"), ["listen"])]
+    : [first, ...others];
+}
+
+function listenOf(listen: ConfigValue["listeners"][number], path: ListenSettings["path"]): ListenSettings {
   const { cert, key, certificates } = listen.tls;
   const named = certificates.map((certificate): CertificateSettings => {
     const { server_name: name } = certificate;
@@ -79,6 +87,7 @@ function listenOf(listen: ConfigValue["listen"]): ListenSettings {
   });
   const first = cert === null || key === null ? [] : [{ serverNames: [], certFile: cert, keyFile: key }];
   return {
+    path,
     address: checked(parseIp(listen.address)),
     port: listen.port,
     certificates: [...first, ...named],

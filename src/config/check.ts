@@ -51,12 +51,18 @@ function checkMap(context: Context, node: MapNode, shape: Shape, schemaPath: rea
     const child = givenNode(context, node, key, keyShape);
     if (child !== null) pairs.push([key, checkNode(context, child, keyShape, keyPath)]);
     else if (keyShape.default !== undefined) pairs.push([key, defaultOf(context, node, key, keyShape, keyPath)]);
-    else if (!meant.has(key)) {
+    else if (!meant.has(key) && !isReplaced(node, keyShape)) {
       const expected = expectedText(keyShape);
       context.problems.add(node.keyAt, [...node.path, key], { wrong: "is missing", expected });
     }
   }
   return Object.fromEntries(pairs);
+}
+
+/** Does another key stand in the place of one that is missing? An empty one does not. */
+function isReplaced(node: MapNode, { unless }: Shape): boolean {
+  const other = unless === undefined ? null : childOf(node, unless);
+  return isGiven(other) && !(other.kind === "list" && other.items.length === 0);
 }
 
 /** Reports the keys that nobody knows; gives the known ones that they were probably meant to be, which are not also missing. */

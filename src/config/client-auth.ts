@@ -23,7 +23,7 @@ export interface ClientFields {
 }
 
 /** Of a checked configuration. */
-export function clientAuthOf(auth: ConfigValue["listen"]["tls"]["client_auth"]): ClientAuthSettings {
+export function clientAuthOf(auth: ConfigValue["listeners"][number]["tls"]["client_auth"]): ClientAuthSettings {
   return {
     caFile: auth.enabled ? must(auth.ca_file, "the rules have seen to the authorities") : null,
     required: auth.require_client_cert,

@@ -9,17 +9,19 @@ import { must } from "../core/assert.ts";
 import { childOf, isGiven, nodeAt, pathText, positionText, stringOf } from "./document.ts";
 import type { ConfigNode } from "./document.ts";
 import { parseBackendAddress, parseRouteHost } from "./address.ts";
-import { parseClientHeader, parseMethod, parsePathPrefix } from "./forms.ts";
+import { parseMethod, parsePathPrefix } from "./forms.ts";
 import type { ProblemList } from "./problem.ts";
 import { quoted } from "./problem.ts";
 import { CONFIG_SHAPE } from "./schema.ts";
 import type { BackendProtocol, BackendTransport } from "./snapshot.ts";
+import { checkListeners } from "./rules-listen.ts";
 import { checkProcesses } from "./rules-process.ts";
+import { itemsOf, reportRepeated } from "./rules-repeated.ts";
 import { isContradiction, wireOf } from "./wire.ts";
 
 /** Reports every broken rule. */
 export function checkRules(root: ConfigNode, problems: ProblemList): void {
-  checkCertificates(root, problems);
+  checkListeners(root, problems);
   checkBalancing(root, problems);
   checkWindows(root, problems);
   checkProcesses(root, problems);
@@ -40,58 +42,6 @@ function poolsOf(root: ConfigNode): readonly ConfigNode[] {
   return upstream?.kind === "map" ? [...upstream.entries.values()] : [];
 }
 
-function itemsOf(node: ConfigNode | null): readonly ConfigNode[] {
-  return node?.kind === "list" ? node.items : [];
-}
-
-const TLS_KEYS = ["cert", "key", "certificates", "client_auth", "refuse_misdirected"];
-
-/** `cert` and `key` both or none, at least one certificate. */
-function checkCertificates(root: ConfigNode, problems: ProblemList): void {
-  const tls = nodeAt(root, ["listen", "tls"]);
-  if (tls === null || tls.kind !== "map") return;
-  const cert = childOf(tls, "cert");
-  const key = childOf(tls, "key");
-  const certificates = childOf(tls, "certificates");
-  const keys = [...tls.entries.keys()];
-  // With a key that nobody knows, the certificate may be there under a mistyped name.
-  const hasUnknown = keys.some((name) => !TLS_KEYS.includes(name));
-  if (!hasUnknown && isGiven(cert) !== isGiven(key)) {
-    const present = isGiven(cert) ? "cert" : "key";
-    const missing = isGiven(cert) ? "key" : "cert";
-    const at = childOf(tls, present)?.keyAt ?? tls.keyAt;
-    problems.add(at, [...tls.path, missing], { wrong: `is missing beside ${present}`, expected: "both or none" });
-  }
-  const hasList = isGiven(certificates) && !(certificates.kind === "list" && certificates.items.length === 0);
-  if (!hasUnknown && !isGiven(cert) && !isGiven(key) && !hasList) {
-    problems.add(tls.keyAt, tls.path, { wrong: "has no certificate", expected: "cert with key, or certificates" });
-  }
-  checkClientAuth(childOf(tls, "client_auth"), problems);
-}
-
-/** Clients that are asked are measured by somebody; nobody believes in a requirement that is switched off; no field says two things. */
-function checkClientAuth(auth: ConfigNode | null, problems: ProblemList): void {
-  if (auth === null || auth.kind !== "map") return;
-  const isOn = (key: string): boolean => {
-    const node = childOf(auth, key);
-    return node?.kind === "scalar" && node.value === true;
-  };
-  if (isOn("enabled") && !isGiven(childOf(auth, "ca_file")))
-    problems.add(auth.keyAt, [...auth.path, "ca_file"], { wrong: "is missing", expected: "the authorities to trust" });
-  const required = childOf(auth, "require_client_cert");
-  if (required !== null && isOn("require_client_cert") && isOff(childOf(auth, "enabled")))
-    problems.add(required.keyAt, required.path, { wrong: "has no effect", expected: "enabled: true beside it" });
-  const headers = CLIENT_HEADERS.map((key) => childOf(auth, key));
-  reportRepeated(headers, (text) => parseClientHeader(text).value ?? null, "in client_auth", problems);
-}
-
-/** What is neither on nor off is complained about elsewhere. */
-function isOff(node: ConfigNode | null): boolean {
-  return node === null || (node.kind === "scalar" && node.value === false);
-}
-
-const CLIENT_HEADERS = ["certificate_header", "chain_header", "subject_header", "fingerprint_header"];
-
 /** A certificate without its key, or the other way round, cannot be shown. */
 function checkClientCertificate(tls: ConfigNode | null, problems: ProblemList): void {
   if (tls === null || tls.kind !== "map") return;
@@ -108,27 +58,6 @@ function checkClientCertificate(tls: ConfigNode | null, problems: ProblemList): 
 function checkBackendIds(pool: ConfigNode, problems: ProblemList): void {
   const ids = itemsOf(childOf(pool, "backends")).map((backend) => childOf(backend, "id"));
   reportRepeated(ids, (text) => (text === "" ? null : text), "in the pool", problems);
-}
-
-/** Reports every text that stood before. `normal` gives what is compared, null for texts that are wrong anyway. */
-function reportRepeated(
-  nodes: readonly (ConfigNode | null)[],
-  normal: (text: string) => string | null,
-  where: string,
-  problems: ProblemList,
-): void {
-  const firsts = new Map<string, ConfigNode>();
-  for (const node of nodes) {
-    const text = stringOf(node);
-    const name = text === null ? null : normal(text);
-    if (node === null || name === null) continue;
-    const first = firsts.get(name);
-    if (first === undefined) firsts.set(name, node);
-    else {
-      const wrong = `${quoted(name)} is already at ${positionText(first.valueAt)}`;
-      problems.add(node.valueAt, node.path, { wrong, expected: `each only once ${where}` });
-    }
-  }
 }
 
 const CONSISTENT_HASH_NAMES = ["consistent-hash", "consistent_hash", "ch"];

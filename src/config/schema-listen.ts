@@ -1,5 +1,6 @@
-/** The keys of `listen`: where clients reach the proxy, what it shows them, and what it asks them for. */
-import { choice, flag, integer, list, map, optionalText, standardText, text } from "./words.ts";
+/** The keys of `listen` and `listeners`: where clients reach the proxy, what it shows them, and what it asks them for. */
+import { LIMITS } from "../core/limits.ts";
+import { choice, flag, integer, list, map, optional, optionalText, standardText, text } from "./words.ts";
 
 const CertificateSchema = map(
   {
@@ -50,31 +51,45 @@ const ClientAuthSchema = map(
   { default: {}, description: "Certificates of clients." },
 );
 
+const LISTENER_KEYS = {
+  protocol: choice(["http3"], { default: "http3", description: "Protocol of the listener." }),
+  address: standardText("ip", "0.0.0.0", "Address to listen on. `::` takes IPv6 and IPv4."),
+  port: integer([0, 65535], 9889, { description: "UDP port. With 0 the system chooses one." }),
+  tls: map(
+    {
+      cert: optionalText("file", "PEM file with the certificate and its chain. Given together with `key`."),
+      key: optionalText("file", "PEM file with the private key."),
+      certificates: list(CertificateSchema, {
+        default: [],
+        expected: "a list of certificates",
+        description: "Certificates by server name. `cert` above, else the first of the list, answers all other names.",
+      }),
+      client_auth: ClientAuthSchema,
+      refuse_misdirected: flag(
+        true,
+        "Is a request answered 421 that is for a host which another certificate is for, and not the one that its connection has shown? With " +
+          "`client_auth` it always is, and hosts that no certificate covers only serve clients that have named them in the handshake.",
+      ),
+    },
+    { description: "At least one certificate: `cert` with `key`, or `certificates`, or both." },
+  ),
+};
+
 /** `listen`. */
-export const ListenSchema = map(
-  {
-    protocol: choice(["http3"], { default: "http3", description: "Protocol of the listener." }),
-    address: standardText("ip", "0.0.0.0", "Address to listen on. `::` takes IPv6 and IPv4."),
-    port: integer([0, 65535], 9889, { description: "UDP port. With 0 the system chooses one." }),
-    tls: map(
-      {
-        cert: optionalText("file", "PEM file with the certificate and its chain. Given together with `key`."),
-        key: optionalText("file", "PEM file with the private key."),
-        certificates: list(CertificateSchema, {
-          default: [],
-          expected: "a list of certificates",
-          description:
-            "Certificates by server name. `cert` above, else the first of the list, answers all other names.",
-        }),
-        client_auth: ClientAuthSchema,
-        refuse_misdirected: flag(
-          true,
-          "Is a request answered 421 that is for a host which another certificate is for, and not the one that its connection has shown? With " +
-            "`client_auth` it always is, and hosts that no certificate covers only serve clients that have named them in the handshake.",
-        ),
-      },
-      { description: "At least one certificate: `cert` with `key`, or `certificates`, or both." },
-    ),
-  },
-  { description: "Where clients reach the proxy." },
+export const ListenSchema = optional(
+  map(LISTENER_KEYS, {
+    description: "Where clients reach the proxy. May be left out beside `listeners`.",
+    unless: "listeners",
+  }),
 );
+
+/** `listeners`. */
+export const ListenersSchema = list(map(LISTENER_KEYS), {
+  default: [],
+  maxItems: LIMITS.listenersMax,
+  expected: "a list of listeners",
+  description:
+    "Several places where clients reach the proxy, each with the keys of `listen`, which it takes the place of: own address and port, own certificates, " +
+    "own demands on clients. Everything else is shared: pools and routes, bounds on connections, handshakes and requests, QUIC's settings, " +
+    "tickets and keys.",
+});

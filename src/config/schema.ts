@@ -8,7 +8,7 @@ import { PerformanceSchema } from "./schema-performance.ts";
 import { LogSchema } from "./schema-log.ts";
 import { ObservabilitySchema } from "./schema-observability.ts";
 import { ClusterSchema, ControlSchema, DebugSchema, SUPERVISOR, WORKERS } from "./schema-process.ts";
-import { ListenSchema } from "./schema-listen.ts";
+import { ListenersSchema, ListenSchema } from "./schema-listen.ts";
 import { BALANCING, FORWARDING, PoolSchema } from "./schema-upstream.ts";
 import type { Shape } from "./shape.ts";
 import { type Checked, flag, integer, isChecked, list, map, named, only, optionalText, text } from "./words.ts";
@@ -81,6 +81,7 @@ const ConfigSchema = map(
   {
     version: only(1, { expected: "1", description: "Version of the configuration's form." }),
     listen: ListenSchema,
+    listeners: ListenersSchema,
     upstream: named(PoolSchema, {
       minProperties: 1,
       maxProperties: LIMITS.poolsMax,

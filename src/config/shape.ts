@@ -23,6 +23,8 @@ export interface Annotations {
   readonly synonyms?: Readonly<Record<string, string>>;
   /** Values that the original knows and we do not. */
   readonly unsupported?: readonly string[];
+  /** May be left out where the key of this name stands beside it with something in it. */
+  readonly unless?: string;
   /** What to call it after "expected", where the type alone would not do. */
   readonly expected?: string;
 }

@@ -11,7 +11,10 @@ export type { AccessLogSettings, LogLevel, LogSettings } from "./snapshot-log.ts
 
 /** A whole configuration. */
 export interface Snapshot {
-  readonly listen: ListenSettings;
+  /** In the order of the file. */
+  readonly listeners: readonly [ListenSettings, ...ListenSettings[]];
+  /** `listen` is given beside `listeners`, and means nothing. */
+  readonly listenIsReplaced: boolean;
   /** In the order of the file; that order breaks ties between routes. */
   readonly pools: readonly PoolSettings[];
   readonly log: LogSettings;
@@ -104,6 +107,8 @@ export interface DebugSettings {
 
 /** Where clients reach us, and with which certificate. */
 export interface ListenSettings {
+  /** Where it stands in the file: `listen`, or `listeners` and its index. */
+  readonly path: readonly (string | number)[];
   /** An IP literal without brackets; `::` listens on both families. */
   readonly address: string;
   /** UDP port; 0 lets the kernel choose (tests, demo). */

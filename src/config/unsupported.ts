@@ -35,7 +35,7 @@ const PROTOCOL = [
 const UPSTREAM_TLS = ["strict_sni", "client_certificate_ref", "client_key_ref"];
 
 const UNSUPPORTED: ReadonlySet<string> = new Set([
-  ...["listeners", "security", "secrets"],
+  ...["security", "secrets"],
   ...["control_api", "tracing", "routing"].map((key) => `observability.${key}`),
   "observability.metrics.allow_non_loopback",
   ...["auth"].map((key) => `upstream.<pool>.${key}`),

@@ -128,6 +128,11 @@ export function named<Schema extends TSchema>(schema: Schema, annotations: Parti
   return Type.Record(Type.String(), schema, annotations);
 }
 
+/** What may be left out without a default; the annotation `unless` says when. */
+export function optional<Schema extends TSchema>(schema: Schema) {
+  return Type.Optional(schema);
+}
+
 /** A list. */
 export function list<Schema extends TSchema>(schema: Schema, annotations: Partial<Shape>) {
   return Type.Array(schema, annotations);

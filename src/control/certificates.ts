@@ -1,6 +1,7 @@
 /** Certificates from files to what the engine takes. Errors name the file and what to do. */
 import { Buffer } from "node:buffer";
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { pathText } from "../config/document.ts";
 import type { CertificateSettings, ListenSettings } from "../config/snapshot.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -18,8 +19,8 @@ export interface ServerIdentity extends Identity {
 }
 
 /** All that a listener shows. Throws `CERTIFICATE` as `loadIdentity`, and for two for one name of which no client could get the second. */
-export function loadIdentities({ certificates }: ListenSettings): readonly ServerIdentity[] {
-  const identities = certificates.map(loadIdentity);
+export function loadIdentities({ certificates, path }: ListenSettings): readonly ServerIdentity[] {
+  const identities = certificates.map((settings) => loadIdentity(settings, placeOf(path)));
   const firsts = new Map<string, ServerIdentity>();
   for (const [i, identity] of identities.entries()) {
     for (const name of certificates[i]?.serverNames ?? []) {
@@ -40,17 +41,25 @@ function twoOfAKind(name: string, first: ServerIdentity, second: ServerIdentity)
 }
 
 /** What clients are asked for; null: nothing. Throws `CERTIFICATE`. */
-export function loadClientAuth({ clientAuth: { caFile, required } }: ListenSettings): ClientAuth | null {
+export function loadClientAuth({ clientAuth: { caFile, required }, path }: ListenSettings): ClientAuth | null {
   if (caFile === null) return null;
-  const caPem = readFile(caFile, "client CA", "client_auth.ca_file");
+  const caPem = readFile(caFile, "client CA", `${placeOf(path)}, client_auth.ca_file`);
   parseLeaf(caPem, caFile);
   return { caPem, required, label: caFile };
 }
 
-/** Reads a certificate and its key. Throws `CERTIFICATE` when a file cannot be read or the two do not fit. */
-export function loadIdentity(settings: CertificateSettings): ServerIdentity {
-  const chainPem = readFile(settings.certFile, "certificate", "cert");
-  const keyPem = readFile(settings.keyFile, "key", "key");
+/** `listen.tls`. */
+function placeOf(path: ListenSettings["path"]): string {
+  return pathText([...path, "tls"]);
+}
+
+/**
+ * Reads a certificate and its key. Throws `CERTIFICATE` when a file cannot be read or the two do not fit. `place` is where the configuration
+ * names it.
+ */
+export function loadIdentity(settings: CertificateSettings, place = "listen.tls"): ServerIdentity {
+  const chainPem = readFile(settings.certFile, "certificate", `${place}, cert`);
+  const keyPem = readFile(settings.keyFile, "key", `${place}, key`);
   const leaf = parseLeaf(chainPem, settings.certFile);
   const key = parseKey(keyPem, settings.keyFile);
   if (!leaf.checkPrivateKey(key)) {
@@ -130,14 +139,14 @@ function parseKey(pem: Uint8Array, file: string): ReturnType<typeof createPrivat
   }
 }
 
-/** `key` is the one of the configuration, which stands in `listen.tls` or in an entry of its `certificates`. */
+/** `key` is the one of the configuration, which stands in `tls` of a listener or in an entry of its `certificates`. */
 function readFile(path: string, what: string, key: string): Uint8Array {
   try {
     return readRegularFile(path, LIMITS.certificateFileBytesMax);
   } catch (thrown) {
     throw new ProxyError("CERTIFICATE", `the ${what} file cannot be read: ${messageOf(thrown)}`, {
       cause: thrown,
-      remedy: `listen.tls, ${key}: check that ${path} is a file and that this user may read it`,
+      remedy: `${key}: check that ${path} is a file and that this user may read it`,
     });
   }
 }

@@ -122,6 +122,7 @@ export function statusDocument(status: NodeStatus): StatusDocument {
     version: status.version,
     generation: status.generation,
     config_path: status.configPath,
+    listeners: status.listeners,
     started_epoch_ms: status.startedEpochMs,
     notice: status.notice,
     configuration: {

@@ -51,6 +51,7 @@ export class Crew {
   #onStarted: (() => void) | null = null;
   #failure: ProxyError | null = null;
   readonly #lastCall: LastCall;
+  #listenersGone: readonly string[] = [];
   readonly #gone = Promise.withResolvers<void>();
   #isGone = false;
   #ending: Ending = "well";
@@ -139,10 +140,7 @@ export class Crew {
     return this.#seats.flatMap(({ slot, unread }) => (unread === read ? [] : [slot]));
   }
 
-  /**
-   * Starts all. Resolves when every one serves. Rejects, with the reason of the first, when one fails or ends before that, or the crew is
-   * told to end; by then nobody of it is left.
-   */
+  /** Starts all; resolves when every one serves. Rejects with the first reason when one fails or all shall end: nobody of it is left then. */
   async start(): Promise<void> {
     assert(this.#onStarted === null && this.#state === "starting", "a crew starts once");
     const started = new Promise<void>((resolve) => (this.#onStarted = resolve));
@@ -151,14 +149,15 @@ export class Crew {
     if (this.#failure !== null) throw this.#failure;
   }
 
-  /** Others take the new connections from now on: whoever has none left ends, the rest is killed some time after the drain time. */
-  retire(): void {
+  /** Others take the new connections, and do not have the listeners `gone`: who has none left ends, the rest is killed after the drain time. */
+  retire(gone: readonly string[] = []): void {
     assert(this.#state === "serving", "a crew that serves is retired, once");
     this.#reloads.stop();
     this.#state = "retired";
+    this.#listenersGone = gone;
     this.#lastCall.after(this.#drainMs + LIMITS.workerEndMsMax);
     const unreadBefore = this.slotsThatAre(false).length;
-    for (const seat of this.#seats) retireSeat(seat);
+    for (const seat of this.#seats) retireSeat(seat, gone);
     if (this.slotsThatAre(false).length > unreadBefore) this.#parts.onReadersChanged();
     this.#settle();
   }
@@ -273,7 +272,7 @@ export class Crew {
       seat.unread = false;
       this.#parts.onReadersChanged();
     }
-    if (this.#state === "retired") seat.worker?.send({ type: "retire" });
+    if (this.#state === "retired") seat.worker?.send({ type: "retire", gone: this.#listenersGone });
     else if (this.#state === "serving") this.#reloads.onReady(seat);
     if (this.#state !== "starting" || !this.#seats.every(({ phase }) => phase === "serving")) return;
     this.#state = "serving";

@@ -6,13 +6,15 @@ import { readTrust, trustDigest } from "../upstream/trust.ts";
 import type { FileDigests } from "./reload-plan.ts";
 
 /** Throws `ProxyError` CERTIFICATE, or what the system throws, for files that cannot be read. */
-export function fileDigests({ listen, pools, cluster }: Snapshot): FileDigests {
+export function fileDigests({ listeners, pools, cluster }: Snapshot): FileDigests {
   const trusts = new Map(pools.map(({ tls }) => [JSON.stringify(tls), tls]));
   return {
-    certificates: digestOf([
-      ...listen.certificates.flatMap(({ certFile, keyFile }) => [certFile, keyFile]),
-      ...(listen.clientAuth.caFile === null ? [] : [listen.clientAuth.caFile]),
-    ]),
+    certificates: digestOf(
+      listeners.flatMap(({ certificates, clientAuth: { caFile } }) => [
+        ...certificates.flatMap(({ certFile, keyFile }) => [certFile, keyFile]),
+        ...(caFile === null ? [] : [caFile]),
+      ]),
+    ),
     trust: [...trusts.values()].map((tls) => trustDigest(readTrust(tls))).join(),
     cluster: digestOf(cluster.keyFile === null ? [] : [cluster.keyFile]),
   };

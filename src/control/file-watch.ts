@@ -111,16 +111,19 @@ export class FileWatch {
 
 /** Files of certificates, keys and authorities, and with `all` the configuration and the cluster's keys too; none with `off`. */
 export function watchedFiles(snapshot: Snapshot, configPath: string | null): readonly string[] {
-  const { control, listen, pools, cluster } = snapshot;
+  const { control, listeners, pools, cluster } = snapshot;
   if (control.watch === "off") return [];
-  const ofListener = listen.certificates.flatMap(({ certFile, keyFile }) => [certFile, keyFile]);
+  const ofListeners = listeners.flatMap(({ certificates, clientAuth }) => [
+    ...certificates.flatMap(({ certFile, keyFile }) => [certFile, keyFile]),
+    clientAuth.caFile,
+  ]);
   const ofBackends = pools.flatMap(({ tls }) => [
     tls.caFile,
     tls.clientCertificate?.certFile,
     tls.clientCertificate?.keyFile,
   ]);
   const others = control.watch === "all" ? [configPath, cluster.keyFile] : [];
-  const all = [...ofListener, listen.clientAuth.caFile, ...ofBackends, ...others];
+  const all = [...ofListeners, ...ofBackends, ...others];
   return [...new Set(all.filter((file) => file !== null && file !== undefined))];
 }
 

@@ -1,4 +1,4 @@
-/** What a running program cannot change by a renewal: the keys that its sockets and its connections' ids hang on. Pure. */
+/** What a running program cannot change by a renewal: the keys that its control socket and its connections' ids hang on. Pure. */
 import type { Snapshot } from "../config/snapshot.ts";
 import { ProxyError } from "../core/error.ts";
 import { fixedClusterKeys } from "./node-keys.ts";
@@ -19,8 +19,6 @@ export function checkFixedKeys(before: Snapshot, after: Snapshot, workers: numbe
 /** Keys that differ and must not, in the words of the configuration file. */
 function fixedKeysChanged(before: Snapshot, after: Snapshot): readonly string[] {
   const wrong: string[] = [];
-  if (before.listen.address !== after.listen.address) wrong.push("listen.address");
-  if (before.listen.port !== after.listen.port) wrong.push("listen.port");
   if (before.control.socket !== after.control.socket) wrong.push("control.socket");
   if (!after.workers.supervised) wrong.push("supervisor");
   return [...wrong, ...fixedClusterKeys(before.cluster, after.cluster)];

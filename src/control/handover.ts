@@ -79,6 +79,16 @@ export interface ProgramHandover {
   readonly fd: number;
 }
 
+/** A listener's sockets, one for each slot of both banks. */
+export interface ListenerHandover {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  readonly socketFds: readonly number[];
+  /** The crews of which banks read it. */
+  readonly banks: readonly number[];
+}
+
 /** A place where metrics or health are asked for, which listens on. */
 export interface DoorHandover {
   readonly id: string;
@@ -115,8 +125,10 @@ export interface Handover {
   /** How ids are told apart: whoever would do so otherwise cannot go on. */
   readonly steering: string;
   readonly bankSlots: number;
-  /** Those of both banks, in the order of their slots. */
+  /** Those of both banks, in the order of their slots: of the first listener, for programs that know no other. */
   readonly socketFds: readonly number[];
+  /** Of all, also of those that only finish what they have. Not there from programs that knew one. */
+  readonly listeners?: readonly ListenerHandover[];
   readonly supervisor: SupervisorHandover;
   /** Not there from programs that had none. */
   readonly doors?: readonly DoorHandover[];
@@ -198,6 +210,11 @@ const readDoor = record<DoorHandover>({ id: text, fd: count, port: count });
 const readDoors: Reader<readonly DoorHandover[]> = (value, place) =>
   value === undefined ? [] : list(readDoor)(value, place);
 
+const readListener = record<ListenerHandover>({
+  ...{ name: text, address: text, port: count },
+  ...{ socketFds: list(count), banks: list(count) },
+});
+
 const readBack = record<WayBack>({ programFd: count, args: list(text), fds: list(count) });
 
 const readBody = record<Handover>({
@@ -213,14 +230,16 @@ const readBody = record<Handover>({
   steering: text,
   bankSlots: count,
   socketFds: list(count),
+  listeners: (value, place) => (value === undefined ? undefined : list(readListener)(value, place)),
   supervisor: readSupervisor,
   doors: readDoors,
   back: readBack,
 });
 
 /** Every seat has a socket, and none is somebody else's. */
-function checkSlots({ bankSlots, socketFds, supervisor }: Handover): void {
-  if (socketFds.length !== 2 * bankSlots) throw new ShapeError("there are not as many sockets as slots");
+function checkSlots({ bankSlots, socketFds, listeners = [], supervisor }: Handover): void {
+  const counts = [socketFds, ...listeners.map((listener) => listener.socketFds)].map(({ length }) => length);
+  if (counts.some((length) => length !== 2 * bankSlots)) throw new ShapeError("there are not as many sockets as slots");
   const slots = new Set<number>();
   for (const crew of [supervisor.active, supervisor.draining]) {
     if (crew?.seats.length === 0) throw new ShapeError("a crew has no seats");

@@ -1,189 +1,146 @@
-/**
- * The QUIC side of a running proxy: socket, engine, endpoint and loop, from settings to a listening address, and back down again
- * without a descriptor or a native object left.
- */
-import { createHmac, randomFillSync, randomInt } from "node:crypto";
+/** One listening address: its socket, its engine with the certificates that it shows, and its connections. */
+import { createHmac, randomFillSync } from "node:crypto";
 import { isIPv6 } from "node:net";
 import type {
   ConnectionSettings,
   DebugSettings,
   EarlyDataSettings,
   ListenSettings,
-  RequestSettings,
   TimeoutSettings,
 } from "../config/snapshot.ts";
 import type { Counters } from "../core/counters.ts";
-import { LIMITS } from "../core/limits.ts";
-import { ReplayGuard } from "../guard/replay-guard.ts";
-import { BufferAccount } from "../guard/buffer-account.ts";
-import { Http3Session } from "../h3/session.ts";
-import type { RequestHandler } from "../h3/session-host.ts";
-import type { FillRandom, OwnIds } from "../quic/cid.ts";
+import type { OwnIds } from "../quic/cid.ts";
 import type { Connection } from "../quic/connection.ts";
-import type { CloseReason } from "../quic/engine.ts";
-import { EarlyData } from "../quic/early-data.ts";
+import type { SessionDriver } from "../quic/connection-host.ts";
+import type { EarlyData } from "../quic/early-data.ts";
 import { Endpoint } from "../quic/endpoint.ts";
-import { Loop, type LoopHost } from "../quic/loop.ts";
+import type { EndpointOptions, LiveBounds } from "../quic/endpoint-options.ts";
+import type { EndpointShare } from "../quic/endpoint-share.ts";
+import type { CloseReason, EngineSession } from "../quic/engine.ts";
 import type { NodeSecrets } from "../quic/secrets.ts";
-import type { Runtime, Waker } from "../runtime/runtime.ts";
-import { systemTimers, type TimerHandle } from "../runtime/timers.ts";
+import type { TokenSealer } from "../quic/token.ts";
 import type { Library } from "../../ffi/library.ts";
 import type { ClientAuth, EngineSettings } from "../../ffi/quiche/config.ts";
 import { type PreparedIdentities, QuicheEngine } from "../../ffi/quiche/engine.ts";
 import type { BoundSocket } from "../../ffi/udp-open.ts";
 import { UdpSocket } from "../../ffi/udp-socket.ts";
 import type { ServerIdentity } from "./certificates.ts";
-import type { House } from "./departures.ts";
-import { tokenSealer } from "./ciphers.ts";
-import { ConnectionWatch, isWatching } from "./connection-watch.ts";
-import { ConnectionSessionHost } from "./session-host.ts";
+import { type ConnectionWatch, isWatching } from "./connection-watch.ts";
 import { type Introduction, Introductions } from "./introductions.ts";
 import { makeIdScheme, type NodeKeys } from "./node-keys.ts";
-import { TURNS_AWAY } from "./turns-away.ts";
 
-/** What a listener is among others of its node. */
+/** What a process is among others of its node. */
 export interface Seat {
   /** Of its worker, 0 to 63. */
   readonly slot: number;
   /** The same for all workers of the node. */
   readonly keys: NodeKeys;
-  /** A socket that is bound already; null: the listener binds its own. */
-  readonly socket: BoundSocket | null;
+  /** Sockets that are bound already, one for each listener in their order; null: each listener binds its own. */
+  readonly sockets: readonly BoundSocket[] | null;
   /** Session tickets may have been given out before this process began, with the keys that it has. */
   readonly ticketsAreOlder: boolean;
 }
 
-/** What a listener is made of. */
-export interface ListenerOptions {
-  readonly seat: Seat;
-  readonly runtime: Runtime;
+/** Whom a listener shows itself as, and whom it asks of its clients. */
+export interface ListenerTls {
+  readonly identities: readonly ServerIdentity[];
+  readonly clientAuth: ClientAuth | null;
+}
+
+/** What the listeners of a process have together. */
+export interface ListenerShare {
   readonly library: Library;
   readonly counters: Counters;
-  readonly listen: ListenSettings;
+  readonly seat: Seat;
   readonly connections: ConnectionSettings;
-  readonly requests: RequestSettings;
   readonly timeouts: TimeoutSettings;
   readonly earlyData: EarlyDataSettings;
   readonly debug: DebugSettings;
-  readonly identities: readonly ServerIdentity[];
-  readonly clientAuth: ClientAuth | null;
-  /** Makes the answerer of one connection's requests; `buffers` says what waits for its client and for all. */
-  readonly handlerOf: (connection: Connection, buffers: BufferAccount, introduction: Introduction) => RequestHandler;
+  readonly watch: ConnectionWatch | null;
+  readonly tokens: TokenSealer;
+  /** Made once: nonces of a worker's ids count up, and two that count would meet. */
+  readonly ids: EndpointOptions["ids"];
+  /** Of all: a first flight that one listener has taken is a repetition at another. Null: none is taken. */
+  readonly flights: EarlyData | null;
+  readonly endpoints: EndpointShare;
+  readonly goawaySpreadMs: number;
+  readonly onOpen: (connection: Connection, session: EngineSession, listener: Listener) => SessionDriver;
   readonly onClosed: (connection: Connection, reason: CloseReason | null) => void;
+  readonly requestTurn: () => void;
 }
 
 const RESET_TOKEN_BYTES = 16;
 /** quiche closes the whole connection over its limit; ours answers 431 first, so quiche's must be above it. */
 const HARD_LIMIT_FACTOR = 4;
-
-type SessionRules = ConnectionSettings & TimeoutSettings;
-
-const TIMER_MS_MAX = 60_000;
 /** What an Ethernet frame holds beside the headers of IPv6 and UDP: the kernel refuses more, and nothing of it would arrive. */
 const PAYLOAD_IPV6_BYTES_MAX = 1452;
-/** Of the time that what runs has to end: clients are told in the first part of it. */
-const GOAWAY_SHARE_MAX = 0.25;
 /** RFC 9000 20.1. */
 const CONNECTION_REFUSED = 0x02;
 
-/** A listening address with its connections. */
-export class Listener implements House {
+/** By the system. */
+export const fillRandom = (bytes: Uint8Array): void => void randomFillSync(bytes);
+
+/** An address with its connections. Its turns are somebody else's. */
+export class Listener {
+  /** By which it is the same in another configuration (`listenerNames`). */
+  readonly name: string;
   readonly socket: UdpSocket;
   readonly endpoint: Endpoint;
-  /** Of all connections' output that waits for clients. */
-  readonly buffers: BufferAccount;
   readonly #engine: QuicheEngine;
-  readonly #watch: ConnectionWatch | null = null;
-  readonly #loop: Loop;
-  /** What connections that come go by. */
-  #rules: SessionRules;
-  #connectionBufferBytesMax: number;
-  readonly #timing = { turnDue: false, deadlineMs: Infinity, onWake: (): void => this.#loop.onWake() };
   #introductions: Introductions;
-  #waker: Waker | null = null;
-  #timer: ReturnType<typeof setTimeout> | null = null;
-  #looking: TimerHandle | null = null;
-  #closed = false;
+  #listen: ListenSettings;
+  #tls: ListenerTls;
 
-  /** Binds the socket. Throws what `UdpSocket` and `QuicheEngine` throw; nothing is left open then. */
-  constructor(options: ListenerOptions) {
-    const { library, counters, listen, connections } = options;
-    this.buffers = new BufferAccount(options.requests.bufferBytesMax);
-    this.#rules = { ...connections, ...options.timeouts };
-    this.#connectionBufferBytesMax = options.requests.connectionBufferBytesMax;
-    this.socket = new UdpSocket(
-      library,
-      options.seat.socket ?? {
-        ip: listen.address,
-        port: listen.port,
-        receiveBufferBytes: connections.udpReceiveBufferBytes,
-        sendBufferBytes: connections.udpSendBufferBytes,
-      },
-      counters,
-    );
+  /** Over `bound`, or over a socket that it binds. Throws what `UdpSocket` and `QuicheEngine` throw; nothing of its own is left open then. */
+  constructor(
+    name: string,
+    listen: ListenSettings,
+    tls: ListenerTls,
+    share: ListenerShare,
+    bound: BoundSocket | null = null,
+  ) {
+    const { library, counters, connections, watch } = share;
+    this.name = name;
+    this.#listen = listen;
+    this.#tls = tls;
+    const { udpReceiveBufferBytes: receiveBufferBytes, udpSendBufferBytes: sendBufferBytes } = connections;
+    const wanted = { ip: listen.address, port: listen.port, receiveBufferBytes, sendBufferBytes };
+    this.socket = new UdpSocket(library, bound ?? wanted, counters);
     try {
-      const { debug } = options;
-      this.#watch = isWatching(debug)
-        ? new ConnectionWatch(debug, library, counters, (bound) => randomInt(bound))
-        : null;
-      this.#engine = new QuicheEngine(library, this.socket, engineSettings(options), counters, this.#watch);
+      this.#engine = new QuicheEngine(library, this.socket, engineSettings(share, listen, tls), counters, watch);
     } catch (thrown) {
-      this.#watch?.close();
       this.socket.close();
       throw thrown;
     }
-    this.#introductions = new Introductions(options.identities, listen, counters);
-    this.#loop = new Loop(this.#loopHost(), counters);
-    this.endpoint = this.#makeEndpoint(options);
-    this.#loop.add(this.endpoint);
+    this.#introductions = new Introductions(tls.identities, listen, counters);
+    this.endpoint = this.#makeEndpoint(share);
   }
 
-  get connectionCount(): number {
-    return this.endpoint.connectionCount;
+  /** What its client has shown of itself. Null: the connection was ended. */
+  introductionOf(connection: Connection): Introduction | null {
+    return this.#introductions.of(connection, Date.now());
   }
 
-  get openCount(): number {
-    let count = 0;
-    for (const { isOpen } of this.endpoint.connections) if (isOpen) count += 1;
-    return count;
+  /** Other bounds for connections that come. */
+  configure(bounds: LiveBounds): void {
+    this.endpoint.configure(bounds);
   }
 
-  /** What `close` would break off now: connections, and requests on them. */
-  unfinished(): { readonly connections: number; readonly requests: number } {
-    const counts = [...this.endpoint.connections].map(({ unfinished }) => unfinished).filter((count) => count > 0);
-    return { connections: counts.length, requests: counts.reduce((sum, count) => sum + count, 0) };
-  }
-
-  /** Other bounds and waits from now on: for connections that come, and for all together. */
-  configure({ connections, requests, timeouts }: Pick<ListenerOptions, "connections" | "requests" | "timeouts">): void {
-    this.#rules = { ...connections, ...timeouts };
-    this.#connectionBufferBytesMax = requests.connectionBufferBytesMax;
-    this.buffers.resize(requests.bufferBytesMax);
-    const { handshakeMs } = timeouts;
-    this.endpoint.configure({ admission: connections, handshakeMs, goawaySpreadMs: goawaySpreadOf(timeouts) });
-  }
-
-  /** Begins to serve. */
-  async start(runtime: Runtime, library: Library): Promise<void> {
-    this.#waker = await runtime.createWaker(library, [this.socket.fd], this.#timing);
-    this.#loop.start();
-    this.#looking = systemTimers.every(LIMITS.packetLookMs, () => this.endpoint.counts.look());
-  }
-
-  /** For new handshakes; connections that exist go on with what they have. Throws `CERTIFICATE`, and then nothing has changed. */
-  prepareIdentities(
-    identities: readonly ServerIdentity[],
-    clientAuth: ClientAuth | null,
-    listen: ListenSettings,
-  ): PreparedIdentities {
-    const introductions = new Introductions(identities, listen, this.endpoint.counters);
-    const { commit, abandon } = this.#engine.prepareIdentities(identities, clientAuth);
+  /**
+   * Makes other certificates and demands ready, for new handshakes; connections that exist go on with what they have. Null: nothing is
+   * different. Throws `CERTIFICATE`.
+   */
+  prepare(listen: ListenSettings, tls: ListenerTls): PreparedIdentities | null {
+    if (isSameTls(tls, this.#tls) && JSON.stringify(listen) === JSON.stringify(this.#listen)) return null;
+    const identities = this.#engine.prepareIdentities(tls.identities, tls.clientAuth);
     return {
+      abandon: () => identities.abandon(),
       commit: () => {
-        commit();
-        this.#introductions = introductions;
+        identities.commit();
+        this.#introductions = new Introductions(tls.identities, listen, this.endpoint.counters);
+        this.#listen = listen;
+        this.#tls = tls;
       },
-      abandon,
     };
   }
 
@@ -192,94 +149,61 @@ export class Listener implements House {
     this.endpoint.drain(performance.now());
     const unfinished = [...this.endpoint.connections].filter(({ driver }) => driver === null);
     for (const connection of unfinished) connection.dismiss(CONNECTION_REFUSED);
-    this.#loop.requestTurn();
   }
 
   /** GOAWAY to all; whoever still comes is served. */
   retire(): void {
     this.endpoint.retire(performance.now());
-    this.#loop.requestTurn();
   }
 
-  /** Closes what is left with an HTTP/3 code and frees everything. Idempotent. */
-  close(code: number): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#loop.stop();
-    this.#looking?.stop();
-    if (this.#timer !== null) clearTimeout(this.#timer);
+  /** Closes its connections with an HTTP/3 code. Their turns are over, and whoever watches its socket has to stop before `close`. */
+  closeConnections(code: number): void {
     this.endpoint.closeAll(code);
-    this.#waker?.close();
+  }
+
+  /** Frees everything. */
+  close(): void {
     this.#engine.close();
-    this.#watch?.close();
     this.socket.close();
   }
 
-  #loopHost(): LoopHost {
-    const timing = this.#timing;
-    const onTimer = (): void => {
-      this.#timer = null;
-      timing.deadlineMs = Infinity;
-      this.#loop.onTimer();
-    };
-    const onImmediate = (): void => {
-      timing.turnDue = false;
-      this.#loop.turn();
-    };
-    return {
-      nowMs: () => performance.now(),
-      requestTurn: () => {
-        timing.turnDue = true;
-        setImmediate(onImmediate);
-      },
-      wakeAt: (deadlineMs) => {
-        if (this.#timer !== null) clearTimeout(this.#timer);
-        const delayMs = Math.min(Math.max(0, deadlineMs - performance.now()), TIMER_MS_MAX);
-        timing.deadlineMs = deadlineMs;
-        this.#timer = setTimeout(onTimer, delayMs);
-      },
-      armWaker: (alsoWritable) => this.#waker?.arm(alsoWritable),
-    };
-  }
-
-  #makeEndpoint(options: ListenerOptions): Endpoint {
-    const { counters, connections, timeouts, seat } = options;
-    const fillRandom = (bytes: Uint8Array): void => void randomFillSync(bytes);
+  #makeEndpoint(share: ListenerShare): Endpoint {
+    const { counters, connections, timeouts, ids, tokens, goawaySpreadMs } = share;
     return new Endpoint(
       {
         engine: this.#engine,
         counters,
-        ids: ownIds(seat, fillRandom),
-        fillRandom,
-        tokens: tokenSealer(seat.keys.shared, fillRandom),
+        ...{ ids, fillRandom, tokens },
+        share: share.endpoints,
         epochMs: () => Date.now(),
         admission: connections,
         handshakeMs: timeouts.handshakeMs,
-        burstBytes: connections.pacing ? connections.initialWindowPackets * payloadBytesMax(options) : 0,
-        goawaySpreadMs: goawaySpreadOf(timeouts),
-        earlyData: options.earlyData.allowed
-          ? new EarlyData(new ReplayGuard(performance.now(), seat.ticketsAreOlder), counters)
-          : null,
-        onOpen: (connection, session) => {
-          const buffers = new BufferAccount(this.#connectionBufferBytesMax, this.buffers);
-          const host = new ConnectionSessionHost(this.endpoint, connection, buffers);
-          const introduction = this.#introductions.of(connection, Date.now());
-          const handler = introduction === null ? TURNS_AWAY : options.handlerOf(connection, buffers, introduction);
-          return new Http3Session(session, host, handler, this.#rules);
-        },
-        onClosed: options.onClosed,
-        requestTurn: () => this.#loop.requestTurn(),
+        burstBytes: connections.pacing ? connections.initialWindowPackets * payloadBytesMax(share, this.#listen) : 0,
+        goawaySpreadMs,
+        earlyData: share.flights,
+        onOpen: (connection, session) => share.onOpen(connection, session, this),
+        onClosed: share.onClosed,
+        requestTurn: share.requestTurn,
       },
       performance.now(),
     );
   }
 }
 
-function goawaySpreadOf({ goawaySpreadMs, drainMs }: TimeoutSettings): number {
-  return Math.min(goawaySpreadMs, drainMs * GOAWAY_SHARE_MAX);
+/** The files hold what they held. */
+function isSameTls(some: ListenerTls, other: ListenerTls): boolean {
+  return tlsText(some) === tlsText(other);
 }
 
-function ownIds({ slot, keys }: Seat, fillRandom: FillRandom): readonly [OwnIds, ...OwnIds[]] {
+function tlsText({ identities, clientAuth }: ListenerTls): string {
+  const shown = identities.map(({ serverNames, chainPem, keyPem }) => [
+    ...[serverNames, chainPem.toBase64(), keyPem.toBase64()],
+  ]);
+  return JSON.stringify([shown, clientAuth === null ? null : [clientAuth.caPem.toBase64(), clientAuth.required]]);
+}
+
+/** How a process makes ids: by its first key, and which older ones it answers. */
+export function ownIds({ slot, keys }: Seat): EndpointOptions["ids"] {
   const one = (secrets: NodeSecrets): OwnIds => ({
     scheme: makeIdScheme(keys, secrets, slot, fillRandom),
     resetTokenOf: (id) => {
@@ -291,18 +215,17 @@ function ownIds({ slot, keys }: Seat, fillRandom: FillRandom): readonly [OwnIds,
   return [one(first), ...others.map(one)];
 }
 
-function engineSettings(options: ListenerOptions): EngineSettings {
-  const { seat, connections, timeouts, earlyData, debug, identities, clientAuth } = options;
+function engineSettings(share: ListenerShare, listen: ListenSettings, tls: ListenerTls): EngineSettings {
+  const { seat, connections, timeouts, earlyData, debug } = share;
   return {
-    identities,
-    clientAuth,
+    ...tls,
     ticketKeys: seat.keys.shared.map(({ ticket }) => ticket),
     idleTimeoutMs: timeouts.quicIdleMs,
     connectionWindowBytes: connections.connectionWindowBytes,
     streamWindowBytes: connections.streamWindowBytes,
     congestionControl: connections.congestionControl,
     initialWindowPackets: connections.initialWindowPackets,
-    udpPayloadBytesMax: payloadBytesMax(options),
+    udpPayloadBytesMax: payloadBytesMax(share, listen),
     pmtuDiscovery: connections.pmtuDiscovery,
     streamsMax: connections.streamsPerConnectionMax,
     fieldSectionBytesMax: connections.headerBytesMax * HARD_LIMIT_FACTOR,
@@ -311,6 +234,6 @@ function engineSettings(options: ListenerOptions): EngineSettings {
   };
 }
 
-function payloadBytesMax({ listen, connections }: ListenerOptions): number {
-  return Math.min(connections.udpPayloadBytesMax, isIPv6(listen.address) ? PAYLOAD_IPV6_BYTES_MAX : Infinity);
+function payloadBytesMax({ connections }: ListenerShare, { address }: ListenSettings): number {
+  return Math.min(connections.udpPayloadBytesMax, isIPv6(address) ? PAYLOAD_IPV6_BYTES_MAX : Infinity);
 }

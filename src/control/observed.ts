@@ -100,7 +100,10 @@ export class SceneMaker {
   /** Read once for each configuration: a reload for new files makes another one. */
   #certificatesOf(snapshot: Snapshot): MetricsScene["certificates"] {
     if (this.#certificates?.of !== snapshot)
-      this.#certificates = { of: snapshot, scenes: certificateScenes(snapshot.listen.certificates) };
+      this.#certificates = {
+        of: snapshot,
+        scenes: certificateScenes(snapshot.listeners.flatMap(({ certificates }) => certificates)),
+      };
     return this.#certificates.scenes;
   }
 }

@@ -2,6 +2,7 @@
  * What is different in another configuration, and whether the processes that serve can go over to it where they are. Pure: what files hold
  * is given as digests.
  */
+import { listenerNames } from "../config/listeners.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 
 /** A configuration with what the files hold that it names. */
@@ -50,6 +51,7 @@ const snapshotKey = (key: string, of: (snapshot: Snapshot) => unknown): BoundKey
 
 /** What a process, its sockets and its engine are made with. */
 const BOUND_KEYS: readonly BoundKey[] = [
+  snapshotKey("addresses and ports of listeners", ({ listeners }) => listenerNames(listeners).toSorted()),
   snapshotKey("workers", ({ workers }) => workers.count),
   snapshotKey("performance.pin_workers", ({ workers }) => workers.pinned),
   { key: "cluster", of: ({ snapshot, digests }) => [snapshot.cluster, digests.cluster] },
@@ -73,7 +75,10 @@ const BOUND_KEYS: readonly BoundKey[] = [
 
 /** Everything but pools, as people are told of it. */
 const PARTS: readonly { readonly words: string; readonly of: (weighed: Weighed) => unknown }[] = [
-  { words: "listener or its certificates", of: ({ snapshot, digests }) => [snapshot.listen, digests.certificates] },
+  {
+    words: "listeners or their certificates",
+    of: ({ snapshot, digests }) => [snapshot.listeners, digests.certificates],
+  },
   { words: "certificate authorities of backends", of: ({ digests }) => digests.trust },
   { words: "bounds on clients", of: ({ snapshot }) => snapshot.connections },
   { words: "bounds on requests", of: ({ snapshot }) => snapshot.requests },

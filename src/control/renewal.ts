@@ -74,6 +74,8 @@ export interface NodeStatus {
   /** Of the crew that takes new connections. */
   readonly generation: number;
   readonly configPath: string;
+  /** Where clients reach it, `ip:port` each, in the order of the configuration. */
+  readonly listeners: readonly string[];
   readonly startedEpochMs: number;
   readonly configuration: ReloadStatus;
   readonly crews: readonly CrewStatus[];

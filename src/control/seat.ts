@@ -169,12 +169,12 @@ export function restartDelayMs(seat: Seat, nowMs: number): number {
   return seat.backoff.delayAfter(servedMs);
 }
 
-/** Others take the new connections. */
-export function retireSeat(seat: Seat): void {
+/** Others take the new connections, and do not have the listeners `gone`. */
+export function retireSeat(seat: Seat, gone: readonly string[]): void {
   seat.restart?.stop();
   if (seat.worker === null) vacate(seat);
   // One that is being started has datagrams in its socket to answer; it is retired once it serves.
-  else if (seat.phase === "serving") seat.worker.send({ type: "retire" });
+  else if (seat.phase === "serving") seat.worker.send({ type: "retire", gone });
 }
 
 /** It shall end. */

@@ -21,8 +21,8 @@ export interface ReloadOrders {
 export class SupervisorLink {
   /** The order to start; null when the end came first. */
   readonly start: Promise<StartOrder | null>;
-  /** Resolves when others take the new clients. */
-  readonly retire: Promise<void>;
+  /** Resolves when others take the new clients, with the names of listeners that they do not have. */
+  readonly retire: Promise<readonly string[]>;
   /** Finish what runs: as ordered, or `gone` since there is no supervisor any more. */
   readonly drain: Promise<"ordered" | "gone">;
   /** Resolves when everything shall end now. */
@@ -32,7 +32,7 @@ export class SupervisorLink {
   /** Other configurations come by these. */
   reloads: ReloadOrders | null = null;
   readonly #start = Promise.withResolvers<StartOrder | null>();
-  readonly #retire = Promise.withResolvers<void>();
+  readonly #retire = Promise.withResolvers<readonly string[]>();
   readonly #drain = Promise.withResolvers<"ordered" | "gone">();
   readonly #end = Promise.withResolvers<void>();
   readonly #cutter = new LineCutter();
@@ -84,7 +84,7 @@ export class SupervisorLink {
     if (order.type === "commit") return this.reloads?.commit(order.attempt);
     if (order.type === "abandon") return this.reloads?.abandon(order.attempt);
     this.#start.resolve(null);
-    if (order.type === "retire") return this.#retire.resolve();
+    if (order.type === "retire") return this.#retire.resolve(order.gone);
     this.#drain.resolve("ordered");
     if (order.type === "end") this.#end.resolve();
   }

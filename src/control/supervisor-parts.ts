@@ -35,8 +35,8 @@ export interface CrewPlan {
   readonly launch: LaunchWorker;
   /** The crew gets these slots. No datagram has gone their way for a while: what lies in their sockets is for workers that are gone. */
   readonly onSlots: (slots: SlotRange) => void;
-  /** The crew takes the new connections from now on. */
-  readonly onTakenOver: () => void;
+  /** The crew takes the new connections from now on. Gives the names of listeners that only the crew before has. */
+  readonly onTakenOver: () => readonly string[];
   /** Nobody of this crew is left, and none comes any more. */
   readonly onGone: () => void;
 }
@@ -47,17 +47,18 @@ export interface SupervisorBefore {
   readonly adopt: AdoptWorker;
   /** For workers that take new connections and have to be started again. */
   readonly plan: Pick<CrewPlan, "launch" | "onGone">;
+  /** Nobody of those that only finish what they have is left. */
+  readonly onDrainingGone: () => void;
 }
 
 /** What a supervisor counts itself. */
 export const OWN_COUNTS = ["worker_restarts", "renewals", "renewals_failed"] as const;
 
 /** Nobody of a retired crew is started again. */
-export const RETIRED_PLAN: Pick<CrewPlan, "launch" | "onGone"> = {
+export const RETIRED_PLAN: Pick<CrewPlan, "launch"> = {
   launch: () => {
     throw new ProxyError("DRAINING", "others take the new connections");
   },
-  onGone: () => undefined,
 };
 
 /** Why there is no renewal. */

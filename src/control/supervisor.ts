@@ -57,13 +57,13 @@ export class Supervisor {
     if (before !== null) this.#goOn(before);
   }
 
-  #goOn({ handover, adopt, plan }: SupervisorBefore): void {
+  #goOn({ handover, adopt, plan, onDrainingGone }: SupervisorBefore): void {
     const { active, draining, own } = handover;
     for (const name of OWN_COUNTS) this.#counts[name] = own[name] ?? 0;
     this.#active = this.#makeCrew({ ...plan, ...layoutOf(active) }, { handover: active, state: "serving", adopt });
     if (draining !== null)
       this.#draining = this.#makeCrew(
-        { ...RETIRED_PLAN, ...layoutOf(draining) },
+        { ...RETIRED_PLAN, onGone: onDrainingGone, ...layoutOf(draining) },
         { handover: draining, state: "retired", adopt },
       );
     this.#generation = handover.generation;
@@ -216,8 +216,7 @@ export class Supervisor {
         await crew.gone;
         throw refused;
       }
-      plan.onTakenOver();
-      before.retire();
+      before.retire(plan.onTakenOver());
       return { ok: true, generation: crew.generation };
     } catch (thrown) {
       if (!(thrown instanceof ProxyError)) throw thrown;

@@ -31,13 +31,14 @@ export interface StartOrder {
 
 /**
  * From the supervisor. `retire`: others take the new clients from now on; tell yours to go over to them, serve whoever still comes, and
- * end when nobody is left. `drain`: the program stops; finish what runs, then end. `end`: now. Each may follow those before it. `reopen`,
+ * end when nobody is left; at listeners of the names `gone`, which those others do not have, nobody is let in. `drain`: the program stops; finish what runs, then end. `end`: now. Each may follow those before it. `reopen`,
  * at any time: log files were moved away, open them anew.
  */
 export type Order =
   | StartOrder
   | PrepareOrder
-  | { readonly type: "retire" | "drain" | "end" | "reopen" }
+  | { readonly type: "retire"; readonly gone: readonly string[] }
+  | { readonly type: "drain" | "end" | "reopen" }
   | { readonly type: "commit" | "abandon"; readonly attempt: number };
 
 /**
@@ -112,7 +113,9 @@ export function readOrder(line: string): Order | null {
   const message = readObject(line);
   if (message === null) return null;
   const { type } = message;
-  if (type === "retire" || type === "drain" || type === "end" || type === "reopen") return { type };
+  // Supervisors of releases with one listener name none.
+  if (type === "retire") return { type, gone: textsOf(message["gone"]) };
+  if (type === "drain" || type === "end" || type === "reopen") return { type };
   const { slot, configPath, configText, core, ticketsAreOlder, attempt, generation } = message;
   if (type === "commit" || type === "abandon") return isCount(attempt) ? { type, attempt } : null;
   if (type === "prepare") {
@@ -181,6 +184,10 @@ function readObject(line: string): Readonly<Record<string, unknown>> | null {
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function textsOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
 }
 
 function isCount(value: unknown): value is number {

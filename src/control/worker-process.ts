@@ -1,4 +1,5 @@
 /** A worker as a process: its descriptors, its channel, its end. */
+import { must } from "../core/assert.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Channel, ChildProcess, Processes } from "../runtime/processes.ts";
 import { systemTimers } from "../runtime/timers.ts";
@@ -9,7 +10,13 @@ import type { WorkerEvents, WorkerPort } from "./seat.ts";
 import { LineCutter, type Order, readReport, type StartOrder, writeMessage } from "./worker-link.ts";
 
 /** Where a worker finds what it was handed. */
-export const WORKER_FDS = { socket: 3, channel: 4 } as const;
+export const WORKER_FDS = { socket: 3, channel: 4, furtherSockets: 5 } as const;
+
+/** Where it finds the sockets of so many listeners. */
+export function workerSocketFds(listeners: number): readonly number[] {
+  const { socket, furtherSockets } = WORKER_FDS;
+  return Array.from({ length: listeners }, (_, i) => (i === 0 ? socket : furtherSockets + i - 1));
+}
 
 /** What a worker is started with. */
 export interface LaunchParts {
@@ -20,14 +27,15 @@ export interface LaunchParts {
   readonly program: string | null;
   /** Argument that makes this program a worker. */
   readonly argument: string;
-  /** The bound socket of its slot; the supervisor keeps it, so that what comes while nobody reads waits there. */
-  readonly socketFd: number;
+  /** The bound sockets of its slot, one for each listener; the supervisor keeps them, so that what comes while nobody reads waits there. */
+  readonly socketFds: readonly number[];
   readonly order: StartOrder;
 }
 
-/** Starts a worker and hands it its socket, its channel and its order. Throws what the system says when there is no process for it. */
+/** Starts a worker and hands it its sockets, its channel and its order. Throws what the system says when there is no process for it. */
 export function launchWorker(parts: LaunchParts, events: WorkerEvents): WorkerPort {
   const { processes, library, order } = parts;
+  const [socketFd, ...furtherFds] = parts.socketFds;
   const [near, far] = openSocketPair(library);
   let child: ChildProcess;
   try {
@@ -36,7 +44,7 @@ export function launchWorker(parts: LaunchParts, events: WorkerEvents): WorkerPo
       args: [parts.argument],
       name: workerName(order.slot),
       env: parts.env,
-      descriptors: [parts.socketFd, far],
+      descriptors: [must(socketFd, "a worker serves a listener"), far, ...furtherFds],
     });
   } catch (thrown) {
     library.libc.close(near);

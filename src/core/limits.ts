@@ -201,6 +201,8 @@ export const LIMITS = {
   unreachableLineMsMin: 1000,
   /** Health probes under way at once in a process; those beyond it wait for one to end. */
   probesAtOnceMax: 64,
+  /** Listeners of one configuration: each costs every worker a call of the kernel in each of its turns, and some memory. */
+  listenersMax: 16,
   /** Worker processes: a slot of a connection id has six bits, and an upgrade needs two banks of them. */
   workersMax: 32,
   /** How often a worker says that it is well and what it has counted, milliseconds. */

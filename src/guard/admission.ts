@@ -33,7 +33,7 @@ export const VERDICT = {
 /** One of `VERDICT`. */
 export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 
-/** The gate of one endpoint: it counts who is inside and says who may enter. */
+/** The gate of a process: it counts who is inside and says who may enter. */
 export class Admission {
   #bounds: AdmissionBounds;
   readonly #counters: Counters;
@@ -44,7 +44,6 @@ export class Admission {
   readonly #addresses = new AddressTable();
   #connections = 0;
   #handshakes = 0;
-  #draining = false;
 
   constructor(bounds: AdmissionBounds, counters: Counters, nowMs: number) {
     this.#bounds = bounds;
@@ -85,19 +84,16 @@ export class Admission {
     return this.#bounds.connectionsPerAddressMax !== Infinity;
   }
 
-  /** From now on everybody is refused. */
-  drain(): void {
-    this.#draining = true;
+  /** The verdict on a client whom no room could help: where it comes to nobody is let in any more. */
+  turnAway(nowMs: number): Verdict {
+    this.#counters.connectionsWhileDraining += 1;
+    return this.#refuse(nowMs);
   }
 
   /** Judges a client's first packet. `address` is its address while addresses are counted; `validated` says that it is its own. */
   judge(nowMs: number, address: AddressKey | null, validated: boolean): Verdict {
     const { connectionsMax, connectionsPerAddressMax, handshakesMax, retryFromHandshakes } = this.#bounds;
     const counters = this.#counters;
-    if (this.#draining) {
-      counters.connectionsWhileDraining += 1;
-      return this.#refuse(nowMs);
-    }
     if (this.#connections >= connectionsMax) {
       counters.connectionsOverTotal += 1;
       return this.#refuse(nowMs);

@@ -35,7 +35,8 @@ export class Connection extends TimerEntry {
   readonly counted: PacketFacts = { sent: 0, lost: 0, retransmitted: 0 };
   /** Its client's early data that was taken. */
   early: EarlyFlight | null = null;
-  readonly #host: ConnectionHost;
+  /** Its endpoint. */
+  readonly host: ConnectionHost;
   #driver: SessionDriver | null = null;
   #established = false;
   #closed = false;
@@ -66,7 +67,7 @@ export class Connection extends TimerEntry {
   constructor(engine: EngineConnection, host: ConnectionHost, id: Uint8Array, handshakeMs: number) {
     super();
     this.engine = engine;
-    this.#host = host;
+    this.host = host;
     this.#pacer = host.burstBytes > 0 ? new Pacer(host.burstBytes, host.nowMs) : null;
     this.#acceptedMs = host.nowMs;
     this.#handshakeDeadlineMs = host.nowMs + handshakeMs;
@@ -143,7 +144,7 @@ export class Connection extends TimerEntry {
   /** Something was written for the peer; send it in this turn. */
   wake(): void {
     this.#urgent = true;
-    this.#host.markDirty(this);
+    this.host.markDirty(this);
   }
 
   /** The deadline set with `setDeadline` has come: one of the engine's, of the session's, of the handshake's or of a held flush. */
@@ -152,8 +153,8 @@ export class Connection extends TimerEntry {
     // Whoever's deadline it was: quiche does nothing when it is not time.
     if (this.#heldUntilMs === 0) this.engine.onTimeout();
     else this.#urgent = true;
-    if (!this.#closing) this.#onOwnTime(this.#host.nowMs);
-    this.#host.markDirty(this);
+    if (!this.#closing) this.#onOwnTime(this.host.nowMs);
+    this.host.markDirty(this);
   }
 
   /**
@@ -179,7 +180,7 @@ export class Connection extends TimerEntry {
   leave(atMs: number): void {
     if (this.#closing || this.#driver === null) return;
     this.#driver.leave(atMs);
-    this.#host.setDeadline(this, Math.min(this.deadlineMs, this.#driver.deadlineMs));
+    this.host.setDeadline(this, Math.min(this.deadlineMs, this.#driver.deadlineMs));
   }
 
   /** Begins an orderly end: `code` is an HTTP/3 code when `app`. */
@@ -212,7 +213,7 @@ export class Connection extends TimerEntry {
       this.#establish();
       return;
     }
-    const { earlyData, nowMs } = this.#host;
+    const { earlyData, nowMs } = this.host;
     if (earlyData === null || this.#driver !== null || !this.engine.isInEarlyData()) return;
     this.early = earlyData.onTaken(this.engine, nowMs);
     this.#open();
@@ -222,31 +223,31 @@ export class Connection extends TimerEntry {
     this.validateAddress();
     if (this.#driver === null && this.#open() === null) return;
     this.#established = true;
-    const { counters, earlyData, nowMs } = this.#host;
+    const { counters, earlyData, nowMs } = this.host;
     counters.connectionsEstablished += 1;
     counters.handshakeMs.record(nowMs - this.#acceptedMs);
     if (this.engine.isResumed()) counters.connectionsResumed += 1;
-    this.#host.onEstablished();
+    this.host.onEstablished();
     if (this.early === null) earlyData?.onNoneTaken(this.engine);
     else this.early.onEstablished();
     this.#urgent = true;
-    this.#idsShort = offerIds(this, this.#host);
+    this.#idsShort = offerIds(this, this.host);
   }
 
   #open(): SessionDriver | null {
     const session = this.engine.openSession();
     if (session === null) this.close(true, H3_INTERNAL_ERROR, "");
-    else this.#driver = this.#host.onOpen(this, session);
+    else this.#driver = this.host.onOpen(this, session);
     return this.#driver;
   }
 
   #keepHouse(driver: SessionDriver): void {
-    this.#host.counters.migrations += this.engine.takeMigrations();
-    if (retireIds(this, this.#host) || this.#idsShort) this.#idsShort = offerIds(this, this.#host);
+    this.host.counters.migrations += this.engine.takeMigrations();
+    if (retireIds(this, this.host) || this.#idsShort) this.#idsShort = offerIds(this, this.host);
     if (!this.#pathsUsedUp && this.engine.pathCount > LIMITS.pathsBeforeDrainMax) {
       this.#pathsUsedUp = true;
-      this.#host.counters.connectionsOverPaths += 1;
-      driver.leave(this.#host.nowMs);
+      this.host.counters.connectionsOverPaths += 1;
+      driver.leave(this.host.nowMs);
     }
   }
 
@@ -254,21 +255,21 @@ export class Connection extends TimerEntry {
     if (this.#urgent || !this.#established || this.#driver === null || !this.#driver.awaitsAnswer) return false;
     if (this.#lastPackets > BULK_PACKETS) return false;
     if (this.#receivedSinceFlush === 0 || this.#receivedSinceFlush > LIMITS.heldDatagramsMax) return false;
-    return this.#heldUntilMs === 0 || this.#host.nowMs < this.#heldUntilMs;
+    return this.#heldUntilMs === 0 || this.host.nowMs < this.#heldUntilMs;
   }
 
   #hold(): void {
     if (this.#heldUntilMs !== 0) return;
-    this.#heldUntilMs = this.#host.nowMs + LIMITS.heldFlushMsMax;
-    this.#host.counters.heldFlushes += 1;
-    this.#host.setDeadline(this, this.#heldUntilMs);
+    this.#heldUntilMs = this.host.nowMs + LIMITS.heldFlushMsMax;
+    this.host.counters.heldFlushes += 1;
+    this.host.setDeadline(this, this.#heldUntilMs);
   }
 
   /** True when nothing is left that may be sent, or the share is used up; the rest goes in the next turn. */
   #sendShare(): boolean {
     this.#lastPackets = 0;
     while (this.#lastPackets < LIMITS.packetsPerConnectionTurnMax) {
-      if (this.#pacer?.holds(this.#host, this.engine) === true || this.#creditBytes <= 0) return true;
+      if (this.#pacer?.holds(this.host, this.engine) === true || this.#creditBytes <= 0) return true;
       const result = this.engine.send(this.#creditBytes);
       if (result === SEND_DONE) return true;
       if (result === SEND_FULL) return false;
@@ -277,7 +278,7 @@ export class Connection extends TimerEntry {
       this.#pacer?.spend(result);
       this.#lastPackets += 1;
     }
-    this.#host.markDirty(this);
+    this.host.markDirty(this);
     return true;
   }
 
@@ -288,8 +289,8 @@ export class Connection extends TimerEntry {
     }
     const timeoutMs = this.engine.timeoutMs();
     const pacedMs = this.#pacer?.untilMs ?? Infinity;
-    const engineMs = timeoutMs < 0 ? pacedMs : Math.min(this.#host.nowMs + timeoutMs, pacedMs);
-    this.#host.setDeadline(this, this.#closing ? engineMs : Math.min(engineMs, this.#ownDeadlineMs()));
+    const engineMs = timeoutMs < 0 ? pacedMs : Math.min(this.host.nowMs + timeoutMs, pacedMs);
+    this.host.setDeadline(this, this.#closing ? engineMs : Math.min(engineMs, this.#ownDeadlineMs()));
   }
 
   /** What we wait for beside the engine: the end of the handshake, then whatever the session waits for. */
@@ -301,9 +302,8 @@ export class Connection extends TimerEntry {
   #onOwnTime(nowMs: number): void {
     if (nowMs < this.#ownDeadlineMs()) return;
     if (this.#driver === null || (!this.#established && nowMs >= this.#handshakeDeadlineMs)) {
-      this.#host.counters.handshakesTimedOut += 1;
-      this.dismiss(NO_ERROR);
-      return;
+      this.host.counters.handshakesTimedOut += 1;
+      return this.dismiss(NO_ERROR);
     }
     this.#driver.onTime(nowMs);
     assert(this.#closing || this.#driver.deadlineMs > nowMs, "a session whose time has come waits for a later one");
@@ -313,7 +313,7 @@ export class Connection extends TimerEntry {
     this.#closed = true;
     const reason = this.engine.closeReason();
     this.#driver?.abandon();
-    this.#host.onClosed(this, reason);
+    this.host.onClosed(this, reason);
     this.engine.free();
   }
 }

@@ -5,6 +5,7 @@ import type { FillRandom, OwnIds } from "./cid.ts";
 import type { Connection } from "./connection.ts";
 import type { SessionDriver } from "./connection-host.ts";
 import type { EarlyData } from "./early-data.ts";
+import type { EndpointShare } from "./endpoint-share.ts";
 import type { CloseReason, EngineSession, QuicEngine } from "./engine.ts";
 import type { TokenSealer } from "./token.ts";
 
@@ -13,6 +14,8 @@ export type LiveBounds = Pick<EndpointOptions, "admission" | "handshakeMs" | "go
 
 /** The parts of one endpoint. */
 export interface EndpointOptions {
+  /** With the others of its process; an endpoint that is alone makes its own. */
+  readonly share?: EndpointShare;
   readonly engine: QuicEngine;
   readonly counters: Counters;
   /** The first makes ids. Packets to those that the others made before are answered as well, should their connections be gone. */

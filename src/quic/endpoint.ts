@@ -3,25 +3,23 @@ import { TimerWheel } from "../core/timer-wheel.ts";
 import type { Counters } from "../core/counters.ts";
 import { LIMITS } from "../core/limits.ts";
 import { addressKeyOf } from "../guard/address-table.ts";
-import { Admission, VERDICT } from "../guard/admission.ts";
+import { type Admission, VERDICT } from "../guard/admission.ts";
 import { AddressValidation, BAD_TOKEN, NOTHING_SHOWN } from "./address-validation.ts";
 import type { OwnIds } from "./cid.ts";
-import { IdTable } from "./cid-table.ts";
+import type { IdTable } from "./cid-table.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionCounts } from "./connection-counts.ts";
 import type { ConnectionHost, SessionDriver } from "./connection-host.ts";
 import type { EarlyData } from "./early-data.ts";
 import type { EndpointOptions, LiveBounds } from "./endpoint-options.ts";
+import { EndpointShare } from "./endpoint-share.ts";
 import { type CloseReason, type EngineSession, FEED, type QuicEngine, type RetryIds } from "./engine.ts";
 import { Farewell } from "./farewell.ts";
 import { CLIENT_ID_BYTES_MIN, INITIAL_BYTES_MIN, PACKET, PacketReader } from "./packet.ts";
 import { Strays } from "./strays.ts";
 
 /** RFC 9000 20.1. */
-const CONNECTION_REFUSED = 0x02;
-const INVALID_TOKEN = 0x0b;
-/** Ids in use at once: the one of the handshake and the spares. */
-const IDS_PER_CONNECTION = 4;
+const [CONNECTION_REFUSED, INVALID_TOKEN] = [0x02, 0x0b];
 
 /** A socket with its connections. */
 export class Endpoint implements ConnectionHost {
@@ -43,6 +41,7 @@ export class Endpoint implements ConnectionHost {
   readonly #farewell: Farewell;
   readonly #touched: Connection[] = [];
   readonly #dirty: Connection[] = [];
+  #draining = false;
   nowMs: number;
   readonly onEstablished = (): void => this.#admission.establish();
 
@@ -54,15 +53,15 @@ export class Endpoint implements ConnectionHost {
     this.#wheel = new TimerWheel<Connection>(nowMs);
     const { engine, counters, fillRandom, ids, tokens: sealer, epochMs } = options;
     const [{ scheme, resetTokenOf }] = ids;
-    const entriesMax = options.admission.connectionsMax * IDS_PER_CONNECTION;
-    this.#ids = new IdTable(scheme, entriesMax);
+    const { share = new EndpointShare(options, nowMs) } = options;
+    const { entriesMax, resets: gate } = share;
+    ({ ids: this.#ids, admission: this.#admission } = share);
     this.#idBytes = scheme.mark.idBytes;
     this.#resetTokenOf = resetTokenOf;
     this.#validation = new AddressValidation({ engine, counters, scheme, sealer, epochMs });
-    this.#strays = new Strays({ engine, counters, fillRandom, ids, entriesMax }, nowMs);
+    this.#strays = new Strays({ engine, counters, fillRandom, ids, entriesMax, gate });
     this.#farewell = new Farewell(fillRandom);
     this.counts = new ConnectionCounts(this.#connections, counters);
-    this.#admission = new Admission(options.admission, options.counters, nowMs);
     this.earlyData = options.earlyData;
   }
 
@@ -71,12 +70,12 @@ export class Endpoint implements ConnectionHost {
     return this.#connections.size;
   }
 
-  /** Connections whose handshake is not done. */
+  /** Connections whose handshake is not done, of all that share its bounds. */
   get handshakeCount(): number {
     return this.#admission.handshakes;
   }
 
-  /** Ids of ours that lead to a connection now. */
+  /** Ids of ours that lead to a connection now, of all that share them. */
   get idCount(): number {
     return this.#ids.size;
   }
@@ -168,7 +167,7 @@ export class Endpoint implements ConnectionHost {
 
   /** Takes no further connections, and those that exist end. Needs a turn, as `retire` does. */
   drain(nowMs: number): void {
-    this.#admission.drain();
+    this.#draining = true;
     this.retire(nowMs);
   }
 
@@ -179,7 +178,6 @@ export class Endpoint implements ConnectionHost {
 
   /** Closes every connection that is left with an HTTP/3 code and sends the closing packets as far as the kernel takes them. */
   closeAll(code: number): void {
-    this.#admission.drain();
     for (const connection of this.#connections) connection.close(true, code, "");
     this.flush();
     for (const connection of [...this.#connections]) connection.destroy();
@@ -216,9 +214,10 @@ export class Endpoint implements ConnectionHost {
     if (this.earlyData?.isMixed(this.#engine.socket, slot) === true) return;
     const own = dcidLength === this.#idBytes ? this.#ids.find(received, dcidAt, dcidLength) : null;
     const known = own ?? this.#ids.findClientId(received, dcidAt, dcidLength);
-    own?.validateAddress();
-    if (known !== null) this.#feedLong(slot, known, length);
-    else if (initial) this.#accept(slot, length);
+    if (known?.host === this) {
+      own?.validateAddress();
+      this.#feedLong(slot, known, length);
+    } else if (known === null && initial) this.#accept(slot, length);
     else this.counters.datagramsUnknownId += 1;
   }
 
@@ -240,9 +239,10 @@ export class Endpoint implements ConnectionHost {
   }
 
   #feedKnown(slot: number, connection: Connection | null): void {
-    if (connection === null) {
+    if (connection?.host !== this) {
       this.counters.datagramsUnknownId += 1;
-      this.#strays.answer(slot, this.nowMs);
+      // One that lives, at another listener, would be ended by a reset.
+      if (connection === null) this.#strays.answer(slot, this.nowMs);
       return;
     }
     connection.feed(slot);
@@ -281,7 +281,9 @@ export class Endpoint implements ConnectionHost {
     }
     const retry = shown === NOTHING_SHOWN ? null : shown;
     const address = this.#admission.countsAddresses ? addressKeyOf(socket.peerWords(slot)) : null;
-    const verdict = this.#admission.judge(this.nowMs, address, retry !== null);
+    const verdict = this.#draining
+      ? this.#admission.turnAway(this.nowMs)
+      : this.#admission.judge(this.nowMs, address, retry !== null);
     if (verdict !== VERDICT.accept) {
       if (verdict === VERDICT.refuse) this.#refuse(slot, CONNECTION_REFUSED);
       else if (verdict === VERDICT.retry) this.#validation.ask(slot, this.#reader);

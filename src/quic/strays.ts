@@ -1,9 +1,8 @@
 /** Packets that no connection wants: those to ids of our own are answered with a stateless reset, so that their clients need not wait. */
 import type { Counters } from "../core/counters.ts";
-import { LIMITS } from "../core/limits.ts";
 import type { FillRandom, OwnIds } from "./cid.ts";
 import type { QuicEngine } from "./engine.ts";
-import { makeReset, ResetGate, WITHHELD } from "./stateless-reset.ts";
+import { makeReset, type ResetGate, WITHHELD } from "./stateless-reset.ts";
 
 /** What it works with. */
 export interface StrayParts {
@@ -14,6 +13,8 @@ export interface StrayParts {
   readonly ids: readonly OwnIds[];
   /** Places that the id tables of this node have at most. */
   readonly entriesMax: number;
+  /** How many are answered, for all sockets together. */
+  readonly gate: ResetGate;
 }
 
 /** Behind a short header's first byte. */
@@ -22,24 +23,22 @@ const SHORT_ID_AT = 1;
 /** Answers strays on one socket. */
 export class Strays {
   readonly #parts: StrayParts;
-  readonly #gate: ResetGate;
   readonly #chance = new Uint8Array(1);
 
-  constructor(parts: StrayParts, nowMs: number) {
+  constructor(parts: StrayParts) {
     this.#parts = parts;
-    this.#gate = new ResetGate({ perSecond: LIMITS.resetsPerSecond, burst: LIMITS.resetsAtOnceMax }, nowMs);
   }
 
   /** Answers the short packet in datagram `slot`, if its destination id is one that this node makes and an answer is sensible. */
   answer(slot: number, nowMs: number): void {
-    const { engine, counters, fillRandom } = this.#parts;
+    const { engine, counters, fillRandom, gate } = this.#parts;
     const { socket } = engine;
     const at = socket.offsetOf(slot);
     const maker = this.#makerOf(socket.received, at + SHORT_ID_AT, socket.lengthOf(slot) - SHORT_ID_AT);
     if (maker === null) return;
     fillRandom(this.#chance);
     const packet = { firstByte: socket.received[at] ?? 0, bytes: socket.lengthOf(slot), isOurs: true };
-    const length = this.#gate.judge(packet, this.#chance[0] ?? 0, nowMs);
+    const length = gate.judge(packet, this.#chance[0] ?? 0, nowMs);
     if (length === WITHHELD.tooShort) {
       counters.resetsTooShort += 1;
       return;

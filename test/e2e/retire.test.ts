@@ -145,7 +145,7 @@ retireTests("a server that is retired", () => {
     const run = startAioquic({ port: server.port, steps: [{ do: "start", path: "/hold" }, { do: "wait" }] });
     await backend.holding(1);
     const probes = (): number => backend.seen.filter(({ target }) => target === "/health").length;
-    const retired = server.retire();
+    const retired = server.retire([]);
     const before = probes();
     while (probes() < before + 5) await new Promise((resolve) => setImmediate(resolve));
     backend.release();

@@ -24,7 +24,7 @@ function launch(processes: Processes, said: string[]): void {
   const order = { type: "start", slot: 0, configPath: "", configText: "", core: null, ticketsAreOlder: false } as const;
   launchWorker(
     {
-      ...{ processes, library: openTestLibrary(), env: {}, program: null, argument: "worker", socketFd: 0 },
+      ...{ processes, library: openTestLibrary(), env: {}, program: null, argument: "worker", socketFds: [0] },
       order: { ...order, secrets: { shared: [secret], ids: [secret] } },
     },
     {

@@ -47,6 +47,7 @@ export class FakeNode implements NodeControl {
       version: "1.2.3",
       generation: this.generation,
       configPath: "/etc/spooky/config.yaml",
+      listeners: ["0.0.0.0:443"],
       startedEpochMs: Date.UTC(2026, 0, 1),
       configuration: {
         ...{ atWorkSinceEpochMs: 6, lastSuccessEpochMs: null, lastFailureEpochMs: null, lastSuccessful: true, kept: 0 },

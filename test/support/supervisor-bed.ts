@@ -71,6 +71,8 @@ export class SupervisorBed {
   readonly ways: Ways[] = [];
   /** Slots handed to crews, and what became of their plans, by the names that `renew` gave them. */
   readonly told: string[] = [];
+  /** Names of listeners that the next crew does not have. */
+  listenersGone: readonly string[] = [];
   /** So many launches fail. */
   refusals = 0;
   /** The kernel refuses other ways. */
@@ -100,7 +102,10 @@ export class SupervisorBed {
       workers,
       drainMs: DRAIN_MS,
       onSlots: ({ first, count }) => void this.told.push(`${name} has ${first}+${count}`),
-      onTakenOver: () => void this.told.push(`${name} took over`),
+      onTakenOver: () => {
+        this.told.push(`${name} took over`);
+        return this.listenersGone;
+      },
       onGone: () => void this.told.push(`${name} is gone`),
       launch: (slot, events) => {
         if (this.refusals > 0) {

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { resolve } from "node:path";
 import type { PathSegment } from "../../config/document.ts";
-import type { DoorSettings, Snapshot } from "../../config/snapshot.ts";
+import type { DoorSettings, ListenSettings, Snapshot } from "../../config/snapshot.ts";
 import { messageOf, ProxyError } from "../../core/error.ts";
 import { formatAddress } from "../../../ffi/sockaddr.ts";
 import type { Library } from "../../../ffi/library.ts";
@@ -35,9 +35,9 @@ export async function checkAddresses(
   library: Library,
   found: Findings,
 ): Promise<void> {
-  const { listen, observability } = snapshot;
+  const { listeners, observability } = snapshot;
   const looking = { place, found };
-  await checkUdp(listen, library, looking);
+  for (const listen of listeners) await checkUdp(listen, library, looking);
   const { metrics, health } = observability;
   if (metrics !== null) await checkDoor("metrics", metrics, looking);
   const isOne = metrics !== null && health !== null && sameAddress(metrics, health);
@@ -48,9 +48,10 @@ function sameAddress(a: DoorSettings, b: DoorSettings): boolean {
   return a.address === b.address && a.port === b.port;
 }
 
-async function checkUdp({ address, port }: Snapshot["listen"], library: Library, looking: Looking): Promise<void> {
+async function checkUdp(listen: ListenSettings, library: Library, looking: Looking): Promise<void> {
   const { found } = looking;
-  const path = ["listen", "port"];
+  const { address, port } = listen;
+  const path = [...listen.path, "port"];
   const where = `UDP ${formatAddress({ ip: address, port })}`;
   try {
     const { fd } = openUdpSocket(library, { ip: address, port, receiveBufferBytes: 0, sendBufferBytes: 0 });
@@ -61,7 +62,7 @@ async function checkUdp({ address, port }: Snapshot["listen"], library: Library,
     if (thrown.code === "ADDRESS_IN_USE") return reportTaken({ where, protocol: "udp", port, path }, looking);
     found.error(
       CHECK,
-      thrown.message.includes("permission") ? path : ["listen", "address"],
+      thrown.message.includes("permission") ? path : [...listen.path, "address"],
       thrown.message,
       thrown.remedy,
     );

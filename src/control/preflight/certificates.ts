@@ -1,8 +1,8 @@
 /** Certificates as clients will see them: chain, key, names, days, and who may read the key. */
 import type { X509Certificate } from "node:crypto";
 import { statSync } from "node:fs";
-import type { PathSegment } from "../../config/document.ts";
-import type { CertificateSettings, Snapshot } from "../../config/snapshot.ts";
+import { type PathSegment, pathText } from "../../config/document.ts";
+import type { CertificateSettings, ListenSettings, Snapshot } from "../../config/snapshot.ts";
 import { ProxyError } from "../../core/error.ts";
 import { covers, hostOf } from "../../proxy/authorities.ts";
 import { loadClientAuth, loadIdentities, loadIdentity, readChain } from "../certificates.ts";
@@ -22,13 +22,23 @@ interface Place {
   readonly path: readonly PathSegment[];
 }
 
-/** Looks at all certificates of the listener, and at those shown to backends. `nowMs` is wall time. */
-export function checkCertificates(snapshot: Snapshot, hasPair: boolean, nowMs: number, found: Findings): void {
-  const names: string[] = [];
-  const places = placesOf(snapshot, hasPair);
-  for (const place of places) names.push(...checkOne(place, nowMs, found));
-  checkTogether(snapshot, found);
-  if (places.length > 0 && names.length > 0) checkHosts(snapshot, names, found);
+/**
+ * Looks at all certificates of the listeners, and at those shown to backends. `hasPair` says whether the map at a path has `cert` and `key`
+ * of its own; `nowMs` is wall time.
+ */
+export function checkCertificates(
+  snapshot: Snapshot,
+  hasPair: (path: readonly PathSegment[]) => boolean,
+  nowMs: number,
+  found: Findings,
+): void {
+  for (const listen of snapshot.listeners) {
+    const names: string[] = [];
+    const places = placesOf(listen, hasPair);
+    for (const place of places) names.push(...checkOne(place, nowMs, found));
+    checkTogether(listen, found);
+    if (names.length > 0) checkHosts(snapshot, listen, names, found);
+  }
   for (const pool of snapshot.pools) {
     const shown = pool.tls.clientCertificate;
     if (shown === null) continue;
@@ -41,11 +51,11 @@ export function checkCertificates(snapshot: Snapshot, hasPair: boolean, nowMs: n
 }
 
 /** What only shows with all of them together, and the authorities of clients. */
-function checkTogether({ listen }: Snapshot, found: Findings): void {
+function checkTogether(listen: ListenSettings, found: Findings): void {
   // What is wrong with one alone has been said.
   if (found.isWithoutErrors(CHECK))
-    attempt(["listen", "tls", "certificates"], found, () => void loadIdentities(listen));
-  attempt(["listen", "tls", "client_auth", "ca_file"], found, () => void loadClientAuth(listen));
+    attempt([...listen.path, "tls", "certificates"], found, () => void loadIdentities(listen));
+  attempt([...listen.path, "tls", "client_auth", "ca_file"], found, () => void loadClientAuth(listen));
 }
 
 function attempt(path: readonly PathSegment[], found: Findings, look: () => void): void {
@@ -58,10 +68,14 @@ function attempt(path: readonly PathSegment[], found: Findings, look: () => void
 }
 
 /** `cert` and `key` come first in the snapshot where they are given. */
-function placesOf({ listen }: Snapshot, hasPair: boolean): readonly Place[] {
-  const tls = ["listen", "tls"];
-  return listen.certificates.map((settings, i) => {
-    const index = hasPair ? i - 1 : i;
+function placesOf(
+  { path, certificates }: ListenSettings,
+  hasPair: (path: readonly PathSegment[]) => boolean,
+): readonly Place[] {
+  const tls = [...path, "tls"];
+  const before = hasPair(tls) ? 1 : 0;
+  return certificates.map((settings, i) => {
+    const index = i - before;
     return { settings, path: index < 0 ? tls : [...tls, "certificates", index] };
   });
 }
@@ -72,7 +86,7 @@ function checkOne({ settings, path }: Place, nowMs: number, found: Findings): re
   const at = [...path, "cert"];
   let names: readonly string[] = [];
   try {
-    names = loadIdentity(settings).coveredNames;
+    names = loadIdentity(settings, pathText(path)).coveredNames;
   } catch (thrown) {
     if (!(thrown instanceof ProxyError)) throw thrown;
     const isKey = thrown.message.includes(keyFile) && keyFile !== certFile;
@@ -146,10 +160,16 @@ function checkStrength(leaf: X509Certificate, file: string, path: readonly PathS
 }
 
 /** Clients that come for a host and see a certificate for others go away. */
-function checkHosts({ pools }: Snapshot, names: readonly string[], found: Findings): void {
+function checkHosts(
+  { pools, listeners }: Snapshot,
+  { path }: ListenSettings,
+  names: readonly string[],
+  found: Findings,
+): void {
+  const where = listeners.length === 1 ? "" : ` of ${pathText(path)}`;
   for (const { name, route } of pools) {
     if (route.host === null || covers({ serverNames: [], coveredNames: names }, hostOf(route.host))) continue;
-    const text = `no certificate is for ${route.host}: clients that check refuse it`;
+    const text = `no certificate${where} is for ${route.host}: clients that check refuse it`;
     found.warn(CHECK, ["upstream", name, "route", "host"], text, `the certificates are for ${shown(names)}`);
   }
 }

@@ -30,7 +30,7 @@ describe("the demo's configuration", () => {
   });
 
   test("listens where it was told, with the given certificate", () => {
-    const { listen } = demoSnapshot(settings);
+    const [listen] = demoSnapshot(settings).listeners;
     expect([listen.address, listen.port]).toEqual(["::1", 0]);
     expect(listen.certificates[0]).toMatchObject({ certFile: files.certFile, keyFile: files.keyFile });
   });

@@ -11,6 +11,7 @@ test("a status tells who serves, what was counted, and how long things took", ()
       version: "1.2.3",
       generation: 2,
       config_path: "/etc/spooky/config.yaml",
+      listeners: ["0.0.0.0:443", "[::1]:8443"],
       started_epoch_ms: STARTED_MS,
       notice: "the supervisor is not the new one",
       crews: [
@@ -35,6 +36,7 @@ test("a status tells who serves, what was counted, and how long things took", ()
   );
   expect(text).toBe(`spooky 1.2.3, pid 41, generation 2, up 1 d 2 h
 configuration  /etc/spooky/config.yaml
+listening      0.0.0.0:443, [::1]:8443
 notice         the supervisor is not the new one
 generation 1, draining
   slot 0   pid 42       serving   7 connections

@@ -19,16 +19,18 @@ const NOT_ASKED = {
   fields: { certificate: "client-cert", chain: null, subject: null, fingerprint: null },
 };
 
+const LISTENER = {
+  ...{ path: ["listen"], address: "0.0.0.0", port: 9889 },
+  certificates: [{ serverNames: [], certFile: "cert.pem", keyFile: "key.pem" }],
+  clientAuth: NOT_ASKED,
+  refusesMisdirected: true,
+};
+
 describe("the least file", () => {
   test("has every default in its snapshot", () => {
     expect(snapshotOf(LEAST)).toEqual({
-      listen: {
-        address: "0.0.0.0",
-        port: 9889,
-        certificates: [{ serverNames: [], certFile: "cert.pem", keyFile: "key.pem" }],
-        clientAuth: NOT_ASKED,
-        refusesMisdirected: true,
-      },
+      listeners: [LISTENER],
+      listenIsReplaced: false,
       pools: [
         {
           name: "web",
@@ -258,7 +260,7 @@ describe("certificates", () => {
       - { cert: n.pem, key: n.key }
 `,
     );
-    expect(snapshotOf(text).listen.certificates).toEqual([
+    expect(snapshotOf(text).listeners[0].certificates).toEqual([
       { serverNames: [], certFile: "cert.pem", keyFile: "key.pem" },
       { serverNames: ["*.example.org"], certFile: "w.pem", keyFile: "w.key" },
       { serverNames: [], certFile: "n.pem", keyFile: "n.key" },
@@ -270,7 +272,9 @@ describe("certificates", () => {
       "    cert: cert.pem\n    key: key.pem\n",
       "    certificates: [{ cert: n.pem, key: n.key }]\n",
     );
-    expect(snapshotOf(text).listen.certificates).toEqual([{ serverNames: [], certFile: "n.pem", keyFile: "n.key" }]);
+    expect(snapshotOf(text).listeners[0].certificates).toEqual([
+      { serverNames: [], certFile: "n.pem", keyFile: "n.key" },
+    ]);
   });
 });
 

@@ -40,10 +40,10 @@ describe("the reference", () => {
   test("has each key below the heading of its section", () => {
     const sections = page("docs/configuration/reference.md").split(/^## /m).slice(1);
     const heads = sections.map((section) => section.split("\n")[0]);
-    expect(heads.slice(0, 3)).toEqual(["Top level", "listen", "upstream"]);
+    expect(heads.slice(0, 4)).toEqual(["Top level", "listen", "listeners", "upstream"]);
     expect(new Set(heads).size).toBe(heads.length);
     for (const [i, section] of sections.slice(1).entries())
-      for (const [name = ""] of cells(section)) expect(name).toMatch(new RegExp(`^\`${heads[i + 1]}[.\`]`));
+      for (const [name = ""] of cells(section)) expect(name).toMatch(new RegExp(`^\`${heads[i + 1]}[.[\`]`));
   });
 
   test("says what a key is", () => {
@@ -106,7 +106,8 @@ describe("the JSON Schema", () => {
     expect(schema).toMatchObject({
       $schema: "http://json-schema.org/draft-07/schema#",
       type: "object",
-      required: ["listen", "upstream"],
+      required: ["upstream"],
+      anyOf: [{ required: ["listen"] }, { required: ["listeners"] }],
     });
     const text = page("docs/configuration/schema.json");
     for (const word of ["synonyms", "unsupported", "aliases", "scope", "form"])

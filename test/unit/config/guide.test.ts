@@ -36,7 +36,7 @@ function pool(name: string, pathPrefix: string, balancing: string, backends: rea
 test("the guide's configuration means what the guide says", () => {
   const expected = {
     listen: {
-      ...{ address: "0.0.0.0", port: 443 },
+      ...{ path: ["listen"], address: "0.0.0.0", port: 443 },
       certificates: [
         { serverNames: [], certFile: "/etc/spooky/certs/fullchain.pem", keyFile: "/etc/spooky/certs/privkey.pem" },
       ],
@@ -59,7 +59,8 @@ test("the guide's configuration means what the guide says", () => {
     ],
     log: { level: "info", format: "plain", file: null, access: accessIn("plain") },
   };
-  const { listen, pools, log } = snapshotOf(GUIDE);
+  const { listeners, pools, log } = snapshotOf(GUIDE);
+  const [listen] = listeners;
   expect<unknown>({ listen, pools, log }).toEqual(expected);
 });
 

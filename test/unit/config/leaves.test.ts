@@ -26,6 +26,21 @@ const WHOLE: Value = {
       refuse_misdirected: false,
     },
   },
+  listeners: [
+    {
+      protocol: "http3",
+      address: "127.0.0.1",
+      port: 443,
+      tls: {
+        ...{ cert: "a", key: "b", certificates: [{ server_name: "a.example", cert: "c", key: "d" }] },
+        client_auth: {
+          ...{ enabled: true, require_client_cert: true, ca_file: "e", certificate_header: "Client-Cert" },
+          ...{ chain_header: "Client-Cert-Chain", subject_header: "X-Subject", fingerprint_header: "X-Fingerprint" },
+        },
+        refuse_misdirected: false,
+      },
+    },
+  ],
   upstream: {
     "<pool>": {
       load_balancing: { type: "consistent-hash", key: "path" },

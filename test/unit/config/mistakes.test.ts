@@ -11,7 +11,7 @@ function check(cases: readonly Case[]): void {
 }
 
 const TOP_KEYS =
-  "one of version, listen, upstream, load_balancing, forwarded_headers, upstream_tls, log, workers, supervisor, control, observability, cluster, debug, " +
+  "one of version, listen, listeners, upstream, load_balancing, forwarded_headers, upstream_tls, log, workers, supervisor, control, observability, cluster, debug, " +
   "max_concurrent_connections, " +
   "backend_connection_pool_size, performance, resilience";
 const POOL_KEYS_PLAIN =
@@ -363,7 +363,6 @@ describe("a text of the wrong form", () => {
 
 describe("a key of the original without a meaning here", () => {
   const paths: readonly (readonly [string, string, string])[] = [
-    ["listeners", `${LEAST}listeners: []\n`, "12:1"],
     ["observability.tracing", `${LEAST}observability: { tracing: { enabled: true } }\n`, "12:18"],
     ["security", `${LEAST}security:\n`, "12:1"],
     ["secrets", `${LEAST}secrets: {}\n`, "12:1"],

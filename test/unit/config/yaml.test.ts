@@ -135,9 +135,9 @@ describe("words and numbers", () => {
   });
 
   test("a number written 0o17 is octal and one written 0x1F hexadecimal", () => {
-    expect(snapshotOf(LEAST.replace("listen:\n", "listen:\n  port: 0o17\n")).listen.port).toBe(15);
-    expect(snapshotOf(LEAST.replace("listen:\n", "listen:\n  port: 0x1F\n")).listen.port).toBe(31);
-    expect(snapshotOf(LEAST.replace("listen:\n", "listen:\n  port: 0\n")).listen.port).toBe(0);
+    expect(snapshotOf(LEAST.replace("listen:\n", "listen:\n  port: 0o17\n")).listeners[0].port).toBe(15);
+    expect(snapshotOf(LEAST.replace("listen:\n", "listen:\n  port: 0x1F\n")).listeners[0].port).toBe(31);
+    expect(snapshotOf(LEAST.replace("listen:\n", "listen:\n  port: 0\n")).listeners[0].port).toBe(0);
   });
 
   test("a number with underscores is a text", () => {

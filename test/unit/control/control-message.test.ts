@@ -90,7 +90,15 @@ test("a refusal of any version is read, with what it says", () => {
 
 test("a status has counters and histograms apart", () => {
   const status: NodeStatus = {
-    ...{ pid: 7, version: "1.0.0", generation: 2, configPath: "/c.yaml", startedEpochMs: 5, notice: "odd" },
+    ...{
+      pid: 7,
+      version: "1.0.0",
+      generation: 2,
+      configPath: "/c.yaml",
+      listeners: ["a:1"],
+      startedEpochMs: 5,
+      notice: "odd",
+    },
     configuration: {
       ...{ atWorkSinceEpochMs: 6, lastSuccessEpochMs: null, lastFailureEpochMs: null, lastSuccessful: true, kept: 0 },
       reloads: { in_place: 0, new_workers: 0, unchanged: 0, failed: 0 },
@@ -105,7 +113,15 @@ test("a status has counters and histograms apart", () => {
     counts: { requests_started: 3, "request_ms:2.5": 2, "request_ms:inf": 1, "request_ms:sum": 123_456.789 },
   };
   expect(JSON.parse(JSON.stringify(statusDocument(status)))).toEqual({
-    ...{ pid: 7, version: "1.0.0", generation: 2, config_path: "/c.yaml", started_epoch_ms: 5, notice: "odd" },
+    ...{
+      pid: 7,
+      version: "1.0.0",
+      generation: 2,
+      config_path: "/c.yaml",
+      listeners: ["a:1"],
+      started_epoch_ms: 5,
+      notice: "odd",
+    },
     configuration: {
       ...{ at_work_since_epoch_ms: 6, last_success_epoch_ms: null, last_failure_epoch_ms: null, last_successful: true },
       ...{ kept: 0, reloads: { in_place: 0, new_workers: 0, unchanged: 0, failed: 0 } },

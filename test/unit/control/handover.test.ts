@@ -122,6 +122,7 @@ function succeed(bed: SupervisorBed): Successor {
         adopted.set(slot, fake);
         return fake.port;
       },
+      onDrainingGone: () => undefined,
       plan: {
         onGone: () => undefined,
         launch: (slot, events) => {

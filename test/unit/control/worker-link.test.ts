@@ -27,7 +27,8 @@ describe("messages", () => {
   const orders: readonly Order[] = [
     START,
     { ...START, core: 7, ticketsAreOlder: true },
-    { type: "retire" },
+    { type: "retire", gone: [] },
+    { type: "retire", gone: ["127.0.0.1:443"] },
     { type: "drain" },
     { type: "end" },
     { type: "reopen" },

@@ -51,10 +51,9 @@ describe("a client is refused", () => {
     expect(admission.addresses).toBe(1);
   });
 
-  test("while the server drains, whatever room there is", () => {
-    const { admission, counters, knock } = gate();
-    admission.drain();
-    expect(knock()).toBe(VERDICT.refuse);
+  test("where it comes to nobody is let in any more, whatever room there is", () => {
+    const { admission, counters } = gate();
+    expect(admission.turnAway(0)).toBe(VERDICT.refuse);
     expect([counters.connectionsWhileDraining, counters.connectionsRefused]).toEqual([1, 1]);
   });
 
