@@ -22,6 +22,14 @@ describe("the pages", () => {
   });
 
   test("links lead somewhere", () => expect(checks.linkProblems(ROOT, PAGES)).toEqual([]));
+  test("every alert has a runbook, and there is none for an alert that there is not", () => {
+    const rules = readFileSync(join(ROOT, "packaging", "prometheus", "spooky-alerts.yml"), "utf8");
+    const runbooks = readFileSync(join(ROOT, "docs", "operations", "runbooks.md"), "utf8");
+    const headings = runbooks.split("\n").filter((line) => line.startsWith("## "));
+    const named = headings.flatMap((line) => [...line.matchAll(/`(Spooky\w+)`/g)].map(([, name = ""]) => name));
+    const alerts = [...rules.matchAll(/alert: (\w+)/g)].map(([, name = ""]) => name);
+    expect(named.toSorted()).toEqual(alerts.toSorted());
+  });
   test("every page is linked to", () => expect(checks.lostPages(ROOT, PAGES, "README.md")).toEqual([]));
 });
 
