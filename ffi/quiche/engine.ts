@@ -243,12 +243,24 @@ export class QuicheEngine implements QuicEngine {
     return {
       commit: () => {
         // TLS counts the users of its context: what is given back here is ours alone.
+        const { ticketKeys } = this.#settings;
         this.#config.free();
         this.#config = next;
         this.#settings = settings;
+        // Others may have come meanwhile.
+        if (ticketKeys !== settings.ticketKeys) this.replaceTicketKeys(ticketKeys);
       },
       abandon: () => next.free(),
     };
+  }
+
+  /** New handshakes give and take tickets by these. */
+  replaceTicketKeys(ticketKeys: readonly Uint8Array[]): void {
+    const settings = { ...this.#settings, ticketKeys };
+    const next = makeServerConfig(this.#library, settings);
+    this.#config.free();
+    this.#config = next;
+    this.#settings = settings;
   }
 
   close(): void {

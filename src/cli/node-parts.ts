@@ -35,7 +35,8 @@ export interface NodeGeneration {
   /** The one at work: another one may take its place where the workers are. */
   configuration: Configuration;
   readonly program: Program;
-  readonly secrets: NodeSecretLists;
+  /** Those at work: others follow where they are random. */
+  secrets: NodeSecretLists;
   /** Where it is asked how it is, from when it serves. */
   readonly doors: PreparedDoors | null;
 }
@@ -54,11 +55,12 @@ export function launcherOf(
   { context, sockets, bankSlots, ticketsAreOlder }: LaunchGround,
 ): LaunchWorker {
   const { processes, library } = context;
-  const { program, secrets } = generation;
+  const { program } = generation;
   const cores = generation.configuration.snapshot.workers.pinned ? allowedCores() : [];
   const env = childEnvironment();
   return (slot, events) => {
     const core = cores.length === 0 ? null : (cores[(slot % bankSlots) % cores.length] ?? null);
+    const { secrets } = generation;
     const { path: configPath, text: configText, snapshot } = generation.configuration;
     const order: StartOrder = {
       ...{ type: "start", slot, configPath, configText, core, secrets },

@@ -29,6 +29,7 @@ import { replaceProgram } from "./replace.ts";
 import { bankOf, ListenerSockets } from "./listener-sockets.ts";
 import { adopterOf, launcherOf, type NodeContext, type NodeGeneration, ownPath, tellListeners } from "./node-parts.ts";
 import { claimOrClose } from "./node-sockets.ts";
+import { startRotation } from "./rotation.ts";
 import { tellWarnings } from "./server-parts.ts";
 
 /** What the program before has left. */
@@ -86,13 +87,12 @@ export class Node implements NodeControl, Observable {
     this.#claim = claimOrClose(context, keys, { sockets: this.#sockets, goesOn: left !== null });
     const { log, counters } = context;
     const parts: SupervisorParts = {
-      bankSlots: this.#bankSlots,
-      timers: systemTimers,
-      log,
+      ...{ bankSlots: this.#bankSlots, timers: systemTimers, log },
       steer: (ways) => this.#sockets.steer(ways),
       counted: () => countersSeen(counters),
     };
     this.supervisor = new Supervisor(parts, left === null ? null : this.#supervisorBefore(left.supervisor));
+    startRotation(this.supervisor, () => this.#generation);
     const ledger = readLedger(left?.reloads);
     this.#isReloadPending = ledger?.isReloadPending ?? false;
     this.#desk = new ReloadDesk(configuration, this.#reloadPorts(log), ledger);
@@ -218,7 +218,7 @@ export class Node implements NodeControl, Observable {
 
   reopenLogs(): void {
     this.#context.log.reopen();
-    this.supervisor.reopenLogs();
+    this.supervisor.tell({ type: "reopen" });
   }
 
   status(): NodeStatus {

@@ -5,7 +5,7 @@ import { Backends } from "../control/backends.ts";
 import { loadClientAuth, loadIdentities } from "../control/certificates.ts";
 import type { Seat } from "../control/listener.ts";
 import type { ListenerFace } from "../control/listeners.ts";
-import { makeNodeKeys, startSecrets } from "../control/node-keys.ts";
+import { makeNodeKeys, type NodeSecretLists } from "../control/node-keys.ts";
 import { must } from "../core/assert.ts";
 import type { Counters } from "../core/counters.ts";
 import { Random } from "../core/random.ts";
@@ -108,7 +108,7 @@ function runtimeFetchHere(): RuntimeFetch {
 }
 
 /** The seat of the only process: no other one has its secrets, unless they are the cluster's. */
-export function loneSeat({ cluster }: Snapshot): Seat {
-  const keys = makeNodeKeys(startSecrets(cluster), cluster);
+export function loneSeat({ cluster }: Snapshot, secrets: NodeSecretLists): Seat {
+  const keys = makeNodeKeys(secrets, cluster);
   return { slot: 0, keys, sockets: null, ticketsAreOlder: cluster.keyFile !== null };
 }

@@ -7,8 +7,11 @@ import { HealthMonitor } from "../control/health.ts";
 import type { Seat } from "../control/listener.ts";
 import { type ListenerFace, Listeners } from "../control/listeners.ts";
 import { claimNode, type NodeClaim } from "../control/node-claim.ts";
+import { makeNodeKeys, type NodeSecretLists, rotateSecrets, rotationMs, startSecrets } from "../control/node-keys.ts";
+import { SecretRotation } from "../control/secret-rotation.ts";
 import { addBackendGauges, addGauges } from "../control/worker-gauges.ts";
 import { Counters } from "../core/counters.ts";
+import { must } from "../core/assert.ts";
 import { InFlight } from "../core/in-flight.ts";
 import { LIMITS } from "../core/limits.ts";
 import { H3_CODE } from "../h3/codes.ts";
@@ -55,13 +58,16 @@ export class Server {
   #earlyMethods: ReadonlySet<string>;
   /** Of the only process; else the supervisor has it. */
   #claim: NodeClaim | null = null;
+  /** As the claim. */
+  #rotation: SecretRotation | null = null;
   #phase: "made" | "serving" | "leaving" = "made";
 
   /** Binds the addresses. Throws `ProxyError` with nothing left open. */
   constructor(snapshot: Snapshot, parts: ServerParts) {
     this.counters = parts.counters;
     this.#parts = parts;
-    const seat = parts.seat ?? loneSeat(snapshot);
+    const secrets = (parts.seat ?? null) === null ? startSecrets(snapshot.cluster) : null;
+    const seat = parts.seat ?? loneSeat(snapshot, must(secrets, "whoever has no seat has its own secrets"));
     const faces = loadFaces(snapshot);
     const random = freshRandom();
     const { counters, log } = parts;
@@ -79,6 +85,7 @@ export class Server {
     this.#listeners = this.#listen(snapshot, seat, faces);
     if (seat !== parts.seat) this.#claimNode(seat);
     this.#departures = new Departures(this.#listeners, systemTimers);
+    if (secrets !== null) this.#rotation = this.#rotate(secrets);
   }
 
   /** `ip:port` of each listener, in their order. */
@@ -124,6 +131,12 @@ export class Server {
     return gauges;
   }
 
+  /** Tokens and session tickets are made and taken by these from now on. */
+  renewSecrets(secrets: NodeSecretLists): void {
+    this.#listeners.renewSecrets(makeNodeKeys(secrets, this.snapshot.cluster).shared);
+    this.#parts.log.info("keys of tokens and session tickets have changed", { number: secrets.shared[0].id });
+  }
+
   /** Begins to serve. */
   async start(): Promise<void> {
     const { runtime, library, log, seat } = this.#parts;
@@ -158,6 +171,7 @@ export class Server {
     this.#health.stop();
     this.#sweeping.stop();
     this.#loopDelay.stop();
+    this.#rotation?.stop();
     this.#listeners.close(H3_CODE.noError);
     for (const generation of [...this.#former, this.#generation]) generation.free();
     this.#backends.close();
@@ -208,6 +222,19 @@ export class Server {
     this.#phase = "leaving";
     begin();
     await this.#departures.wait(leastMs, this.#generation.snapshot.timeouts.drainMs);
+  }
+
+  #rotate(started: NodeSecretLists): SecretRotation {
+    let secrets = started;
+    return new SecretRotation({
+      timers: systemTimers,
+      periodMs: () => rotationMs(this.snapshot.cluster),
+      rotate: () => {
+        secrets = rotateSecrets(secrets);
+        this.renewSecrets(secrets);
+        return true;
+      },
+    });
   }
 
   /** Throws `NODE_IN_USE` with nothing left open. */

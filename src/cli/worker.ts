@@ -72,6 +72,8 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
     const seat: Seat = { slot: order.slot, keys, sockets, ticketsAreOlder: order.ticketsAreOlder };
     const server = new Server(snapshot, { runtime, library, log, counters, seat });
     await server.start();
+    link.onSecrets = (secrets) => server.renewSecrets(secrets);
+    if (link.secrets !== null) server.renewSecrets(link.secrets);
     const reloads = new WorkerReloads(link, server, log);
     link.reloads = reloads;
     const said = new BeatCounts();

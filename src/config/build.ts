@@ -229,7 +229,7 @@ function clusterOf(cluster: ConfigValue["cluster"]): ClusterSettings {
     cluster.connection_ids === "plain"
       ? null
       : { encrypted: cluster.quic_lb_encrypted, nonceBytes: cluster.quic_lb_nonce_bytes };
-  return { keyFile: cluster.key_file, nodeId: cluster.node_id, quicLb };
+  return { keyFile: cluster.key_file, keyRotationMs: cluster.key_rotation_ms, nodeId: cluster.node_id, quicLb };
 }
 
 function earlyDataOf(protocol: ConfigValue["resilience"]["protocol"]): EarlyDataSettings {

@@ -48,6 +48,9 @@ export const ControlSchema = map(
   { default: {}, description: "How a running program is told what to do." },
 );
 
+/** Tickets are good for two days at most, whatever their key is. */
+const KEY_ROTATION_MS_MAX = 2 * 24 * 60 * 60 * 1000;
+
 /** `cluster`. */
 export const ClusterSchema = map(
   {
@@ -56,6 +59,12 @@ export const ClusterSchema = map(
       "Keys that all nodes share, so that tokens and session tickets of one are good at every other. For this user and at most its group to " +
         "read. Left out: random keys that end with the process.",
     ),
+    key_rotation_ms: integer([1000, KEY_ROTATION_MS_MAX], 43_200_000, {
+      unit: "ms",
+      description:
+        "So long random keys make tokens and session tickets, which are taken for as long again; then other keys do, in all workers at once. Keys of a " +
+        "`key_file` change when the file does.",
+    }),
     node_id: optionalText(
       "node-id",
       "Hexadecimal digits, two for each byte, 1 to 8 bytes: this node's own number. Needed with `key_file` and with `quic-lb`; no two nodes have " +

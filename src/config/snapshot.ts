@@ -82,6 +82,8 @@ export interface HealthDoorSettings extends DoorSettings {
 export interface ClusterSettings {
   /** null: this node is alone, and its secret lives no longer than the process. */
   readonly keyFile: string | null;
+  /** Without a key file, secrets of tokens and session tickets are followed by others after this. */
+  readonly keyRotationMs: number;
   /** Hexadecimal digits. Needed with a key file; no two nodes of a cluster have the same. */
   readonly nodeId: string | null;
   /** How connection ids look; null: plain. */

@@ -33,7 +33,7 @@ import {
   vacate,
   type WorkerEvents,
 } from "./seat.ts";
-import type { PrepareOrder, Report } from "./worker-link.ts";
+import type { PrepareOrder, ReopenOrder, Report, SecretsOrder } from "./worker-link.ts";
 
 /** Workers of one generation. */
 export class Crew {
@@ -173,9 +173,9 @@ export class Crew {
     this.#stop("end", LIMITS.workerEndMsMax);
   }
 
-  /** Each worker opens its log files anew. */
-  reopenLogs(): void {
-    for (const { worker } of this.#seats) worker?.send({ type: "reopen" });
+  /** Each worker hears it. */
+  tell(order: SecretsOrder | ReopenOrder): void {
+    for (const { worker } of this.#seats) worker?.send(order);
   }
 
   /** Once each heartbeat's time. */

@@ -144,6 +144,12 @@ export class Listener {
     };
   }
 
+  /** Tokens and session tickets are made and taken by these from now on. */
+  renewSecrets(shared: NodeKeys["shared"], tokens: TokenSealer): void {
+    this.#engine.replaceTicketKeys(shared.map(({ ticket }) => ticket));
+    this.endpoint.validation.renew(tokens);
+  }
+
   /** GOAWAY to all, no new connections. Handshakes are refused: one whose client is gone would hold the drain for its idle time. */
   drain(): void {
     this.endpoint.drain(performance.now());

@@ -25,6 +25,7 @@ import type { PreparedIdentities } from "../../ffi/quiche/engine.ts";
 import type { House } from "./departures.ts";
 import { tokenSealer } from "./ciphers.ts";
 import { ConnectionWatch, isWatching } from "./connection-watch.ts";
+import type { NodeKeys } from "./node-keys.ts";
 import { TURNS_AWAY } from "./turns-away.ts";
 import { ConnectionSessionHost } from "./session-host.ts";
 import type { Introduction } from "./introductions.ts";
@@ -150,6 +151,12 @@ export class Listeners implements House {
       throw thrown;
     }
     return { abandon, commit: () => ready.forEach((one) => one.commit()) };
+  }
+
+  /** Tokens and session tickets are made and taken by these from now on. */
+  renewSecrets(shared: NodeKeys["shared"]): void {
+    const tokens = tokenSealer(shared, fillRandom);
+    for (const listener of this.all) listener.renewSecrets(shared, tokens);
   }
 
   /** GOAWAY to all, no new connections. */

@@ -1,6 +1,6 @@
 /**
- * The secrets of a node, from where it is started to where its workers use them. A supervisor has two lists, which begin as the same one:
- * tokens and session tickets follow the key file from one renewal to the next, while ids are made by one secret for as long as the
+ * The secrets of a node, from where it is started to where its workers use them. A supervisor has two lists: tokens and session tickets
+ * follow the key file from one renewal to the next, or change by themselves where there is none, while ids are made by one secret for as long as the
  * supervisor lives, since the kernel's program finds the workers of both generations by one mark.
  */
 import { randomBytes } from "node:crypto";
@@ -36,14 +36,37 @@ const LONE_NODE = "00";
 /** Configurations of load balancers have numbers below this; the seventh says that an id cannot be read. */
 const LB_CONFIGS = 7;
 
-/** The secrets that a program starts with: the key file's, else a random one. Throws what `loadClusterSecrets` throws. */
-export function startSecrets({ keyFile }: ClusterSettings): NodeSecretLists {
-  const secrets = keyFile === null ? ([freshSecret()] as const) : loadClusterSecrets(keyFile);
+/** The secrets that a program starts with: the key file's, else random ones. Throws what `loadClusterSecrets` throws. */
+export function startSecrets({ keyFile }: Pick<ClusterSettings, "keyFile">): NodeSecretLists {
+  if (keyFile === null) return { shared: [freshSecret(0), freshSecret(1)], ids: [freshSecret(0)] };
+  const secrets = loadClusterSecrets(keyFile);
   return { shared: secrets, ids: secrets };
 }
 
+/**
+ * The next secrets of a node whose own are random. What comes next is known everywhere for a whole period before it is used, so that it does
+ * not matter which worker hears of it first; what was used last is taken for one more.
+ */
+export function rotateSecrets({ shared, ids }: NodeSecretLists): NodeSecretLists {
+  const [current, ...others] = shared;
+  const nextOf = ({ id }: ClusterSecret): number => (id + 1) % SECRET_NUMBERS;
+  const next = others.find(({ id }) => id === nextOf(current)) ?? freshSecret(nextOf(current));
+  return { shared: [next, current, freshSecret(nextOf(next))], ids };
+}
+
+/** How long secrets are used before others are; null: until their file changes. */
+export function rotationMs({
+  keyFile,
+  keyRotationMs,
+}: Pick<ClusterSettings, "keyFile" | "keyRotationMs">): number | null {
+  return keyFile === null ? keyRotationMs : null;
+}
+
+/** A secret's number has a byte in tokens. */
+const SECRET_NUMBERS = 256;
+
 /** The secrets of a supervisor's next workers. Throws what `loadClusterSecrets` throws. */
-export function renewSecrets(before: NodeSecretLists, { keyFile }: ClusterSettings): NodeSecretLists {
+export function renewSecrets(before: NodeSecretLists, { keyFile }: Pick<ClusterSettings, "keyFile">): NodeSecretLists {
   if (keyFile === null) return before;
   const shared = loadClusterSecrets(keyFile);
   const [first, ...others] = before.ids;
@@ -69,7 +92,10 @@ export function fixedClusterKeys(before: ClusterSettings, after: ClusterSettings
 }
 
 /** Derives all keys. */
-export function makeNodeKeys(secrets: NodeSecretLists, { nodeId, quicLb }: ClusterSettings): NodeKeys {
+export function makeNodeKeys(
+  secrets: NodeSecretLists,
+  { nodeId, quicLb }: Pick<ClusterSettings, "nodeId" | "quicLb">,
+): NodeKeys {
   const node = must(parseNodeId(nodeId ?? LONE_NODE), "the configuration's check knows a node's id");
   const derive = ([first, ...others]: ClusterSecrets): NodeKeys["shared"] => {
     const one = (secret: ClusterSecret): NodeSecrets => deriveSecrets(secret, node, hkdfSha256);
@@ -99,6 +125,6 @@ export function steeringKeys(keys: NodeKeys): Pick<IdScheme, "mark"> & { readonl
   return { mark, multiplier: first.ids.multiplier };
 }
 
-function freshSecret(): ClusterSecret {
-  return { id: 0, bytes: new Uint8Array(randomBytes(SECRET_BYTES)) };
+function freshSecret(id: number): ClusterSecret {
+  return { id, bytes: new Uint8Array(randomBytes(SECRET_BYTES)) };
 }

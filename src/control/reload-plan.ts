@@ -54,7 +54,10 @@ const BOUND_KEYS: readonly BoundKey[] = [
   snapshotKey("addresses and ports of listeners", ({ listeners }) => listenerNames(listeners).toSorted()),
   snapshotKey("workers", ({ workers }) => workers.count),
   snapshotKey("performance.pin_workers", ({ workers }) => workers.pinned),
-  { key: "cluster", of: ({ snapshot, digests }) => [snapshot.cluster, digests.cluster] },
+  {
+    key: "cluster (all but key_rotation_ms)",
+    of: ({ snapshot, digests }) => [{ ...snapshot.cluster, keyRotationMs: null }, digests.cluster],
+  },
   snapshotKey("log.file", ({ log }) => log.file),
   snapshotKey("log.access.file", ({ log }) => log.access?.file ?? null),
   snapshotKey("debug", ({ debug }) => debug),

@@ -1,4 +1,5 @@
 /** A worker's side of its channel: what the supervisor wants, as promises, and what it is told. */
+import type { NodeSecretLists } from "./node-keys.ts";
 import type { Channel, Processes } from "../runtime/processes.ts";
 import {
   LineCutter,
@@ -29,6 +30,9 @@ export class SupervisorLink {
   readonly end: Promise<void>;
   /** Called whenever log files shall be opened anew. */
   onReopen: (() => void) | null = null;
+  /** Called with other secrets; the last that came before it was set are in `secrets`. */
+  onSecrets: ((secrets: NodeSecretLists) => void) | null = null;
+  secrets: NodeSecretLists | null = null;
   /** Other configurations come by these. */
   reloads: ReloadOrders | null = null;
   readonly #start = Promise.withResolvers<StartOrder | null>();
@@ -80,6 +84,7 @@ export class SupervisorLink {
   #obey(order: Order): void {
     if (order.type === "start") return this.#start.resolve(order);
     if (order.type === "reopen") return this.onReopen?.();
+    if (order.type === "secrets") return this.#onSecrets(order.secrets);
     if (order.type === "prepare") return this.reloads?.prepare(order);
     if (order.type === "commit") return this.reloads?.commit(order.attempt);
     if (order.type === "abandon") return this.reloads?.abandon(order.attempt);
@@ -87,6 +92,11 @@ export class SupervisorLink {
     if (order.type === "retire") return this.#retire.resolve(order.gone);
     this.#drain.resolve("ordered");
     if (order.type === "end") this.#end.resolve();
+  }
+
+  #onSecrets(secrets: NodeSecretLists): void {
+    this.secrets = secrets;
+    this.onSecrets?.(secrets);
   }
 
   #onGone(): void {

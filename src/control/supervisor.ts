@@ -27,6 +27,7 @@ import {
   type SupervisorBefore,
   type SupervisorParts,
 } from "./supervisor-parts.ts";
+import type { ReopenOrder, SecretsOrder } from "./worker-link.ts";
 import type { CrewStatus, SeatStatus, RenewalOutcome } from "./renewal.ts";
 
 /** Watches all crews. */
@@ -174,9 +175,12 @@ export class Supervisor {
     return this.#stop((crew) => crew.end());
   }
 
-  /** Each worker opens its log files anew. */
-  reopenLogs(): void {
-    for (const crew of this.#crews) crew.reopenLogs();
+  /** Secrets are for workers that take new connections, for others may be of another build. False while some start with those before. */
+  tell(order: ReopenOrder | SecretsOrder): boolean {
+    const isForAll = order.type === "reopen";
+    if (!isForAll && this.#busy() !== null) return false;
+    for (const crew of isForAll ? this.#crews : [this.#active]) crew?.tell(order);
+    return true;
   }
 
   get #crews(): readonly Crew[] {
@@ -187,11 +191,9 @@ export class Supervisor {
   #busy(): Refused | null {
     if (this.isStopping) return { ok: false, reason: "the program stops", remedy: null };
     const busy = this.#starting ?? (this.#active?.started === true ? null : this.#active);
-    if (busy !== null || this.#active === null) {
-      const reason = `generation ${busy?.generation ?? 1} is being started`;
-      return { ok: false, reason, remedy: "ask again when it serves" };
-    }
-    return null;
+    if (busy === null && this.#active !== null) return null;
+    const reason = `generation ${busy?.generation ?? 1} is being started`;
+    return { ok: false, reason, remedy: "ask again when it serves" };
   }
 
   /** Why there can be no renewal now; null when there can. */
@@ -251,8 +253,7 @@ export class Supervisor {
   }
 
   #makeCrew(plan: CrewLayout & Pick<CrewPlan, "launch" | "onGone">, before: CrewBefore | null): Crew {
-    const { timers, log } = this.#parts;
-    const { generation, slots, drainMs, launch } = plan;
+    const [{ timers, log }, { generation, slots, drainMs, launch }] = [this.#parts, plan];
     const parts: CrewParts = {
       ...{ generation, slots, timers, log, sums: this.sums, drainMs, launch },
       onRestart: () => void (this.#counts.worker_restarts += 1),

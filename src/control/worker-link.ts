@@ -37,9 +37,22 @@ export interface StartOrder {
 export type Order =
   | StartOrder
   | PrepareOrder
+  | SecretsOrder
+  | ReopenOrder
   | { readonly type: "retire"; readonly gone: readonly string[] }
-  | { readonly type: "drain" | "end" | "reopen" }
+  | { readonly type: "drain" | "end" }
   | { readonly type: "commit" | "abandon"; readonly attempt: number };
+
+/** Log files were moved away. */
+export interface ReopenOrder {
+  readonly type: "reopen";
+}
+
+/** Tokens and session tickets are made and taken by these from now on. Only workers of the supervisor's own build are told. */
+export interface SecretsOrder {
+  readonly type: "secrets";
+  readonly secrets: NodeSecretLists;
+}
 
 /**
  * Make another configuration ready beside the one at work. `commit` of the same attempt puts it to work, `abandon` drops it; either may
@@ -79,7 +92,8 @@ export type Report =
 
 /** A message as its line, in ASCII: wherever its stream is cut when a supervisor hands over to another, no character is. */
 export function writeMessage(message: Order | Report): string {
-  const secrets = message.type === "start" ? { secrets: writeSecrets(message.secrets) } : {};
+  const secrets =
+    message.type === "start" || message.type === "secrets" ? { secrets: writeSecrets(message.secrets) } : {};
   return `${asciiJson({ v: LINK_VERSION, ...message, ...secrets })}\n`;
 }
 
@@ -123,10 +137,11 @@ export function readOrder(line: string): Order | null {
     if (typeof configPath !== "string" || typeof configText !== "string") return null;
     return { type, attempt, generation, configPath, configText };
   }
+  const secrets = readSecrets(message["secrets"]);
+  if (type === "secrets") return secrets === null ? null : { type, secrets };
   if (type !== "start" || !isCount(slot) || !(core === null || isCount(core))) return null;
   if (typeof configPath !== "string" || typeof configText !== "string") return null;
   if (typeof ticketsAreOlder !== "boolean") return null;
-  const secrets = readSecrets(message["secrets"]);
   return secrets === null ? null : { type, slot, configPath, configText, core, secrets, ticketsAreOlder };
 }
 

@@ -29,15 +29,23 @@ const NO_INDEX = 0xffff_ffff;
 /** Judges tokens and sends Retries on one socket. */
 export class AddressValidation {
   readonly #parts: AddressValidationParts;
+  #sealer: TokenSealer;
 
   constructor(parts: AddressValidationParts) {
     this.#parts = parts;
+    this.#sealer = parts.sealer;
+  }
+
+  /** Tokens are made and judged by this from now on. */
+  renew(sealer: TokenSealer): void {
+    this.#sealer = sealer;
   }
 
   /** What the token of the Initial in datagram `slot` shows; `reader` has read it. The ids of its Retry: the address is validated. */
   judge(slot: number, reader: PacketReader): RetryIds | typeof NOTHING_SHOWN | typeof BAD_TOKEN {
     if (reader.tokenLength === 0) return NOTHING_SHOWN;
-    const { engine, counters, scheme, sealer, epochMs } = this.#parts;
+    const { engine, counters, scheme, epochMs } = this.#parts;
+    const sealer = this.#sealer;
     const { received } = engine.socket;
     const token = received.slice(reader.tokenAt, reader.tokenAt + reader.tokenLength);
     const retryId = received.slice(reader.dcidAt, reader.dcidAt + reader.dcidLength);
@@ -60,10 +68,10 @@ export class AddressValidation {
 
   /** Asks the sender of the Initial in datagram `slot` to come back with a token. */
   ask(slot: number, reader: PacketReader): void {
-    const { engine, counters, scheme, sealer, epochMs } = this.#parts;
+    const { engine, counters, scheme, epochMs } = this.#parts;
     const originalId = engine.socket.received.subarray(reader.dcidAt, reader.dcidAt + reader.dcidLength);
     const retryId = scheme.mint(NO_INDEX);
-    const token = sealer.sealRetry(this.#clientOf(slot), originalId, retryId, epochMs());
+    const token = this.#sealer.sealRetry(this.#clientOf(slot), originalId, retryId, epochMs());
     if (engine.sendRetry(slot, reader, retryId, token)) counters.retriesSent += 1;
     else counters.retriesWithheld += 1;
   }

@@ -36,7 +36,7 @@ export class Endpoint implements ConnectionHost {
   readonly #wheel: TimerWheel<Connection>;
   readonly #connections = new Set<Connection>();
   readonly #admission: Admission;
-  readonly #validation: AddressValidation;
+  readonly validation: AddressValidation;
   readonly #strays: Strays;
   readonly #farewell: Farewell;
   readonly #touched: Connection[] = [];
@@ -58,7 +58,7 @@ export class Endpoint implements ConnectionHost {
     ({ ids: this.#ids, admission: this.#admission } = share);
     this.#idBytes = scheme.mark.idBytes;
     this.#resetTokenOf = resetTokenOf;
-    this.#validation = new AddressValidation({ engine, counters, scheme, sealer, epochMs });
+    this.validation = new AddressValidation({ engine, counters, scheme, sealer, epochMs });
     this.#strays = new Strays({ engine, counters, fillRandom, ids, entriesMax, gate });
     this.#farewell = new Farewell(fillRandom);
     this.counts = new ConnectionCounts(this.#connections, counters);
@@ -273,7 +273,7 @@ export class Endpoint implements ConnectionHost {
       this.counters.datagramsMalformed += 1;
       return;
     }
-    const shown = this.#validation.judge(slot, this.#reader);
+    const shown = this.validation.judge(slot, this.#reader);
     if (shown === BAD_TOKEN) {
       this.counters.connectionsRefused += 1;
       if (this.#admission.mayAnswer(this.nowMs)) this.#refuse(slot, INVALID_TOKEN);
@@ -286,7 +286,7 @@ export class Endpoint implements ConnectionHost {
       : this.#admission.judge(this.nowMs, address, retry !== null);
     if (verdict !== VERDICT.accept) {
       if (verdict === VERDICT.refuse) this.#refuse(slot, CONNECTION_REFUSED);
-      else if (verdict === VERDICT.retry) this.#validation.ask(slot, this.#reader);
+      else if (verdict === VERDICT.retry) this.validation.ask(slot, this.#reader);
       return;
     }
     const connection = this.#ids.issueFor((id) => this.#makeConnection(slot, id, retry));

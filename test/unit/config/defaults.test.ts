@@ -87,7 +87,7 @@ describe("the least file", () => {
       workers: { count: "auto", pinned: false, supervised: true },
       control: { socket: "auto", watch: "certificates", watchIntervalMs: 5000 },
       observability: OBSERVABILITY,
-      cluster: { keyFile: null, nodeId: null, quicLb: null },
+      cluster: { keyFile: null, keyRotationMs: 43_200_000, nodeId: null, quicLb: null },
       earlyData: { allowed: false, methods: ["GET", "HEAD"] },
       debug: { keylogFile: null, qlogFolder: null, clients: [], samplePerMillion: 0 },
     });

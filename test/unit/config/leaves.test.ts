@@ -93,6 +93,7 @@ const WHOLE: Value = {
   },
   cluster: {
     ...{ key_file: "a", node_id: "01", connection_ids: "quic-lb" },
+    key_rotation_ms: 3_600_000,
     ...{ quic_lb_encrypted: false, quic_lb_nonce_bytes: 5 },
   },
   debug: { keylog_file: "e", qlog_folder: "b", clients: ["::1"], sample_per_million: 5 },

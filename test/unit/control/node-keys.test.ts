@@ -8,6 +8,7 @@ import {
   makeNodeKeys,
   type NodeKeys,
   renewSecrets,
+  rotateSecrets,
   startSecrets,
   steeringKeys,
 } from "../../../src/control/node-keys.ts";
@@ -15,14 +16,31 @@ import { readMark } from "../../../src/quic/id-mark.ts";
 import { tempFolder } from "../../support/temp.ts";
 
 const folder = tempFolder("node-keys");
-const LONE: ClusterSettings = { keyFile: null, nodeId: null, quicLb: null };
+const LONE: ClusterSettings = { keyFile: null, keyRotationMs: 1000, nodeId: null, quicLb: null };
 
 describe("secrets", () => {
   test("without a file are random, and stay what they are", () => {
     const [one, other] = [startSecrets(LONE), startSecrets(LONE)];
     expect(one.shared[0].bytes).not.toEqual(other.shared[0].bytes);
-    expect(one.ids).toBe(one.shared);
+    // Those of ids live as long as the program, and nothing that changes shall be known by them.
+    expect(one.shared.map(({ bytes }) => bytes)).not.toContainEqual(one.ids[0].bytes);
     expect(renewSecrets(one, LONE)).toBe(one);
+  });
+
+  test("without a file are followed by those that everybody knows already, and taken once more", () => {
+    const started = startSecrets(LONE);
+    const once = rotateSecrets(started);
+    expect(started.shared.map(({ id }) => id)).toEqual([0, 1]);
+    expect(once.shared.map(({ id }) => id)).toEqual([1, 0, 2]);
+    expect(once.shared.slice(0, 2)).toEqual(started.shared.toReversed());
+    let later = once;
+    for (let i = 0; i < 255; i++) later = rotateSecrets(later);
+    expect(later.shared.map(({ id }) => id)).toEqual([0, 255, 1]);
+    expect(later.shared[0].bytes).not.toEqual(started.shared[0].bytes);
+    expect(later.ids).toBe(started.ids);
+    // Of a file that is no longer named: what it had as the next one comes next.
+    const ofFile = startSecrets(clusterOf(keyFile({ previous: 6, current: 7, next: 8 })));
+    expect(rotateSecrets(ofFile).shared.map(({ id }) => id)).toEqual([8, 7, 9]);
   });
 
   test("of a file are for tokens and ids when a program starts", () => {
@@ -105,7 +123,7 @@ describe("keys", () => {
 });
 
 test("what a running supervisor cannot change is named", () => {
-  const before: ClusterSettings = { keyFile: "a", nodeId: "01", quicLb: { encrypted: true, nonceBytes: 8 } };
+  const before: ClusterSettings = { ...LONE, keyFile: "a", nodeId: "01", quicLb: { encrypted: true, nonceBytes: 8 } };
   const after = (changes: Partial<ClusterSettings>): readonly string[] =>
     fixedClusterKeys(before, { ...before, ...changes });
   expect(after({ keyFile: "b" })).toEqual([]);
@@ -117,7 +135,7 @@ test("what a running supervisor cannot change is named", () => {
 });
 
 function clusterOf(file: string): ClusterSettings {
-  return { keyFile: file, nodeId: "01", quicLb: null };
+  return { ...LONE, keyFile: file, nodeId: "01" };
 }
 
 /** A file with these keys; the number of a key says what its secret is. */
