@@ -17,7 +17,14 @@ export interface Chapter {
 export const CHAPTERS: readonly Chapter[] = [
   {
     title: "Start",
-    pages: ["README.md", "docs/start.md", "docs/operations/deployment.md", "docs/comparison.md", "docs/README.md"],
+    pages: [
+      "README.md",
+      "docs/start.md",
+      "docs/operations/deployment.md",
+      "docs/operations/releases.md",
+      "docs/comparison.md",
+      "docs/README.md",
+    ],
     folders: [],
   },
   {
@@ -26,6 +33,7 @@ export const CHAPTERS: readonly Chapter[] = [
       "docs/user-guide/load-balancing.md",
       "docs/backends.md",
       "docs/headers.md",
+      "docs/listeners.md",
       "docs/operations/certificates.md",
       "docs/operations/logs.md",
       "docs/early-data.md",

@@ -1,7 +1,7 @@
 /** Everything in the documentation that a reader would copy, look up or follow is taken by the program that it is about. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { PAGES_OUTSIDE } from "../../../scripts/site.pages.ts";
 import { listFiles } from "../../../scripts/source.ts";
 import { readPage } from "../../support/markdown.ts";
@@ -29,6 +29,11 @@ describe("the pages", () => {
     const named = headings.flatMap((line) => [...line.matchAll(/`(Spooky\w+)`/g)].map(([, name = ""]) => name));
     const alerts = [...rules.matchAll(/alert: (\w+)/g)].map(([, name = ""]) => name);
     expect(named.toSorted()).toEqual(alerts.toSorted());
+  });
+  test("the index of decisions has all of them", () => {
+    const index = PAGES.find(({ path }) => path === "docs/decisions/README.md");
+    const decisions = PATHS.filter((path) => /^docs\/decisions\/\d/.test(path)).map((path) => basename(path));
+    expect(index?.links.map(({ text }) => text).toSorted()).toEqual(decisions);
   });
   test("every page is linked to", () => expect(checks.lostPages(ROOT, PAGES, "README.md")).toEqual([]));
 });
