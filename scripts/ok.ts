@@ -31,6 +31,8 @@ interface TestSettings {
   servers: ReadonlyMap<string, string>;
   /** The rule breaker of the adversarial suite. */
   h3i: string;
+  /** What makes and looks at packages, by name. */
+  packageTools: ReadonlyMap<string, string>;
 }
 
 const ROOT = join(import.meta.dir, "..");
@@ -56,6 +58,7 @@ const STEPS: readonly Step[] = [
   { name: "networks", run: async () => (await findPrograms("networks")).outcome },
   { name: "h3i", run: findH3i },
   { name: "site", run: installSiteGenerator },
+  { name: "package-tools", run: findPackageTools },
   { name: "tests", run: (settings) => runTests(settings, [], {}) },
   { name: "native-e2e", run: (settings) => runTests(settings, TRANSPORT_TESTS, { SPOOKY_TEST_TRANSPORT: "native" }) },
 ];
@@ -72,7 +75,7 @@ async function main(names: readonly string[]): Promise<number> {
     console.error(`error: no step ${unknown}; the steps are ${STEPS.map((step) => step.name).join(", ")}`);
     return 2;
   }
-  const settings: TestSettings = { binary: "", python: "", servers: new Map(), h3i: "" };
+  const settings: TestSettings = { binary: "", python: "", servers: new Map(), h3i: "", packageTools: new Map() };
   const outcomes: Outcome[] = [];
   for (const { name, run } of STEPS) {
     if (names.length > 0 && !names.includes(name)) continue;
@@ -153,9 +156,20 @@ async function installSiteGenerator(): Promise<Outcome> {
   return { passed: 0, failed: [], skipped: ["site: the generator's packages could not be fetched"] };
 }
 
+/** They take many minutes to build and to install, so only what is there already is used, unless the environment asks for all. */
+async function findPackageTools(settings: TestSettings): Promise<Outcome> {
+  const options = process.env["SPOOKY_TEST_PACKAGING"] === "1" ? [] : ["--cached"];
+  const { found, outcome } = await findPrograms("package-tools", options);
+  settings.packageTools = found;
+  return outcome;
+}
+
 /** What a script finds or builds, `NAME=PATH` a line. What cannot be had is told of here, and its tests are skipped by name. */
-async function findPrograms(name: string): Promise<{ found: ReadonlyMap<string, string>; outcome: Outcome }> {
-  const command = [join(ROOT, "scripts", `${name}.sh`)];
+async function findPrograms(
+  name: string,
+  options: readonly string[] = [],
+): Promise<{ found: ReadonlyMap<string, string>; outcome: Outcome }> {
+  const command = [join(ROOT, "scripts", `${name}.sh`), ...options];
   const child = Bun.spawn(command, { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
   const lines = (await new Response(child.stdout).text()).trimEnd().split("\n");
   const outcome = outcomeOf(name, { code: await child.exited, output: "" });
@@ -193,6 +207,7 @@ async function runTests(
       SPOOKY_TEST_QUICGO: settings.servers.get("quicgo") ?? "",
       SPOOKY_TEST_H2LOAD: settings.servers.get("h2load") ?? "",
       SPOOKY_TEST_H3I: settings.h3i,
+      ...packageToolsEnv(settings),
       ...env,
     },
     stdio: ["ignore", "inherit", "inherit"],
@@ -207,6 +222,10 @@ async function runTests(
   const problems = [...failed, ...silent.map((path) => `${path}: ran no test`)];
   if (code !== 0 && problems.length === 0) problems.push(`tests: bun test ended with exit code ${code}`);
   return { passed, failed: problems, skipped };
+}
+
+function packageToolsEnv({ packageTools }: TestSettings): Record<string, string> {
+  return Object.fromEntries([...packageTools].map(([name, path]) => [`SPOOKY_TEST_${name.toUpperCase()}`, path]));
 }
 
 async function run(command: readonly string[]): Promise<{ code: number; output: string }> {

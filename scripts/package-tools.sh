@@ -1,0 +1,165 @@
+#!/usr/bin/env bash
+# Prints where the tools are that make packages and look at manifests, one `NAME=PATH` line each for nfpm, helm and kubeconform (built from
+# packaging/tools/NAME, whose go.sum says what they are made of), hadolint and schemas (a folder with Kubernetes' own JSON schemas), both from
+# the packages of packaging/tools/requirements.txt, and root (a folder with a minimal Debian, in which packages are tried); or a line
+# `lacking NAME: REASON`. What was built is kept in the user's cache folder.
+#
+#   ./scripts/package-tools.sh [NAME...]            those, by default all; builds what is not there
+#   ./scripts/package-tools.sh --cached [NAME...]   builds and fetches nothing
+# Exit codes: 0 printed, 1 a tool does not compile, 2 wrong use.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname -- "$(readlink -f -- "$0")")/environment.sh"
+. "$ROOT/scripts/packages.sh"
+
+STORE=$CACHE/package-tools
+SOURCES=$ROOT/packaging/tools
+GO_MINOR_MIN=26
+KEPT_MAX=2
+ROOT_SUITE=bookworm
+CACHED_ONLY=no
+declare -A IMPORTS=(
+  [nfpm]=github.com/goreleaser/nfpm/v2/cmd/nfpm
+  [helm]=helm.sh/helm/v3/cmd/helm
+  [kubeconform]=github.com/yannh/kubeconform/cmd/kubeconform
+)
+
+main() {
+  local names=() name
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --cached) CACHED_ONLY=yes ;;
+      nfpm | helm | kubeconform | hadolint | schemas | root) names+=("$1") ;;
+      *) fail 2 "no tool $1; see the head of $0" ;;
+    esac
+    shift
+  done
+  [ ${#names[@]} -gt 0 ] || names=(nfpm helm kubeconform hadolint schemas root)
+  mkdir -p -- "$STORE"
+  exec 9>"$STORE/lock"
+  flock 9
+  for name in "${names[@]}"; do
+    case $name in
+      hadolint) find_in_python hadolint bin/hadolint ;;
+      schemas) find_in_python schemas kubernetes-schemas ;;
+      root) find_root ;;
+      *) find_go_tool "$name" ;;
+    esac
+  done
+}
+
+lacking() { printf 'lacking %s: %s\n' "$1" "$2"; }
+
+not_built() { lacking "$1" "not in the cache yet: ./scripts/package-tools.sh $1 brings it"; }
+
+# find_go_tool NAME: built by the search path's Go from the modules that go.sum names.
+find_go_tool() {
+  local name=$1 go place
+  place=$STORE/$name-$({ uname -m; cat -- "$SOURCES/$name/go.mod" "$SOURCES/$name/go.sum"; } | sha256sum | cut -c 1-32)
+  if [ ! -x "$place/$name" ]; then
+    if [ "$CACHED_ONLY" = yes ]; then
+      not_built "$name"
+      return 0
+    fi
+    if ! go=$(command -v go) || ! is_go_new_enough "$go"; then
+      lacking "$name" "no Go 1.$GO_MINOR_MIN or newer in the search path"
+      return 0
+    fi
+    build_go_tool "$name" "$go" "$place" || return 0
+  fi
+  used "$place" "$name"
+  printf '%s=%s\n' "$name" "$place/$name"
+}
+
+is_go_new_enough() {
+  local minor
+  minor=$(GOTOOLCHAIN=local "$1" env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+  [ -n "$minor" ] && [ "$minor" -ge "$GO_MINOR_MIN" ]
+}
+
+# build_go_tool NAME GO PLACE. GOFLAGS keeps the build from changing go.mod and go.sum.
+build_go_tool() {
+  local name=$1 go=$2 place=$3
+  export GOTOOLCHAIN=local GOFLAGS=-mod=readonly GOWORK=off CGO_ENABLED=0
+  [ "$HOME_USABLE" = yes ] || export GOPATH=$CACHE/go GOCACHE=$CACHE/go/build
+  say "packages: building $name"
+  if ! (cd -- "$SOURCES/$name" && "$go" mod download >/dev/null 2>&1); then
+    lacking "$name" "its modules (packaging/tools/$name/go.mod) could not be fetched"
+    return 1
+  fi
+  mkdir -p -- "$place"
+  (cd -- "$SOURCES/$name" && "$go" build -trimpath -buildvcs=false -ldflags=-s -o "$place/$name.part" "${IMPORTS[$name]}" >&2) ||
+    fail 1 "packaging/tools/$name does not compile"
+  mv -- "$place/$name.part" "$place/$name"
+}
+
+# find_in_python NAME PATH: a part of the environment that requirements.txt describes.
+find_in_python() {
+  local place
+  place=$STORE/python-$({ uname -m; python3 --version 2>&1; cat -- "$SOURCES/requirements.txt" "$0"; } | sha256sum | cut -c 1-32)
+  if [ ! -f "$place/complete" ]; then
+    if [ "$CACHED_ONLY" = yes ]; then
+      not_built "$1"
+      return 0
+    fi
+    make_environment "$place" || return 0
+  fi
+  used "$place" python
+  if [ -e "$place/$2" ]; then printf '%s=%s\n' "$1" "$place/$2"; else lacking "$1" "there is none for this machine"; fi
+}
+
+# Wheels are what pip checks by hash; they are only unpacked, since neither the program nor the schemas need their Python.
+make_environment() {
+  local wheels=$1/wheels
+  say "packages: fetching hadolint and Kubernetes' schemas"
+  rm -rf -- "$1"
+  mkdir -p -- "$wheels" "$1/bin"
+  if ! python3 -m pip download --quiet --no-input --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+    --requirement "$SOURCES/requirements.txt" --dest "$wheels" >&2; then
+    rm -rf -- "$1"
+    lacking python "pip could not fetch the packages of packaging/tools/requirements.txt"
+    return 1
+  fi
+  (cd -- "$wheels" && for wheel in *.whl; do python3 -m zipfile -e "$wheel" .; done)
+  find "$wheels" -path '*/scripts/hadolint' -type f -exec install -m 755 {} "$1/bin/hadolint" \;
+  mv -- "$wheels/kubernetes_validate/kubernetes-json-schema" "$1/kubernetes-schemas"
+  rm -rf -- "$wheels"
+  touch -- "$1/complete"
+}
+
+# Debian's own installer makes it. Tests lay a file system over it and write into that, so it stays as it is.
+find_root() {
+  local place
+  place=$STORE/root-$(printf '%s %s\n' "$ROOT_SUITE" "$(uname -m)" | sha256sum | cut -c 1-32)
+  if [ ! -x "$place/usr/bin/dpkg" ]; then
+    if [ "$CACHED_ONLY" = yes ]; then
+      not_built root
+      return 0
+    fi
+    if [ "$(id -u)" != 0 ] || ! { command -v debootstrap >/dev/null 2>&1 || install_packages "a root to try packages in" debootstrap; }; then
+      lacking root "only root makes one, with debootstrap"
+      return 0
+    fi
+    say "packages: installing a minimal Debian $ROOT_SUITE into a folder"
+    rm -rf --one-file-system -- "$place.part"
+    if ! debootstrap --variant=minbase "$ROOT_SUITE" "$place.part" >"$STORE/root.log" 2>&1; then
+      tail -n 5 -- "$STORE/root.log" >&2
+      lacking root "debootstrap could not make it"
+      return 0
+    fi
+    mv -- "$place.part" "$place"
+  fi
+  used "$place" root
+  printf 'root=%s\n' "$place"
+}
+
+# used PLACE NAME: remembers when it was, and keeps only the latest of its kind.
+used() {
+  local old
+  touch -- "$1" 2>/dev/null || true
+  find "$STORE" -mindepth 1 -maxdepth 1 -name "$2-????????????????????????????????" -printf '%T@ %p\n' | sort -rn |
+    tail -n +$((KEPT_MAX + 1)) | cut -d ' ' -f 2- |
+    while IFS= read -r old; do rm -rf -- "$old"; done
+}
+
+main "$@"

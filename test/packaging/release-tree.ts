@@ -1,0 +1,49 @@
+/** What a release leaves for packages, made from the built executable: enough to make packages of it. */
+import { copyFileSync, cpSync, linkSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { must } from "../../src/core/assert.ts";
+import { runProcess } from "../support/process.ts";
+import { binaryPath } from "../support/proxy.ts";
+
+const ROOT = join(import.meta.dir, "..", "..");
+const PACKAGING = join(ROOT, "packaging");
+/** The processor of this machine as releases name it, and as Debian does. */
+export const ARCH = process.arch === "arm64" ? "aarch64" : "x86_64";
+export const DEBIAN_ARCH = process.arch === "arm64" ? "arm64" : "amd64";
+
+/** What to pack. */
+export interface PackageOptions {
+  readonly version: string;
+  /** Added to the end of the configuration that is installed. */
+  readonly configuration?: string;
+  readonly format: "deb" | "rpm";
+}
+
+/** Makes one package in `folder` by `scripts/package`, and gives its path. Debian's are not compressed, which saves half a minute. */
+export async function makePackage(
+  folder: string,
+  { version, configuration = "", format }: PackageOptions,
+): Promise<string> {
+  const out = join(folder, `${version}-${format}`);
+  const tree = join(out, "tree", ARCH);
+  mkdirSync(tree, { recursive: true });
+  place(binaryPath(), join(tree, "spooky"));
+  for (const name of ["man", "completions"]) cpSync(join(PACKAGING, name), join(tree, name), { recursive: true });
+  copyFileSync(join(ROOT, "LICENSE"), join(tree, "LICENSE"));
+  writeFileSync(join(tree, "THIRD-PARTY-LICENSES"), "of the runtime and libraries\n");
+  const example = readFileSync(join(PACKAGING, "config.example.yaml"), "utf8");
+  writeFileSync(join(tree, "config.example.yaml"), `${example}${configuration}`);
+  const options = [`--arch=${ARCH}`, `--version=${version}`, `--out=${out}`, `--format=${format}`, "--quick"];
+  const { code, stdout, stderr } = await runProcess({ command: [join(ROOT, "scripts", "package"), ...options] });
+  if (code !== 0) throw new Error(`scripts/package failed: ${stderr}`);
+  return must(stdout.trim().split("\n").at(-1), "it says what it made");
+}
+
+/** A link where that can be: the executable is large. */
+function place(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch {
+    copyFileSync(from, to);
+  }
+}

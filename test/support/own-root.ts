@@ -1,0 +1,118 @@
+/**
+ * A file system of its own with mounts, processes and network of its own, to install packages in: what is written there is gone with the test, what it
+ * is laid over stays as it was, and nothing that runs there sees or reaches this machine. No service manager is started.
+ */
+import { readFileSync } from "node:fs";
+import { assert } from "../../src/core/assert.ts";
+import type { NetworkPlace } from "./netns.ts";
+import { type RunningProcess, runProcess, startProcess } from "./process.ts";
+import { tempFolder } from "./temp.ts";
+
+/** How a command is run inside. */
+export interface InsideOptions {
+  /** Number of the user and its group; default root. */
+  readonly uid?: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A root that is there until the test, group or file that made it ends; then everything in it is killed. */
+export interface OwnRoot {
+  /** Programs of this machine in the root's network alone: clients and backends. */
+  readonly network: NetworkPlace;
+  /** The path of a file of the root as this machine reaches it. */
+  path(inside: string): string;
+  /** Puts a command inside. What is started is a parent of the command, which hands no signals on: `signal` reaches the command itself. */
+  command(command: readonly string[], options?: InsideOptions): readonly string[];
+  /** Runs a command inside to its end. */
+  run(
+    command: readonly string[],
+    options?: InsideOptions,
+  ): Promise<{ code: number | null; stdout: string; stderr: string }>;
+  /** Signals the program that a command became. */
+  signal(child: RunningProcess, name: NodeJS.Signals): void;
+}
+
+/** What is different from a root that one may write to everywhere. */
+export interface OwnRootOptions {
+  /** Everything is read-only, without a temporary folder, as in a container that is run so. */
+  readonly readOnly?: boolean;
+}
+
+/** Lays a root over the folder `lower`, which is not changed. */
+export async function openRoot(lower: string, options: OwnRootOptions = {}): Promise<OwnRoot> {
+  const place = tempFolder("root");
+  const script = options.readOnly === true ? `${MOUNTS}\n${READ_ONLY}\n${KEEP}` : `${MOUNTS}\n${KEEP}`;
+  const isolation = ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child"];
+  const keeper = startProcess({ command: [...isolation, "sh", "-c", script, "sh", place, lower] });
+  await keeper.waitForLine((line) => line === "here");
+  const inner = childOf(keeper.pid);
+  const root = `${place}/root`;
+  const network = (command: readonly string[]): readonly string[] => [
+    "nsenter",
+    `--net=/proc/${inner}/ns/net`,
+    "--",
+    ...command,
+  ];
+  const command = (program: readonly string[], { uid = 0, env = {} }: InsideOptions = {}): readonly string[] => [
+    ...["env", "-i", `PATH=${PATH}`, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)],
+    ...["nsenter", `--target=${inner}`, "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--"],
+    ...["chroot", `--userspec=${uid}:${uid}`, ...(uid === 0 ? [] : ["--groups="]), root],
+    ...program,
+  ];
+  return {
+    network: { command: network },
+    path: (inside) => `/proc/${inner}/root${root}${inside}`,
+    command,
+    run: (program, how) => runProcess({ command: command(program, how) }),
+    signal: (child, name) => void process.kill(childOf(child.pid), name),
+  };
+}
+
+/** The one child of a process, as this machine numbers it. */
+function childOf(pid: number): number {
+  const [child = ""] = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
+  assert(child !== "", "it has a child");
+  return Number(child);
+}
+
+/** Why there are no such roots here; null when there are. */
+export const ROOTS_MISSING: string | null = await whyMissing();
+
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** $1: an empty folder, $2: what the root is laid over. */
+const MOUNTS = `set -e
+mount --make-rprivate /
+mount -t tmpfs -o mode=755 none "$1"
+mkdir "$1/upper" "$1/work" "$1/root"
+mount -t overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" overlay "$1/root"
+cd "$1/root"
+mkdir -p proc dev sys run tmp
+mount -t proc proc proc
+mount -t sysfs -o ro sysfs sys
+mount -t tmpfs -o mode=755 none dev
+for device in null zero full random urandom tty; do touch "dev/$device"; mount --bind "/dev/$device" "dev/$device"; done
+ln -s /proc/self/fd dev/fd
+mkdir dev/shm
+ip link set lo up`;
+
+const READ_ONLY = `mount -o remount,ro "$1/root"
+mount -o remount,ro dev`;
+
+/** The first process of the namespace; \`cat\` ends when its input does, and its input is ours. */
+const KEEP = `if [ -d run ] && [ -w run ]; then mount -t tmpfs -o mode=755 none run; mount -t tmpfs -o mode=1777 none tmp; fi
+echo here
+exec cat`;
+
+async function whyMissing(): Promise<string | null> {
+  const how = "roots of their own: ";
+  if (process.platform !== "linux" || process.getuid?.() !== 0) return `${how}only root of Linux makes them`;
+  for (const tool of ["unshare", "nsenter", "ip"])
+    if (Bun.which(tool) === null) return `${how}there is no \`${tool}\` (./scripts/test names the package)`;
+  const script = "mount --make-rprivate / && mkdir -p /mnt && mount -t tmpfs none /mnt && cd /mnt && mkdir a b c d";
+  const mount = "mount -t overlay -o lowerdir=a,upperdir=b,workdir=c overlay d";
+  const { code, stderr } = await runProcess({
+    command: ["unshare", "--mount", "--pid", "--net", "--fork", "sh", "-c", `${script} && ${mount}`],
+  });
+  return code === 0 ? null : `${how}they cannot be made here: ${stderr.trim().split("\n")[0]}`;
+}
