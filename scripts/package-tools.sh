@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints where the tools are that make packages and look at manifests, one `NAME=PATH` line each for nfpm, helm and kubeconform (built from
+# Prints where the tools are that make packages and look at manifests, one `NAME=PATH` line each for nfpm, helm, kubeconform and compose (built from
 # packaging/tools/NAME, whose go.sum says what they are made of), hadolint and schemas (a folder with Kubernetes' own JSON schemas), both from
 # the packages of packaging/tools/requirements.txt, and root (a folder with a minimal Debian, in which packages are tried); or a line
 # `lacking NAME: REASON`. What was built is kept in the user's cache folder.
@@ -22,6 +22,7 @@ declare -A IMPORTS=(
   [nfpm]=github.com/goreleaser/nfpm/v2/cmd/nfpm
   [helm]=helm.sh/helm/v3/cmd/helm
   [kubeconform]=github.com/yannh/kubeconform/cmd/kubeconform
+  [compose]=.
 )
 
 main() {
@@ -29,12 +30,12 @@ main() {
   while [ $# -gt 0 ]; do
     case $1 in
       --cached) CACHED_ONLY=yes ;;
-      nfpm | helm | kubeconform | hadolint | schemas | root) names+=("$1") ;;
+      nfpm | helm | kubeconform | compose | hadolint | schemas | root) names+=("$1") ;;
       *) fail 2 "no tool $1; see the head of $0" ;;
     esac
     shift
   done
-  [ ${#names[@]} -gt 0 ] || names=(nfpm helm kubeconform hadolint schemas root)
+  [ ${#names[@]} -gt 0 ] || names=(nfpm helm kubeconform compose hadolint schemas root)
   mkdir -p -- "$STORE"
   exec 9>"$STORE/lock"
   flock 9
@@ -55,7 +56,7 @@ not_built() { lacking "$1" "not in the cache yet: ./scripts/package-tools.sh $1 
 # find_go_tool NAME: built by the search path's Go from the modules that go.sum names.
 find_go_tool() {
   local name=$1 go place
-  place=$STORE/$name-$({ uname -m; cat -- "$SOURCES/$name/go.mod" "$SOURCES/$name/go.sum"; } | sha256sum | cut -c 1-32)
+  place=$STORE/$name-$({ uname -m; cat -- "$SOURCES/$name"/*; } | sha256sum | cut -c 1-32)
   if [ ! -x "$place/$name" ]; then
     if [ "$CACHED_ONLY" = yes ]; then
       not_built "$name"
@@ -96,7 +97,7 @@ build_go_tool() {
 # find_in_python NAME PATH: a part of the environment that requirements.txt describes.
 find_in_python() {
   local place
-  place=$STORE/python-$({ uname -m; python3 --version 2>&1; cat -- "$SOURCES/requirements.txt" "$0"; } | sha256sum | cut -c 1-32)
+  place=$STORE/python-$({ uname -m; python3 --version 2>&1; cat -- "$SOURCES/requirements.txt"; } | sha256sum | cut -c 1-32)
   if [ ! -f "$place/complete" ]; then
     if [ "$CACHED_ONLY" = yes ]; then
       not_built "$1"

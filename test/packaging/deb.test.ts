@@ -164,8 +164,8 @@ async function dpkg(
 ): Promise<{ code: number | null; stderr: string; stdout: string }> {
   const file = options.at(-1) ?? "";
   const isFile = file.endsWith(".deb") && statSync(file).isFile();
-  if (isFile) copyFileSync(file, root.path("/tmp/spooky.deb"));
-  const inside = [...options.slice(0, -1), isFile ? "/tmp/spooky.deb" : file];
+  if (isFile) copyFileSync(file, root.path("/run/package.deb"));
+  const inside = [...options.slice(0, -1), isFile ? "/run/package.deb" : file];
   return root.run(["dpkg", ...inside], { env: { DEBIAN_FRONTEND: "noninteractive" } });
 }
 

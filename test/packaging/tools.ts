@@ -3,7 +3,9 @@ import { hasRunner } from "../support/proxy.ts";
 import { ROOTS_MISSING } from "../support/own-root.ts";
 
 /** A tool by the name that `scripts/package-tools.sh` gives it; null when it is not there. */
-export function packageTool(name: "nfpm" | "helm" | "kubeconform" | "hadolint" | "schemas" | "root"): string | null {
+export function packageTool(
+  name: "nfpm" | "helm" | "kubeconform" | "compose" | "hadolint" | "schemas" | "root",
+): string | null {
   return process.env[`SPOOKY_TEST_${name.toUpperCase()}`] || null;
 }
 

@@ -28,20 +28,22 @@ export interface OwnRoot {
     command: readonly string[],
     options?: InsideOptions,
   ): Promise<{ code: number | null; stdout: string; stderr: string }>;
+  /** From here on nothing in it can be written but what is mounted on it. */
+  seal(): Promise<void>;
   /** Signals the program that a command became. */
   signal(child: RunningProcess, name: NodeJS.Signals): void;
 }
 
-/** What is different from a root that one may write to everywhere. */
+/** What is different from a machine's root. */
 export interface OwnRootOptions {
-  /** Everything is read-only, without a temporary folder, as in a container that is run so. */
-  readonly readOnly?: boolean;
+  /** False: /run and /tmp are folders like others, as in a container. */
+  readonly temporary?: boolean;
 }
 
 /** Lays a root over the folder `lower`, which is not changed. */
 export async function openRoot(lower: string, options: OwnRootOptions = {}): Promise<OwnRoot> {
   const place = tempFolder("root");
-  const script = options.readOnly === true ? `${MOUNTS}\n${READ_ONLY}\n${KEEP}` : `${MOUNTS}\n${KEEP}`;
+  const script = [MOUNTS, ...(options.temporary === false ? [] : [TEMPORARY]), KEEP].join("\n");
   const isolation = ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child"];
   const keeper = startProcess({ command: [...isolation, "sh", "-c", script, "sh", place, lower] });
   await keeper.waitForLine((line) => line === "here");
@@ -64,6 +66,11 @@ export async function openRoot(lower: string, options: OwnRootOptions = {}): Pro
     path: (inside) => `/proc/${inner}/root${root}${inside}`,
     command,
     run: (program, how) => runProcess({ command: command(program, how) }),
+    seal: async () => {
+      const mount = ["nsenter", `--target=${inner}`, "--mount", "--", "sh", "-c", SEAL, "sh", root];
+      const { code, stderr } = await runProcess({ command: mount });
+      assert(code === 0, `it can be made read-only: ${stderr}`);
+    },
     signal: (child, name) => void process.kill(childOf(child.pid), name),
   };
 }
@@ -96,12 +103,13 @@ ln -s /proc/self/fd dev/fd
 mkdir dev/shm
 ip link set lo up`;
 
-const READ_ONLY = `mount -o remount,ro "$1/root"
-mount -o remount,ro dev`;
+const SEAL = `mount -o remount,ro "$1" && mount -o remount,ro "$1/dev"`;
+
+const TEMPORARY = `mount -t tmpfs -o mode=755 none run
+mount -t tmpfs -o mode=1777 none tmp`;
 
 /** The first process of the namespace; \`cat\` ends when its input does, and its input is ours. */
-const KEEP = `if [ -d run ] && [ -w run ]; then mount -t tmpfs -o mode=755 none run; mount -t tmpfs -o mode=1777 none tmp; fi
-echo here
+const KEEP = `echo here
 exec cat`;
 
 async function whyMissing(): Promise<string | null> {
