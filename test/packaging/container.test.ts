@@ -68,6 +68,7 @@ describe.skipIf(lack !== null)(lack ?? "the image's root", () => {
     const image = readDockerfile(DOCKERFILE);
     expect(image.base).toBe("gcr.io/distroless/cc-debian12:nonroot");
     expect(image.exposed).toContain("443/udp");
+    expect(image.user).toEqual({ uid: 65532, gid: 65532 });
     const root = await openRoot(layImage(image), { temporary: false });
     const backend = await startBackendIn(root);
     await mountConfiguration(root, image, backend.address);
