@@ -1,15 +1,25 @@
 /** The Debian package in a Debian of its own: from a first install over an upgrade under load until nothing is left. No service manager runs there. */
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { must } from "../../src/core/assert.ts";
 import { AIOQUIC_MISSING, aioquicPython, exchangeOf, startAioquic } from "../interop/aioquic.ts";
-import { testCertificateFiles } from "../support/certs.ts";
 import { openRoot, type OwnRoot } from "../support/own-root.ts";
-import { runProcess, type RunningProcess, startProcess } from "../support/process.ts";
-import { binaryPath, listeningAddress } from "../support/proxy.ts";
+import { runProcess } from "../support/process.ts";
+import { binaryPath } from "../support/proxy.ts";
 import { tempFolder } from "../support/temp.ts";
+import {
+  AS_SERVICE,
+  CERTIFICATES,
+  CONFIG,
+  configure,
+  generation,
+  OWNERSHIP,
+  ownership,
+  remains,
+  serves,
+} from "./installed.ts";
 import { makePackage } from "./release-tree.ts";
 import { askOverHttp3, startBackendIn } from "./served.ts";
 import { packageTool, rootsLack } from "./tools.ts";
@@ -17,13 +27,7 @@ import { packageTool, rootsLack } from "./tools.ts";
 const lack = rootsLack("nfpm", "root") ?? (aioquicPython === null ? AIOQUIC_MISSING : null);
 const CANDIDATE = "0.9.0-rc.1";
 const VERSION = "0.9.0";
-/** What the unit gives: the user, ports below 1024, the folder of the control socket. */
-const AS_SERVICE = [
-  ...["setpriv", "--reuid=spooky", "--regid=spooky", "--init-groups"],
-  ...["--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service", "/usr/bin/spooky"],
-];
-const CONFIG = "/etc/spooky/config.yaml";
-const COMMENT = "# This line is the administrator's.\n";
+const lintian = Bun.which("lintian");
 
 describe.skipIf(lack !== null)(lack ?? "the Debian package", () => {
   const folder = tempFolder("deb");
@@ -49,6 +53,20 @@ describe.skipIf(lack !== null)(lack ?? "the Debian package", () => {
     expect(unit).toContain("ExecStart=/usr/bin/spooky ");
     expect(unit).not.toContain("/usr/local");
   });
+
+  test.skipIf(lintian === null)(
+    lintian === null
+      ? "lintian finds nothing that is not explained: it is not installed"
+      : "lintian finds nothing that is not explained",
+    async () => {
+      const file = await makePackage(folder, { version: VERSION, format: "deb" });
+      // Packages for tests are not compressed.
+      const suppress = "--suppress-tags=uses-no-compression-for-data-tarball";
+      const fails = [suppress, "--allow-root", "--fail-on=error,warning", "--display-level=>=warning"];
+      const { code, stdout } = await runProcess({ command: [must(lintian, "it is there"), ...fails, file] });
+      expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+    },
+  );
 
   test("installs, serves once it is configured, is upgraded under a request, and leaves what an administrator made", async () => {
     const root = await openRoot(must(packageTool("root"), "there is one"));
@@ -83,49 +101,10 @@ async function installs(root: OwnRoot, file: string): Promise<void> {
     stderr: expect.stringMatching(/^spooky: not started, since .* cannot be served yet\./),
   });
   expect((await root.run(["/usr/bin/spooky", "--version"])).stdout).toStartWith("spooky ");
-  const { stdout } = await root.run([
-    ...[
-      "stat",
-      "--format=%n %U:%G %a",
-      "/etc/spooky",
-      "/etc/spooky/certs",
-      CONFIG,
-      "/var/log/spooky",
-      "/var/lib/spooky",
-    ],
-  ]);
-  expect(stdout.split("\n")).toEqual([
-    "/etc/spooky root:spooky 750",
-    "/etc/spooky/certs root:spooky 750",
-    `${CONFIG} root:spooky 640`,
-    "/var/log/spooky spooky:spooky 750",
-    "/var/lib/spooky spooky:spooky 750",
-  ]);
+  expect(await ownership(root)).toEqual(OWNERSHIP);
   expect(readdirSync(root.path("/etc/systemd/system/multi-user.target.wants"))).toContain("spooky.service");
   const { code: checked, stdout: findings } = await root.run([...AS_SERVICE, "check", "--offline"]);
   expect([checked, findings]).toEqual([2, expect.stringContaining("/etc/spooky/certs/fullchain.pem")]);
-}
-
-/** What an administrator does: a certificate, the backend's address, a remark. */
-async function configure(root: OwnRoot, backend: string): Promise<void> {
-  const { certFile, keyFile } = await testCertificateFiles();
-  copyFileSync(certFile, root.path("/etc/spooky/certs/fullchain.pem"));
-  copyFileSync(keyFile, root.path("/etc/spooky/certs/privkey.pem"));
-  await root.run(["chgrp", "-R", "spooky", "/etc/spooky/certs"]);
-  await root.run(["chmod", "640", "/etc/spooky/certs/fullchain.pem", "/etc/spooky/certs/privkey.pem"]);
-  const shipped = readFileSync(root.path(CONFIG), "utf8");
-  expect(shipped).toContain('"127.0.0.1:3000"');
-  writeFileSync(root.path(CONFIG), COMMENT + shipped.replace("127.0.0.1:3000", backend));
-}
-
-async function serves(root: OwnRoot): Promise<RunningProcess> {
-  expect((await root.run([...AS_SERVICE, "check"])).code).toBe(0);
-  await root.run(["install", "-d", "-m", "750", "-o", "spooky", "-g", "spooky", "/run/spooky"]);
-  const env = { RUNTIME_DIRECTORY: "/run/spooky" };
-  const service = startProcess({ command: root.command([...AS_SERVICE, "--config", CONFIG], { env }) });
-  expect((await listeningAddress(service)).port).toBe(443);
-  expect(await askOverHttp3(root, "/before")).toBe("200 backend GET /before");
-  return service;
 }
 
 /** The running program goes over to the new one, as the package is upgraded. */
@@ -137,24 +116,13 @@ async function upgrades(root: OwnRoot, file: string): Promise<void> {
   expect(await generation(root)).toBe(2);
 }
 
-async function generation(root: OwnRoot): Promise<number> {
-  const { stdout } = await root.run([...AS_SERVICE, "status", "--json"]);
-  return JSON.parse(stdout).generation;
-}
-
 /** After removal the configuration is still there, after purging only what the package did not bring: certificates and the user. */
 async function leaves(root: OwnRoot, edited: string): Promise<void> {
   expect(await dpkg(root, "--remove", "spooky")).toMatchObject({ code: 0, stderr: "" });
   expect(existsSync(root.path("/usr/bin/spooky"))).toBe(false);
   expect(readFileSync(root.path(CONFIG), "utf8")).toBe(edited);
   expect(await dpkg(root, "--purge", "spooky")).toMatchObject({ code: 0 });
-  const { stdout } = await root.run(["find", "/", "-xdev", "-name", "*spooky*", "-o", "-xdev", "-path", "*/spooky/*"]);
-  expect(stdout.split("\n").sort()).toEqual([
-    "/etc/spooky",
-    "/etc/spooky/certs",
-    "/etc/spooky/certs/fullchain.pem",
-    "/etc/spooky/certs/privkey.pem",
-  ]);
+  expect(await remains(root)).toEqual(CERTIFICATES);
   expect((await root.run(["getent", "passwd", "spooky"])).code).toBe(0);
 }
 

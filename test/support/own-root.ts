@@ -21,6 +21,10 @@ export interface OwnRoot {
   readonly network: NetworkPlace;
   /** The path of a file of the root as this machine reaches it. */
   path(inside: string): string;
+  /** A program of this machine in all of the root's namespaces, for which the root is the folder `place`. */
+  beside(command: readonly string[]): readonly string[];
+  /** Where programs that run beside it find the root. */
+  readonly place: string;
   /** Puts a command inside. What is started is a parent of the command, which hands no signals on: `signal` reaches the command itself. */
   command(command: readonly string[], options?: InsideOptions): readonly string[];
   /** Runs a command inside to its end. */
@@ -55,19 +59,22 @@ export async function openRoot(lower: string, options: OwnRootOptions = {}): Pro
     "--",
     ...command,
   ];
+  const entering = ["nsenter", `--target=${inner}`, "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--"];
   const command = (program: readonly string[], { uid = 0, env = {} }: InsideOptions = {}): readonly string[] => [
     ...["env", "-i", `PATH=${PATH}`, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)],
-    ...["nsenter", `--target=${inner}`, "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--"],
+    ...entering,
     ...["chroot", `--userspec=${uid}:${uid}`, ...(uid === 0 ? [] : ["--groups="]), root],
     ...program,
   ];
   return {
     network: { command: network },
+    beside: (program) => [...entering, ...program],
+    place: root,
     path: (inside) => `/proc/${inner}/root${root}${inside}`,
     command,
     run: (program, how) => runProcess({ command: command(program, how) }),
     seal: async () => {
-      const mount = ["nsenter", `--target=${inner}`, "--mount", "--", "sh", "-c", SEAL, "sh", root];
+      const mount = [...entering, "sh", "-c", SEAL, "sh", root];
       const { code, stderr } = await runProcess({ command: mount });
       assert(code === 0, `it can be made read-only: ${stderr}`);
     },
