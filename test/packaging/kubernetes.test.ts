@@ -127,7 +127,8 @@ function checkConfigurations(objects: readonly Thing[], pods: number): string[] 
   const nodes = new Set<string>();
   const { data } = one(objects, "ConfigMap");
   for (const [name, text] of Object.entries(data)) {
-    const { timeouts, cluster, listen, observability } = loaded(name, text);
+    const { timeouts, cluster, listeners, observability } = loaded(name, text);
+    const [listen] = listeners;
     nodes.add(cluster.nodeId ?? "none");
     expect(timeouts.shutdownDelayMs).toBeGreaterThan(0);
     const stopMs = timeouts.shutdownDelayMs + timeouts.drainMs;
