@@ -27,7 +27,7 @@ export function layBaseImage(debian: string, to: string): void {
   mkdirSync(join(to, "etc"), { recursive: true });
   writeFileSync(
     join(to, "etc/passwd"),
-    "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n",
+    "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/nonexistent:/sbin/nologin\n",
   );
   writeFileSync(join(to, "etc/group"), "root:x:0:\nnonroot:x:65532:\n");
 }
