@@ -14,6 +14,7 @@ import type { ProblemList } from "./problem.ts";
 import { quoted } from "./problem.ts";
 import { CONFIG_SHAPE } from "./schema.ts";
 import type { BackendProtocol, BackendTransport } from "./snapshot.ts";
+import { checkDoors } from "./rules-doors.ts";
 import { checkListeners } from "./rules-listen.ts";
 import { checkProcesses } from "./rules-process.ts";
 import { itemsOf, reportRepeated } from "./rules-repeated.ts";
@@ -25,6 +26,7 @@ export function checkRules(root: ConfigNode, problems: ProblemList): void {
   checkBalancing(root, problems);
   checkWindows(root, problems);
   checkProcesses(root, problems);
+  checkDoors(root, problems);
   checkClientCertificate(childOf(root, "upstream_tls"), problems);
   for (const pool of poolsOf(root)) {
     checkBackendIds(pool, problems);

@@ -1,5 +1,6 @@
 /** What the kernel knows of processes, read from /proc: processor time, memory, descriptors. What cannot be read is null. */
 import { closeSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { totalmem } from "node:os";
 import process from "node:process";
 
 /** /proc counts time in hundredths of a second on every Linux there is (USER_HZ). */
@@ -88,10 +89,9 @@ export function lacksDescriptors(): boolean {
   }
 }
 
-/** Bytes of memory that the machine has. */
-export function machineMemoryBytes(): number | null {
-  const kilobytes = /^MemTotal:\s+(\d+) kB/m.exec(read("/proc/meminfo") ?? "")?.[1];
-  return kilobytes === undefined ? null : Number(kilobytes) * 1024;
+/** Bytes of memory that the machine has. The runtime asks the kernel (sysinfo(2)): a service with `ProcSubset=pid` has no /proc/meminfo. */
+export function machineMemoryBytes(): number {
+  return totalmem();
 }
 
 function read(path: string): string | null {

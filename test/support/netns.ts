@@ -211,7 +211,8 @@ async function startFlightRelayThere(middle: NetworkPlace, port: number): Promis
   };
 }
 
-async function startPlacedBackend(server: NetworkPlace): Promise<NetworkBackend> {
+/** A backend in HTTP/1.1 there. */
+export async function startPlacedBackend(server: NetworkPlace): Promise<NetworkBackend> {
   const program = [process.execPath, join(SUPPORT, "real-server.child.ts"), "http1", "node", "backend"];
   const child = startProcess({ command: server.command(program) });
   const first: { port: number } = JSON.parse(await child.waitForLine((line) => line.startsWith('{"port"')));

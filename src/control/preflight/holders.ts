@@ -26,7 +26,7 @@ const LISTENING = "0A";
 
 function inodesOf(table: string, port: number): readonly string[] {
   const wanted = port.toString(16).toUpperCase().padStart(4, "0");
-  return lines(`/proc/net/${table}`)
+  return lines(`/proc/self/net/${table}`)
     .slice(1)
     .map((line) => line.trim().split(/\s+/))
     .filter((fields) => fields[1]?.endsWith(`:${wanted}`) === true)

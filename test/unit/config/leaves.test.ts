@@ -87,7 +87,7 @@ const WHOLE: Value = {
       ...{ max_connections: 5, connection_timeout_ms: 5 },
     },
     health: {
-      ...{ enabled: true, required: false, address: "::1", port: 5, health_path: "/a", ready_path: "/b" },
+      ...{ enabled: true, required: false, address: "::1", port: 6, health_path: "/a", ready_path: "/b" },
       ...{ max_connections: 5, connection_timeout_ms: 5 },
     },
   },
