@@ -8,9 +8,10 @@ import type { AdmissionBounds } from "../../src/guard/admission.ts";
 import type { ReplayGuard } from "../../src/guard/replay-guard.ts";
 import type { Connection } from "../../src/quic/connection.ts";
 import type { SessionDriver } from "../../src/quic/connection-host.ts";
-import { IdCodec, type OwnIds } from "../../src/quic/cid.ts";
+import { type FillRandom, IdCodec, type OwnIds } from "../../src/quic/cid.ts";
 import { EarlyData } from "../../src/quic/early-data.ts";
 import { Endpoint } from "../../src/quic/endpoint.ts";
+import { EndpointShare } from "../../src/quic/endpoint-share.ts";
 import type { CloseReason, EngineSession } from "../../src/quic/engine.ts";
 import { TokenSealer } from "../../src/quic/token.ts";
 import { FakeConnection, FakeEngine } from "./fake-engine.ts";
@@ -30,6 +31,8 @@ export interface FakeServerOptions {
   readonly makeDriver?: (connection: Connection, session: EngineSession, endpoint: Endpoint) => SessionDriver;
   /** Ids that were made by keys before. */
   readonly olderIds?: readonly OwnIds[];
+  /** With other endpoints; by default it is alone. */
+  readonly share?: EndpointShare;
   /** Called when the endpoint wants a turn; by default it is only counted. */
   readonly requestTurn?: () => void;
 }
@@ -77,6 +80,23 @@ export class FakeDriver implements SessionDriver {
   }
 }
 
+function seeded(): FillRandom {
+  const random = Random.fromEntropy([7]);
+  return (bytes) => {
+    for (let i = 0; i < bytes.length; i++) bytes[i] = random.nextBelow(256);
+  };
+}
+
+function makeIds(fillRandom: FillRandom): OwnIds {
+  return { scheme: new IdCodec(ID_KEY, fillRandom), resetTokenOf: (id) => id.slice(0, 16) };
+}
+
+/** What several of these servers have together; `counters` are of who is let in. */
+export function makeShare(counters: Counters, bounds: Partial<AdmissionBounds> = {}): EndpointShare {
+  const parts = { admission: { ...ADMISSION, ...bounds }, counters, ids: [makeIds(seeded())] } as const;
+  return new EndpointShare(parts, 1000);
+}
+
 /** The server side, by hand. */
 export class FakeServer {
   readonly counters = new Counters();
@@ -98,18 +118,13 @@ export class FakeServer {
   });
 
   constructor(options: FakeServerOptions = {}) {
-    const random = Random.fromEntropy([7]);
-    const fillRandom = (bytes: Uint8Array): void => {
-      for (let i = 0; i < bytes.length; i++) bytes[i] = random.nextBelow(256);
-    };
+    const fillRandom = seeded();
     this.endpoint = new Endpoint(
       {
+        ...(options.share === undefined ? {} : { share: options.share }),
         engine: this.engine,
         counters: this.counters,
-        ids: [
-          { scheme: new IdCodec(ID_KEY, fillRandom), resetTokenOf: (id) => id.slice(0, 16) },
-          ...(options.olderIds ?? []),
-        ],
+        ids: [makeIds(fillRandom), ...(options.olderIds ?? [])],
         fillRandom,
         admission: { ...ADMISSION, connectionsMax: options.connectionsMax ?? 10, ...options.admission },
         handshakeMs: options.handshakeMs ?? 10_000,
