@@ -13,6 +13,7 @@ import type { Logger } from "../observe/log.ts";
 import { encodeProgram } from "../quic/cbpf.ts";
 import { type SlotRange, type SteeringPlan, steeringProgram } from "../quic/steer.ts";
 import type { Library } from "../../ffi/library.ts";
+import { formatAddress } from "../../ffi/sockaddr.ts";
 import { attachSteering } from "../../ffi/steering.ts";
 import { adoptUdpSocket, openUdpGroup } from "../../ffi/udp-group.ts";
 import type { BoundSocket, UdpOptions } from "../../ffi/udp-open.ts";
@@ -103,10 +104,11 @@ export class ListenerSockets {
     return groups.map(({ sockets }) => must(sockets[0], "there are at least two sockets"));
   }
 
-  /** Names of those that a configuration does not have. */
-  beside(snapshot: Snapshot): readonly string[] {
+  /** Those that a configuration does not have: by their names, and where they are. */
+  beside(snapshot: Snapshot): readonly { readonly name: string; readonly address: string }[] {
     const names = listenerNames(snapshot.listeners);
-    return [...this.#groups.keys()].filter((name) => !names.includes(name));
+    const groups = [...this.#groups.values()].filter(({ name }) => !names.includes(name));
+    return groups.map((group) => ({ name: group.name, address: whereText(group) }));
   }
 
   /**
@@ -131,7 +133,7 @@ export class ListenerSockets {
       if (!group.banks.delete(bank) || group.banks.size > 0) continue;
       this.#close(group);
       // With the last one the program ends, or its start has failed.
-      if (this.#groups.size > 0) this.#parts.log.info("listener is gone", { address: addressText(group) });
+      if (this.#groups.size > 0) this.#parts.log.info("listener is gone", { address: whereText(group) });
     }
   }
 
@@ -210,7 +212,7 @@ export class ListenerSockets {
         this.#steerOne(group, this.#ways);
       } catch (thrown) {
         if (!(thrown instanceof ProxyError)) throw thrown;
-        this.#parts.log.error("datagrams go other ways than before", { address: addressText(group) });
+        this.#parts.log.error("datagrams go other ways than before", { address: whereText(group) });
       }
     }
   }
@@ -233,6 +235,11 @@ export function waysOf(banks: ReadonlySet<number>, ways: Ways): Ways | null {
     return by === undefined || !unread.has(slot) ? [] : [{ slot, by }];
   });
   return { active: draining, draining: active, standIns };
+}
+
+/** With the port that the system has chosen, where it had to. */
+function whereText({ sockets }: Group): string {
+  return formatAddress(must(sockets[0], "there are at least two sockets").local);
 }
 
 /** There are two: 0 and 1. */

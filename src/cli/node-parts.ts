@@ -94,6 +94,6 @@ export function tellListeners(
 ): readonly string[] {
   for (const bound of sockets.added(before, snapshot)) tellListening(log, snapshot, bound);
   const left = sockets.beside(snapshot);
-  for (const address of left) log.info("listener is left: its connections finish what they have", { address });
-  return left;
+  for (const { address } of left) log.info("listener is left: its connections finish what they have", { address });
+  return left.map(({ name }) => name);
 }

@@ -72,9 +72,12 @@ export function loadIdentity(settings: CertificateSettings, place = "listen.tls"
   return { serverNames, chainPem, keyPem, label: settings.certFile, coveredNames, keyKind: kindOf(key) };
 }
 
-/** Certificates with the time of their end, for metrics: those that cannot be read are left out, since whoever loads them says why. */
+/**
+ * Certificates with the time of their end, for metrics: those that cannot be read are left out, since whoever loads them says why; one that several
+ * listeners show is there once.
+ */
 export function certificateScenes(certificates: readonly CertificateSettings[]): readonly CertificateScene[] {
-  return certificates.flatMap(({ certFile, serverNames }): CertificateScene[] => {
+  const scenes = certificates.flatMap(({ certFile, serverNames }): CertificateScene[] => {
     try {
       const leaf = parseLeaf(readFile(certFile, "certificate", "cert"), certFile);
       const serverName = serverNames[0] ?? namesOf(leaf)[0] ?? "";
@@ -84,6 +87,7 @@ export function certificateScenes(certificates: readonly CertificateSettings[]):
       return [];
     }
   });
+  return [...new Map(scenes.map((scene) => [`${scene.serverName} ${scene.file}`, scene])).values()];
 }
 
 const MS_PER_SECOND = 1000;

@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { chmodSync } from "node:fs";
+import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { certificateFiles, expiredLeaf, testCertificateFiles, testLeaf } from "../support/certs.ts";
@@ -224,6 +225,36 @@ describe("what only the machine knows", () => {
     expect(await hosts("*.example.org")).toEqual([]);
     expect(await hosts("a.b.example.org")).toEqual(["upstream.pool_0.route.host"]);
     expect(await hosts("example.org")).toEqual(["upstream.pool_0.route.host"]);
+  });
+
+  test("each of several listeners: its certificates, the hosts that they cover, its port, and a `listen` that means nothing", async () => {
+    const socket = createSocket("udp4");
+    await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
+    const { port } = socket.address();
+    const lasting = certificateFiles(await testLeaf({ names: ["a.example.org"], validDays: 40 }));
+    chmodSync(lasting.keyFile, 0o600);
+    const expired = certificateFiles(await expiredLeaf());
+    const listener = ({ certFile: cert, keyFile: key }: typeof lasting, at: number) => ({
+      ...{ address: "127.0.0.1", port: at, tls: { cert, key } },
+    });
+    const hosts = withValue(least(lasting), [...POOL, "route", "host"], "a.example.org");
+    const several = withValue(hosts, ["listeners"], [listener(lasting, 0), listener(expired, port)]);
+    const { code, bad } = await findingsOf(several, "--offline");
+    socket.close();
+    expect(code).toBe(2);
+    const found = bad.map(({ level, key, text }) => [level, key, text]);
+    expect(found).toContainEqual(["warning", "listen", expect.stringContaining("take its place")]);
+    expect(found).toContainEqual(["error", "listeners[1].tls.cert", expect.stringContaining("has expired on")]);
+    expect(found).toContainEqual([
+      ...["warning", "upstream.pool_0.route.host"],
+      expect.stringContaining("no certificate of listeners[1] is for a.example.org"),
+    ]);
+    expect(found).toContainEqual([
+      "error",
+      "listeners[1].port",
+      expect.stringContaining(`127.0.0.1:${port} is already`),
+    ]);
+    expect(found.filter(([, key]) => String(key).startsWith("listeners[0]"))).toEqual([]);
   });
 
   test("a port that another program has is an error with its name; one that this file's program serves is fine", async () => {

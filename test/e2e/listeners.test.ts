@@ -16,7 +16,7 @@ import { startAioquicLoad } from "../interop/aioquic-load.ts";
 import { startBackend } from "../support/backends.ts";
 import { type CertificateFiles, certificateFiles, testLeaf } from "../support/certs.ts";
 import { runProcess } from "../support/process.ts";
-import { type ProxyOptions, type RunningProxy, runnerCommand, startProxy } from "../support/proxy.ts";
+import { hasRunner, type ProxyOptions, type RunningProxy, runnerCommand, startProxy } from "../support/proxy.ts";
 import { tempFolder } from "../support/temp.ts";
 import { logLine, stoppedLine } from "./log-lines.ts";
 import { expectNoLoss, gone, TIMES, USERS } from "./renewal-loads.ts";
@@ -103,15 +103,24 @@ async function takePort(): Promise<{ readonly port: number; readonly close: () =
   return { port: socket.address().port, close: () => void socket.close() };
 }
 
+const SERVING = (
+  [
+    ["source", "auto"],
+    ["source", "off"],
+    ["deno", "off"],
+    ["binary", "auto"],
+  ] as const
+).filter(([runner]) => hasRunner(runner));
+
 function listenerTests(title: string, tests: () => void): void {
   describe.skipIf(aioquicPython === null)(aioquicPython === null ? `${title}: ${AIOQUIC_MISSING}` : title, tests);
 }
 
 listenerTests("two listeners", () => {
-  test.each(["auto", "off"] as const)("serve, each with its certificate alone (supervisor: %s)", async (supervisor) => {
+  test.each(SERVING)("serve, each with its certificate alone (%s, supervisor: %s)", async (runner, supervisor) => {
     const files = await certificates();
     const extra = supervisor === "auto" ? { workers: 2 } : {};
-    const proxy = await start([entry(files[FIRST]), entry(files[SECOND])], { supervisor, extra });
+    const proxy = await start([entry(files[FIRST]), entry(files[SECOND])], { runner, supervisor, extra });
     const [first = 0, second = 0] = await ports(proxy, 2);
     expect(statusOf(await ask(first, FIRST, files[FIRST]))).toBe(200);
     expect(statusOf(await ask(second, SECOND, files[SECOND]))).toBe(200);
@@ -183,6 +192,39 @@ listenerTests("two listeners of a program that changes", () => {
   });
 });
 
+listenerTests("an upgrade", () => {
+  test("to other listeners too keeps the one that is left until what runs there has ended", async () => {
+    const files = await certificates();
+    const backend = await startBackend({ protocol: "http1" });
+    const options = { pools: [{ prefix: "/", backends: [backend.address] }], extra: { workers: 2 } };
+    const stays = entry(files[FIRST]);
+    const proxy = await start([stays, entry(files[SECOND])], options);
+    const [first = 0, second = 0] = await ports(proxy, 2);
+    const descriptors = descriptorsOf(proxy);
+    const steps = [{ do: "start", id: "held", path: "/hold" }, { do: "wait" }, { do: "wait_closed" }] as const;
+    const run = startAioquic({ port: second, server_name: SECOND, steps });
+    await backend.holding(1);
+    changeConfig(proxy, (text) =>
+      JSON.stringify({ ...JSON.parse(text), listeners: [entry(files[SECOND], "127.0.0.2"), stays] }),
+    );
+    proxy.process.signal("SIGUSR2");
+    await logLine(proxy, { msg: "the supervisor goes on as another program", generation: 2 });
+    const late = await ask(second, SECOND, files[SECOND]);
+    expect(late.closed).toMatchObject({ by: "peer", code: 2 });
+    expect(statusOf(await ask(first, FIRST, files[FIRST]))).toBe(200);
+    const [, , third = 0] = await ports(proxy, 3);
+    expect(statusOf(await ask(third, SECOND, files[SECOND], { host: "127.0.0.2" }))).toBe(200);
+    backend.release();
+    const [connection] = await run.connections;
+    expect(exchangeOf(must(connection, "it was there"), "held")).toMatchObject({ status: 200, ended: true });
+    await logLine(proxy, { msg: "listener is gone", address: `127.0.0.1:${second}` });
+    expect((await proxy.status()).listeners).toEqual([`127.0.0.2:${third}`, `127.0.0.1:${first}`]);
+    // Those of the listener that is new are as many as those that are gone; the first upgrade makes two less.
+    expect(descriptorsOf(proxy)).toBeLessThanOrEqual(descriptors);
+    expect(await stoppedLine(proxy.process)).toMatchObject({ code: 0, native_handles: 0 });
+  });
+});
+
 listenerTests("a reload", () => {
   test("adds, moves and removes listeners, and those that stay lose no request", async () => {
     const files = await certificates();
@@ -205,11 +247,11 @@ listenerTests("a reload", () => {
     const [, , thirdPort = 0] = await ports(proxy, 3);
     expect(statusOf(await ask(thirdPort, SECOND, files[SECOND], { host: "127.0.0.3" }))).toBe(200);
     await gone(proxy, 2);
-    expect(await logLine(proxy, { msg: "listener is gone" })).toMatchObject({ address: "127.0.0.2:0" });
+    expect(await logLine(proxy, { msg: "listener is gone" })).toMatchObject({ address: `127.0.0.2:${secondPort}` });
 
     await change(proxy, [stays]);
     await gone(proxy, 3);
-    await logLine(proxy, { msg: "listener is gone", address: "127.0.0.3:0" });
+    await logLine(proxy, { msg: "listener is gone", address: `127.0.0.3:${thirdPort}` });
     expect(descriptorsOf(proxy)).toBe(descriptors);
     expect((await proxy.status()).listeners).toEqual([`127.0.0.1:${port}`]);
     await load.more(100);
