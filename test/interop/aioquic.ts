@@ -98,6 +98,8 @@ export interface AioquicPlan {
   /** PEM files with the certificate that it shows when it is asked for one, and with its key. */
   readonly client_cert?: string;
   readonly client_key?: string;
+  /** Those that it can verify, by aioquic's names; default all that it knows. */
+  readonly signature_algorithms?: readonly ("ECDSA_SECP256R1_SHA256" | "RSA_PSS_RSAE_SHA256")[];
   readonly alpn?: readonly string[];
   /** A QUIC version that the server cannot know: it must answer with a Version Negotiation packet, and version 1 follows. */
   readonly offer_version?: number;
@@ -174,6 +176,8 @@ export interface AioquicConnection {
   /** Session tickets that came. */
   readonly tickets: number;
   readonly alpn: string | null;
+  /** Of the server's certificate: the kind of its key; null without one, as when it was resumed. */
+  readonly certificate_key: "ec" | "rsa" | "other" | null;
   readonly version: number;
   /** From the server's Version Negotiation packet; null when there was none. */
   readonly offered_versions: readonly number[] | null;

@@ -25,7 +25,8 @@ from aioquic.quic.events import (
 )
 from aioquic.quic.packet import QuicErrorCode
 from aioquic.quic.packet_builder import QuicDeliveryState
-from aioquic.tls import Epoch
+from aioquic.tls import Epoch, SignatureAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from aioquic_exchange import H3_REQUEST_CANCELLED, Exchange, body_pieces, encoded
 
 H3_NO_ERROR = 0x100
@@ -42,9 +43,23 @@ class WatchedQuic(QuicConnection):
     close_seen = None
     offered_versions = None
     hold_credit = False
+    signature_algorithms = None
     server_ids = ()
     path_challenges = 0
     on_close = staticmethod(lambda: None)
+
+    def _initialize(self, peer_cid):
+        super()._initialize(peer_cid)
+        if self.signature_algorithms:
+            self.tls._signature_algorithms = [SignatureAlgorithm[name] for name in self.signature_algorithms]
+
+    @property
+    def certificate_key(self):
+        certificate = self.tls._peer_certificate
+        if certificate is None:
+            return None
+        key = certificate.public_key()
+        return "ec" if isinstance(key, ec.EllipticCurvePublicKey) else "rsa" if isinstance(key, rsa.RSAPublicKey) else "other"
 
     def receive_datagram(self, data, addr, now):
         # aioquic keeps the tokens and looks at none. Only that of the id in use counts (RFC 9000 10.3.1).
@@ -323,6 +338,7 @@ class Session(QuicConnectionProtocol):
             "retried": self._quic._retry_count > 0,
             "server_ids": list(self._quic.server_ids),
             "tickets": self.tickets,
+            "certificate_key": self._quic.certificate_key,
             "alpn": self.handshake.alpn_protocol if self.handshake else None,
             "version": self._quic._version,
             "offered_versions": self._quic.offered_versions,
@@ -374,6 +390,7 @@ async def connect(plan, tell):
             settings.session_ticket = pickle.load(file)
     keep = []
     quic = WatchedQuic(configuration=settings, session_ticket_handler=lambda ticket: keep[0].keep_ticket(ticket, plan.get("ticket_to")))
+    quic.signature_algorithms = plan.get("signature_algorithms")
     quic.hold_credit = plan.get("hold_flow_control", False)
     host = plan.get("host", "127.0.0.1")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

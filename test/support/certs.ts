@@ -1,5 +1,9 @@
 /** Certificates for tests: one authority for the whole run, leaves under it, and broken ones on request. */
 import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { join } from "node:path";
+import { AssertionFault } from "../../src/core/assert.ts";
 import { makeDevAuthority, makeDevCertificate } from "../../src/control/dev-cert.ts";
 import type { DevAuthority, DevCertificate, DevCertificateRequest } from "../../src/control/dev-cert.ts";
 import { tempFolder, writeTemp, type AtEnd } from "./temp.ts";
@@ -25,6 +29,26 @@ export function testCertificate(): Promise<DevCertificate> {
 /** Another leaf of the run's authority: other names, other days. */
 export async function testLeaf(request: Omit<DevCertificateRequest, "ca">): Promise<DevCertificate> {
   return makeDevCertificate({ ...request, ca: await testAuthority() });
+}
+
+/** Why there are none with RSA keys here; null when there are. */
+export const RSA_MISSING: string | null =
+  Bun.which("openssl") === null ? "RSA certificates: there is no `openssl` in the search path" : null;
+
+/** A leaf of the run's authority with an RSA key, which only OpenSSL makes here. */
+export async function rsaLeaf(names: readonly string[]): Promise<DevCertificate> {
+  const folder = tempFolder("rsa");
+  const ca = await testAuthority();
+  const [caFile, caKey] = [writeTemp(folder, "ca.pem", ca.certPem), writeTemp(folder, "ca.key", ca.keyPem)];
+  const [certFile, keyFile] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  const shown = names.map((name) => `${isIP(name) === 0 ? "DNS" : "IP"}:${name}`).join();
+  const { success, stderr } = Bun.spawnSync([
+    ...["openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "30", "-subj", "/CN=rsa"],
+    ...["-CA", caFile, "-CAkey", caKey, "-keyout", keyFile, "-out", certFile],
+    ...["-addext", `subjectAltName=${shown}`, "-addext", "basicConstraints=critical,CA:FALSE"],
+  ]);
+  if (!success) throw new AssertionFault(`openssl: ${stderr.toString()}`);
+  return { certPem: readFileSync(certFile, "utf8"), keyPem: readFileSync(keyFile, "utf8"), caPem: ca.certPem };
 }
 
 /** A leaf that ended yesterday. */
