@@ -17,10 +17,14 @@ export async function runControl(command: ControlCommand): Promise<number> {
   const { places, problem } = placesOf(command);
   if (places === null) return complain("control.socket is off in this configuration", EXIT.usage, SIGNALS_REMEDY);
   const request = requestOf(command);
+  // A service of another user may run beside this user's own program, whose place comes later.
+  let forbidden: string | null = null;
   for (const path of places) {
     const answer = await askControl(path, request, tellProgress);
-    if (answer !== "nobody") return tell(command, path, answer);
+    if (answer === "forbidden") forbidden ??= path;
+    else if (answer !== "nobody") return tell(command, path, answer);
   }
+  if (forbidden !== null) return complainOfNone("forbidden", forbidden);
   if (problem !== null) writeNow(2, `${problem}\n`);
   return complain(
     `nothing runs at ${places.join(" or ")}`,

@@ -1,6 +1,16 @@
 /** The running program as people ask it and tell it: by its commands and by signals, with a supervisor and without. */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { TRIAL_COMMAND } from "../../src/cli/args.ts";
 import { must } from "../../src/core/assert.ts";
@@ -452,3 +462,36 @@ function linesOf(file: string, mark: string): readonly string[] {
 function logged(file: string, mark: string): Promise<void> {
   return waitUntil(() => linesOf(file, mark).length > 0);
 }
+
+const OTHER_USER = 65_534;
+const AS_OTHER = ["setpriv", `--reuid=${OTHER_USER}`, `--regid=${OTHER_USER}`, "--clear-groups"];
+const BESIDE_LACK = lackOfOther();
+
+/** Why nobody else can run the program here. */
+function lackOfOther(): string | null {
+  if (process.getuid?.() !== 0) return "another user's socket: only root can make one";
+  if (Bun.which("setpriv") === null) return "another user's socket: there is no `setpriv`";
+  const program = must(runnerCommand(defaultRunner()).at(-1), "a command has words");
+  const { exitCode } = Bun.spawnSync([...AS_OTHER, "test", "-r", program]);
+  return exitCode === 0 ? null : "another user's socket: nobody else can read this folder";
+}
+
+describe.skipIf(BESIDE_LACK !== null)(BESIDE_LACK ?? "beside a service of another user", () => {
+  test("one's own program is found, and where there is none the other is named", async () => {
+    const [service, own] = [tempFolder("service"), tempFolder("own")];
+    writeTemp(service, "control.sock", "");
+    const path = join(own, "spooky", "control.sock");
+    mkdirSync(dirname(path));
+    await startProxy({ pools: [{ prefix: "/", backends: [NOBODY] }], extra: { control: { socket: path } } });
+    for (const place of [own, dirname(path), path]) chownSync(place, OTHER_USER, OTHER_USER);
+    const ask = (runtimeFolder: string): ReturnType<typeof runProcess> =>
+      runProcess({
+        command: [...AS_OTHER, ...runnerCommand(defaultRunner()), "status"],
+        env: { RUNTIME_DIRECTORY: service, XDG_RUNTIME_DIR: runtimeFolder, HOME: own },
+      });
+    expect(await ask(own)).toMatchObject({ code: EXIT.done, stdout: expect.stringMatching(/^spooky \S+, pid \d+/) });
+    const nowhere = await ask(join(own, "none"));
+    expect(nowhere).toMatchObject({ code: EXIT.refused });
+    expect(nowhere.stderr).toContain(`${join(service, "control.sock")} is another user's`);
+  });
+});
