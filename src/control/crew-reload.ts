@@ -146,14 +146,15 @@ export class CrewReloads {
   }
 
   /** As `CrewReload.done`. */
-  async run(order: PrepareOrder, seats: readonly Seat[], onCommit: () => void): Promise<void> {
-    const reload = new CrewReload({
-      ...{ order, seats, timers: this.#timers },
-      onCommit: () => {
-        this.#latest = order;
-        onCommit();
-      },
+  run(order: PrepareOrder, seats: readonly Seat[], onCommit: () => void): Promise<void> {
+    return this.#attempt(order, seats, () => {
+      this.#latest = order;
+      onCommit();
     });
+  }
+
+  async #attempt(order: PrepareOrder, seats: readonly Seat[], onCommit: () => void): Promise<void> {
+    const reload = new CrewReload({ order, seats, timers: this.#timers, onCommit });
     this.#open.add(reload);
     try {
       await reload.done;
@@ -166,7 +167,10 @@ export class CrewReloads {
     this.#startedWith.set(seat, generation);
   }
 
-  /** A worker serves. Where it was started with a configuration that is no longer the one at work, it gets that, or ends. */
+  /**
+   * A worker serves. Where it was started with a configuration that is no longer the one at work, it gets that, or ends; and then the one that
+   * is at work by then, or is being made ready.
+   */
   onReady(seat: Seat): void {
     const order = this.#latest;
     if (order === null || (this.#startedWith.get(seat) ?? Infinity) >= order.generation) {
@@ -174,7 +178,13 @@ export class CrewReloads {
       return;
     }
     this.onLaunch(seat, order.generation);
-    this.run(order, [seat], () => undefined).catch(() => seat.worker?.kill());
+    const { worker } = seat;
+    // Another one may be in its seat by then.
+    const isThere = (): boolean => worker !== null && seat.worker === worker;
+    this.#attempt(order, [seat], () => undefined).then(
+      () => isThere() && this.onReady(seat),
+      () => isThere() && worker?.kill(),
+    );
   }
 
   onReport(seat: Seat, report: ReloadReport): void {

@@ -40,6 +40,7 @@ describe("a reload", () => {
     expect(await first).toMatchObject({ generation: 2 });
     expect(await Promise.all(others)).toMatchObject([{ generation: 3 }, { generation: 3 }, { generation: 3 }]);
     expect(bed.done).toEqual(["in place: 2", "in place: 5"]);
+    expect(bed.desk.status.reloads).toMatchObject({ in_place: 2, unchanged: 0 });
   });
 
   test("has its turn after something else, and so has something else after it", async () => {
@@ -93,7 +94,7 @@ describe("a reload that needs new workers while others leave", () => {
     expect(bed.done).toEqual(["by new workers: 4"]);
     const words = bed.heard.length;
     bed.timers.advance(10 * LIMITS.renewalWordMs);
-    expect(bed.heard.length).toBe(words);
+    expect([bed.heard.length, bed.timers.waiting]).toEqual([words, 0]);
   });
 
   test("is one with all later ones that need the same", async () => {

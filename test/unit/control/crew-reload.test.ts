@@ -4,6 +4,7 @@ import { makeSeats, type Seat, type WorkerPort } from "../../../src/control/seat
 import type { Order, PrepareOrder, ReloadReport } from "../../../src/control/worker-link.ts";
 import { must } from "../../../src/core/assert.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
+import { settled } from "../../support/desk-bed.ts";
 import { ManualTimers } from "../../support/manual-timers.ts";
 
 /** Seats whose workers do what the test says. */
@@ -41,7 +42,10 @@ class Bed {
   }
 
   /** Gives what becomes of it: `done`, or the error's words. */
-  reload(generation: number, slots = this.seats.map(({ slot }) => slot)): { attempt: number; outcome: Promise<string> } {
+  reload(
+    generation: number,
+    slots = this.seats.map(({ slot }) => slot),
+  ): { attempt: number; outcome: Promise<string> } {
     const attempt = (this.#attempts += 1);
     const order: PrepareOrder = { type: "prepare", attempt, generation, configPath: "", configText: "" };
     const seats = slots.map((slot) => this.seat(slot));
@@ -196,6 +200,7 @@ describe("a worker that serves after a reload has begun", () => {
     expect(bed.types(1)).toEqual(["prepare", "commit"]);
     bed.reloads.onReady(bed.seat(1));
     expect(bed.types(1)).toEqual(["prepare", "commit"]);
+    await settled();
     bed.employ(bed.seat(1), 2);
     bed.reloads.onReady(bed.seat(1));
     expect([bed.types(1), bed.killed, bed.reloads.isOpen]).toEqual([["prepare", "commit"], [], false]);
@@ -208,13 +213,23 @@ describe("a worker that serves after a reload has begun", () => {
     bed.say(0, "committed", attempt);
     bed.reloads.onReady(bed.seat(1));
     bed.refuse(1, attempt, "no");
-    await Promise.resolve();
-    await Promise.resolve();
-    await Promise.resolve();
+    await settled();
     expect(bed.killed).toEqual([1]);
   });
 
-  test("is in two attempts at once where one is for it alone: each hears its own answers", async () => {
+  test("and ends while it is given that leaves its successor alone", async () => {
+    const bed = new Bed(2);
+    const { attempt } = bed.reload(2, [0]);
+    bed.say(0, "prepared", attempt);
+    bed.say(0, "committed", attempt);
+    bed.reloads.onReady(bed.seat(1));
+    bed.end(1);
+    bed.employ(bed.seat(1), 2);
+    await settled();
+    expect(bed.killed).toEqual([]);
+  });
+
+  test("has the newest in the end, however many are decided while it is given the one before", async () => {
     const bed = new Bed(2);
     const first = bed.reload(2, [0]);
     bed.say(0, "prepared", first.attempt);
@@ -228,6 +243,31 @@ describe("a worker that serves after a reload has begun", () => {
     bed.say(1, "committed", first.attempt);
     bed.say(0, "committed", second.attempt);
     expect(await second.outcome).toBe("done");
-    expect(bed.types(1)).toEqual(["prepare", "commit"]);
+    await settled();
+    expect(bed.orders[1]?.at(-1)).toMatchObject({ type: "prepare", generation: 3 });
+    bed.say(1, "prepared", second.attempt);
+    bed.say(1, "committed", second.attempt);
+    await settled();
+    expect(bed.types(1)).toEqual(["prepare", "commit", "prepare", "commit"]);
+    expect([bed.killed, bed.reloads.isOpen]).toEqual([[], false]);
+  });
+
+  test("is asked for what is being made ready once it has what is at work", async () => {
+    const bed = new Bed(2);
+    const first = bed.reload(2, [0]);
+    bed.say(0, "prepared", first.attempt);
+    bed.say(0, "committed", first.attempt);
+    await first.outcome;
+    const second = bed.reload(3, [0]);
+    bed.reloads.onReady(bed.seat(1));
+    bed.say(1, "prepared", first.attempt);
+    bed.say(1, "committed", first.attempt);
+    await settled();
+    bed.say(0, "prepared", second.attempt);
+    expect(bed.committed).toBe(2);
+    bed.say(1, "prepared", second.attempt);
+    expect(bed.committed).toBe(3);
+    for (const slot of [0, 1]) bed.say(slot, "committed", second.attempt);
+    expect(await second.outcome).toBe("done");
   });
 });
