@@ -7,19 +7,35 @@ import type { Logger } from "../observe/log.ts";
 import { systemTimers } from "../runtime/timers.ts";
 import { loadFaces } from "./server-parts.ts";
 
-/** Looks at the files of what is served, as that says, until it is stopped. Null where nothing is to be looked at. */
-export function watchFiles(control: NodeControl, program: Observable, log: Logger): FileWatch | null {
+/**
+ * Looks at the files of what is served, as that says, until it is stopped. Whether and how often it says anew with each reload, which counts
+ * from the next look on.
+ */
+export function watchFiles(control: NodeControl, program: Observable, log: Logger): Pick<FileWatch, "stop"> {
   const snapshotNow = (): Snapshot => program.observed().snapshot;
-  const { watch, watchIntervalMs } = snapshotNow().control;
-  if (watch === "off") return null;
   const { configPath } = control.status();
-  return new FileWatch({
-    ...{ timers: systemTimers, log, intervalMs: watchIntervalMs },
-    filesOf: () => watchedFiles(snapshotNow(), configPath),
-    check: () => void loadFaces(snapshotNow()),
-    onChange: async (files) => {
-      log.info("files have changed: reload", { files: files.join(", ") });
-      return (await control.renew({ kind: "reload", binary: null })).ok;
-    },
-  });
+  let watch = begin();
+  return { stop: () => watch.stop() };
+
+  function begin(): FileWatch {
+    const { watchIntervalMs: intervalMs } = snapshotNow().control;
+    return new FileWatch({
+      ...{ timers: systemTimers, log, intervalMs },
+      filesOf: () => {
+        const snapshot = snapshotNow();
+        if (snapshot.control.watchIntervalMs !== intervalMs) queueMicrotask(again);
+        return watchedFiles(snapshot, configPath);
+      },
+      check: () => void loadFaces(snapshotNow()),
+      onChange: async (files) => {
+        log.info("files have changed: reload", { files: files.join(", ") });
+        return (await control.renew({ kind: "reload", binary: null })).ok;
+      },
+    });
+  }
+
+  function again(): void {
+    watch.stop();
+    watch = begin();
+  }
 }

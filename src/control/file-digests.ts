@@ -1,11 +1,13 @@
 /** What the files hold that a configuration names, as digests: a change of theirs is a change, even where the configuration stays. */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import type { Snapshot } from "../config/snapshot.ts";
+import { messageOf, ProxyError } from "../core/error.ts";
+import { LIMITS } from "../core/limits.ts";
+import { readRegularFile } from "../runtime/regular-file.ts";
 import { readTrust, trustDigest } from "../upstream/trust.ts";
 import type { FileDigests } from "./reload-plan.ts";
 
-/** Throws `ProxyError` CERTIFICATE, or what the system throws, for files that cannot be read. */
+/** Throws `ProxyError` for a file that cannot be read, which one that was looked at a moment ago may be by now. */
 export function fileDigests({ listeners, pools, cluster }: Snapshot): FileDigests {
   const trusts = new Map(pools.map(({ tls }) => [JSON.stringify(tls), tls]));
   return {
@@ -21,5 +23,13 @@ export function fileDigests({ listeners, pools, cluster }: Snapshot): FileDigest
 }
 
 function digestOf(paths: readonly string[]): string {
-  return paths.map((path) => createHash("sha256").update(readFileSync(path)).digest("base64")).join();
+  return paths.map((path) => createHash("sha256").update(readNamed(path)).digest("base64")).join();
+}
+
+function readNamed(path: string): Uint8Array {
+  try {
+    return readRegularFile(path, LIMITS.certificateFileBytesMax);
+  } catch (thrown) {
+    throw new ProxyError("CONFIG_UNREADABLE", `${path} cannot be read: ${messageOf(thrown)}`, { cause: thrown });
+  }
 }

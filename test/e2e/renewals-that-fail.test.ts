@@ -67,7 +67,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
       [good.replace('"upstream"', '"upstraem"'), "unknown key"],
       ["", "upstream"],
       [good.replace('"cert": "', '"cert": "/nowhere'), "/nowhere"],
-      [good.replace('"port": 0', '"port": 1'), "listen.port cannot be changed while the program runs"],
+      [good.replace('"socket": "off"', '"socket": "auto"'), "control.socket cannot be changed while the program runs"],
       [good.replace('"workers": 2', '"workers": 32'), "more than this program has sockets for"],
     ] as const;
     for (const [text, reason] of mistakes) {

@@ -28,6 +28,14 @@ describe("a reload", () => {
     expect(bed.desk.status).toMatchObject({ lastSuccessful: true, kept: 1 });
   });
 
+  test("of a file that is gone by the time that it is weighed fails, and harms nobody", async () => {
+    const bed = await DeskBed.open();
+    bed.change((text) => text.replace(/"key": "[^"]*"/, '"key": "/nowhere/key.pem"'));
+    const outcome = await bed.ask();
+    expect(outcome).toMatchObject({ ok: false, reason: expect.stringContaining("/nowhere/key.pem cannot be read") });
+    expect(bed.done).toEqual([]);
+  });
+
   test("while another runs is the next one, with the file as it is by then, and all that ask for it share it", async () => {
     const bed = await DeskBed.open();
     const slow = Promise.withResolvers<void>();
