@@ -2,10 +2,11 @@
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
 import { allowedCores } from "../control/cores.ts";
+import type { HeldFiles } from "../control/certificates.ts";
 import type { PreparedDoors } from "../control/doors.ts";
 import type { NodeSecretLists } from "../control/node-keys.ts";
 import { ownStartedPath, type Program } from "../control/program.ts";
-import type { AdoptWorker, LaunchWorker } from "../control/seat.ts";
+import type { AdoptWorker, LaunchWorker, WorkerEvents } from "../control/seat.ts";
 import type { StartOrder } from "../control/worker-link.ts";
 import { adoptWorker, launchWorker } from "../control/worker-process.ts";
 import type { Counters } from "../core/counters.ts";
@@ -16,6 +17,7 @@ import type { ProcessEnd, Processes } from "../runtime/processes.ts";
 import { reapChild } from "../../ffi/children.ts";
 import type { Library } from "../../ffi/library.ts";
 import { WORKER_COMMAND } from "./args.ts";
+import { KeptFiles } from "./kept-files.ts";
 import type { CommandContext } from "./commands.ts";
 import type { Configuration } from "./configuration.ts";
 import type { ListenerSockets } from "./listener-sockets.ts";
@@ -58,6 +60,8 @@ export function launcherOf(
   const { program } = generation;
   const cores = generation.configuration.snapshot.workers.pinned ? allowedCores() : [];
   const env = childEnvironment();
+  const kept = new KeptFiles();
+  kept.keep(generation.configuration.snapshot);
   return (slot, events) => {
     const core = cores.length === 0 ? null : (cores[(slot % bankSlots) % cores.length] ?? null);
     const { secrets } = generation;
@@ -65,10 +69,35 @@ export function launcherOf(
     const order: StartOrder = {
       ...{ type: "start", slot, configPath, configText, core, secrets },
       ticketsAreOlder: ticketsAreOlder(),
+      held: heldFor(kept, slot, snapshot, context.log),
     };
     const socketFds = sockets.fdsOf(snapshot, slot);
     const parts = { processes, library, env, program: program.path, argument: WORKER_COMMAND, socketFds, order };
-    return launchWorker(parts, events);
+    return launchWorker(
+      parts,
+      keepingEvents(events, () => kept.keep(generation.configuration.snapshot)),
+    );
+  };
+}
+
+/** Null: the files, which it may say itself what is wrong with. */
+function heldFor(kept: KeptFiles, slot: number, snapshot: Snapshot, log: Log): HeldFiles | null {
+  const reason = kept.keep(snapshot);
+  const held = reason === null ? null : kept.of(snapshot);
+  if (reason !== null && held !== null)
+    log.warn("certificates cannot be used now: a worker is started with those that the others have", { slot, reason });
+  return held;
+}
+
+/** A worker has another configuration at work, and with it what the files hold now. */
+function keepingEvents(events: WorkerEvents, keep: () => void): WorkerEvents {
+  return {
+    onReport: (report) => {
+      events.onReport(report);
+      if (report.type === "committed") keep();
+    },
+    onGibberish: () => events.onGibberish(),
+    onEnded: (end) => events.onEnded(end),
   };
 }
 

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { BackendSettings, Snapshot } from "../config/snapshot.ts";
 import { Backends } from "../control/backends.ts";
-import { loadClientAuth, loadIdentities } from "../control/certificates.ts";
+import { type HeldFiles, loadClientAuth, loadIdentities } from "../control/certificates.ts";
 import type { Seat } from "../control/listener.ts";
 import type { ListenerFace } from "../control/listeners.ts";
 import { makeNodeKeys, type NodeSecretLists } from "../control/node-keys.ts";
@@ -30,6 +30,8 @@ export interface ServerParts {
   readonly counters: Counters;
   /** Its place among the workers of a supervisor; null: the only process, which says itself what it serves. */
   readonly seat?: Seat | null;
+  /** What it begins with in place of the files of its listeners; null: the files. */
+  readonly held?: HeldFiles | null;
 }
 
 const ENTROPY_BYTES = 16;
@@ -87,11 +89,11 @@ export function makeTransports(
   return new Transports({ ...shared, fetch: runtimeFetchHere() });
 }
 
-/** Reads what listeners show. Throws `CERTIFICATE`. */
-export function loadFaces({ listeners }: Snapshot): readonly ListenerFace[] {
+/** Reads what listeners show, from the disk or as it was `held`. Throws `CERTIFICATE`. */
+export function loadFaces({ listeners }: Snapshot, held: HeldFiles | null = null): readonly ListenerFace[] {
   return listeners.map((listen) => ({
     listen,
-    tls: { identities: loadIdentities(listen), clientAuth: loadClientAuth(listen) },
+    tls: { identities: loadIdentities(listen, held), clientAuth: loadClientAuth(listen, held) },
   }));
 }
 

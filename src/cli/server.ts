@@ -68,7 +68,7 @@ export class Server {
     this.#parts = parts;
     const secrets = (parts.seat ?? null) === null ? startSecrets(snapshot.cluster) : null;
     const seat = parts.seat ?? loneSeat(snapshot, must(secrets, "whoever has no seat has its own secrets"));
-    const faces = loadFaces(snapshot);
+    const faces = loadFaces(snapshot, parts.held);
     const random = freshRandom();
     const { counters, log } = parts;
     this.#health = new HealthMonitor({ timers: systemTimers, random, log, counters });

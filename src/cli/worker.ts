@@ -70,7 +70,7 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
     const sockets = snapshot.listeners.map(({ address }, i) => adoptUdpSocket(library, fds[i] ?? -1, address));
     const keys = makeNodeKeys(order.secrets, snapshot.cluster);
     const seat: Seat = { slot: order.slot, keys, sockets, ticketsAreOlder: order.ticketsAreOlder };
-    const server = new Server(snapshot, { runtime, library, log, counters, seat });
+    const server = new Server(snapshot, { runtime, library, log, counters, seat, held: order.held });
     await server.start();
     link.onSecrets = (secrets) => server.renewSecrets(secrets);
     if (link.secrets !== null) server.renewSecrets(link.secrets);

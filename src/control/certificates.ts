@@ -10,6 +10,9 @@ import { readRegularFile } from "../runtime/regular-file.ts";
 import type { CertificateScene } from "../observe/metrics/scene.ts";
 import type { ClientAuth, Identity } from "../../ffi/quiche/config.ts";
 
+/** What files held, by their paths, in place of what is on the disk. */
+export type HeldFiles = ReadonlyMap<string, Uint8Array>;
+
 /** An identity with all that clients can see it is for. */
 export interface ServerIdentity extends Identity {
   /** DNS names and addresses of the certificate, in the form of `hostOf`. */
@@ -19,8 +22,11 @@ export interface ServerIdentity extends Identity {
 }
 
 /** All that a listener shows. Throws `CERTIFICATE` as `loadIdentity`, and for two for one name of which no client could get the second. */
-export function loadIdentities({ certificates, path }: ListenSettings): readonly ServerIdentity[] {
-  const identities = certificates.map((settings) => loadIdentity(settings, placeOf(path)));
+export function loadIdentities(
+  { certificates, path }: ListenSettings,
+  held: HeldFiles | null = null,
+): readonly ServerIdentity[] {
+  const identities = certificates.map((settings) => loadIdentity(settings, placeOf(path), held));
   const firsts = new Map<string, ServerIdentity>();
   for (const [i, identity] of identities.entries()) {
     for (const name of certificates[i]?.serverNames ?? []) {
@@ -41,9 +47,12 @@ function twoOfAKind(name: string, first: ServerIdentity, second: ServerIdentity)
 }
 
 /** What clients are asked for; null: nothing. Throws `CERTIFICATE`. */
-export function loadClientAuth({ clientAuth: { caFile, required }, path }: ListenSettings): ClientAuth | null {
+export function loadClientAuth(
+  { clientAuth: { caFile, required }, path }: ListenSettings,
+  held: HeldFiles | null = null,
+): ClientAuth | null {
   if (caFile === null) return null;
-  const caPem = readFile(caFile, "client CA", `${placeOf(path)}, client_auth.ca_file`);
+  const caPem = readFile(caFile, "client CA", `${placeOf(path)}, client_auth.ca_file`, held);
   parseLeaf(caPem, caFile);
   return { caPem, required, label: caFile };
 }
@@ -57,9 +66,13 @@ function placeOf(path: ListenSettings["path"]): string {
  * Reads a certificate and its key. Throws `CERTIFICATE` when a file cannot be read or the two do not fit. `place` is where the configuration
  * names it.
  */
-export function loadIdentity(settings: CertificateSettings, place = "listen.tls"): ServerIdentity {
-  const chainPem = readFile(settings.certFile, "certificate", `${place}, cert`);
-  const keyPem = readFile(settings.keyFile, "key", `${place}, key`);
+export function loadIdentity(
+  settings: CertificateSettings,
+  place = "listen.tls",
+  held: HeldFiles | null = null,
+): ServerIdentity {
+  const chainPem = readFile(settings.certFile, "certificate", `${place}, cert`, held);
+  const keyPem = readFile(settings.keyFile, "key", `${place}, key`, held);
   const leaf = parseLeaf(chainPem, settings.certFile);
   const key = parseKey(keyPem, settings.keyFile);
   if (!leaf.checkPrivateKey(key)) {
@@ -144,9 +157,9 @@ function parseKey(pem: Uint8Array, file: string): ReturnType<typeof createPrivat
 }
 
 /** `key` is the one of the configuration, which stands in `tls` of a listener or in an entry of its `certificates`. */
-function readFile(path: string, what: string, key: string): Uint8Array {
+function readFile(path: string, what: string, key: string, held: HeldFiles | null = null): Uint8Array {
   try {
-    return readRegularFile(path, LIMITS.certificateFileBytesMax);
+    return held?.get(path) ?? readRegularFile(path, LIMITS.certificateFileBytesMax);
   } catch (thrown) {
     throw new ProxyError("CERTIFICATE", `the ${what} file cannot be read: ${messageOf(thrown)}`, {
       cause: thrown,

@@ -5,6 +5,7 @@
 import { asciiJson } from "../core/ascii-json.ts";
 import { LIMITS } from "../core/limits.ts";
 import { type ClusterSecret, SECRET_BYTES } from "../quic/secrets.ts";
+import type { HeldFiles } from "./certificates.ts";
 import type { ClusterSecrets } from "./cluster-keys.ts";
 import type { Counts } from "./counter-sums.ts";
 import type { NodeSecretLists } from "./node-keys.ts";
@@ -27,6 +28,8 @@ export interface StartOrder {
   readonly secrets: NodeSecretLists;
   /** Others may have given out session tickets by these secrets, and have taken early data with them. */
   readonly ticketsAreOlder: boolean;
+  /** What the files of its listeners held, where they cannot be used as they are now; null: they can. */
+  readonly held: HeldFiles | null;
 }
 
 /**
@@ -94,7 +97,8 @@ export type Report =
 export function writeMessage(message: Order | Report): string {
   const secrets =
     message.type === "start" || message.type === "secrets" ? { secrets: writeSecrets(message.secrets) } : {};
-  return `${asciiJson({ v: LINK_VERSION, ...message, ...secrets })}\n`;
+  const held = message.type === "start" ? { held: writeHeld(message.held) } : {};
+  return `${asciiJson({ v: LINK_VERSION, ...message, ...secrets, ...held })}\n`;
 }
 
 /** Cuts a stream of text into lines. */
@@ -142,7 +146,8 @@ export function readOrder(line: string): Order | null {
   if (type !== "start" || !isCount(slot) || !(core === null || isCount(core))) return null;
   if (typeof configPath !== "string" || typeof configText !== "string") return null;
   if (typeof ticketsAreOlder !== "boolean") return null;
-  return secrets === null ? null : { type, slot, configPath, configText, core, secrets, ticketsAreOlder };
+  const held = readHeld(message["held"]);
+  return secrets === null ? null : { type, slot, configPath, configText, core, secrets, ticketsAreOlder, held };
 }
 
 /** A report from its line; null when it is none of this version. */
@@ -171,6 +176,22 @@ export function readSecrets(value: unknown): NodeSecretLists | null {
   if (!isRecord(value)) return null;
   const [shared, ids] = [readSecretList(value["shared"]), readSecretList(value["ids"])];
   return shared === null || ids === null ? null : { shared, ids };
+}
+
+function writeHeld(held: HeldFiles | null): Readonly<Record<string, string>> | null {
+  return held && Object.fromEntries([...held].map(([path, bytes]) => [path, bytes.toBase64()]));
+}
+
+/** Supervisors of before say nothing of it, and what does not read is not there: then the files are. */
+function readHeld(value: unknown): HeldFiles | null {
+  if (!isRecord(value)) return null;
+  const pairs = Object.entries(value);
+  if (!pairs.every((pair): pair is [string, string] => typeof pair[1] === "string")) return null;
+  try {
+    return new Map(pairs.map(([path, base64]) => [path, Uint8Array.fromBase64(base64)]));
+  } catch {
+    return null;
+  }
 }
 
 function readSecretList(value: unknown): ClusterSecrets | null {

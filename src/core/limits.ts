@@ -233,6 +233,8 @@ export const LIMITS = {
   workerSteadyMs: 10_000,
   /** Bytes of one message between supervisor and worker: the largest configuration, every character of it escaped. */
   linkMessageBytesMax: 8 * 1024 * 1024,
+  /** Bytes of certificates and keys that a supervisor keeps for workers that start while the files do not go together; of more, none. */
+  keptFilesBytesMax: 2 * 1024 * 1024,
   /** Programs that speak to the control socket at once: each is a person or a script, and further ones are refused. */
   controlConnectionsMax: 16,
   /** Characters of one request on the control socket: the longest path, every character of it escaped. */

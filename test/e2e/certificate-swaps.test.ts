@@ -166,6 +166,14 @@ describe.skipIf(LACK !== null)(LACK ?? "a certificate", () => {
       await reloadBy.command(bed);
       await killOne(proxy);
       await expectShown(bed, 1);
+      // When the files are halfway to the next one, it has what all the others have; and once they are not, the next one.
+      const next = await leafOf(2);
+      writeFileSync(certificate.files.certFile, next.certPem);
+      await killOne(proxy);
+      await expectShown(bed, 1);
+      writeFileSync(certificate.files.keyFile, next.keyPem);
+      await reloadBy.command(bed);
+      await expectShown(bed, 2);
       expect((await proxy.stop()).code).toBe(0);
     },
     HANGS_AFTER_MS,

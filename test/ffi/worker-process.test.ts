@@ -21,7 +21,15 @@ class HeldProcesses implements Processes {
 
 function launch(processes: Processes, said: string[]): void {
   const secret = { id: 0, bytes: new Uint8Array(32) };
-  const order = { type: "start", slot: 0, configPath: "", configText: "", core: null, ticketsAreOlder: false } as const;
+  const order = {
+    type: "start",
+    slot: 0,
+    configPath: "",
+    configText: "",
+    core: null,
+    ticketsAreOlder: false,
+    held: null,
+  } as const;
   launchWorker(
     {
       ...{ processes, library: openTestLibrary(), env: {}, program: null, argument: "worker", socketFds: [0] },

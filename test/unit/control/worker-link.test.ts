@@ -15,6 +15,7 @@ const START: Order = {
   ...{
     core: null,
     ticketsAreOlder: false,
+    held: null,
     secrets: { shared: [secret(7), secret(6)], ids: [secret(5), secret(7), secret(6)] },
   },
 };
@@ -27,6 +28,7 @@ describe("messages", () => {
   const orders: readonly Order[] = [
     START,
     { ...START, core: 7, ticketsAreOlder: true },
+    { ...START, held: new Map([["/c.pem", new TextEncoder().encode("certificate")]]) },
     { type: "retire", gone: [] },
     { type: "retire", gone: ["127.0.0.1:443"] },
     { type: "drain" },
@@ -92,11 +94,15 @@ describe("messages", () => {
     expect(readOrder(JSON.stringify({ ...written, secrets }))).toBeNull();
   });
 
-  test("every key of an order to start counts", () => {
+  test("every key of an order to start counts, but for what supervisors of before do not say", () => {
     for (const key of Object.keys(START)) {
+      if (key === "held") continue;
       const { [key]: _, ...rest }: Record<string, unknown> = JSON.parse(writeMessage(START));
       expect(readOrder(JSON.stringify(rest))).toBeNull();
     }
+    const { held: _, ...before }: Record<string, unknown> = JSON.parse(writeMessage(START));
+    for (const held of [{}, { held: 1 }, { held: { "/c.pem": 1 } }, { held: { "/c.pem": "no base64 at all" } }])
+      expect(readOrder(JSON.stringify({ ...before, ...held }))).toEqual(START);
   });
 });
 
