@@ -253,8 +253,8 @@ export class Server {
     try {
       return new Listeners({
         ...{ seat, library, counters, snapshot, faces },
-        handlerOf: (connection, buffers, introduction) => {
-          const client = clientOf(connection, buffers, introduction, this.#earlyMethods, counters);
+        handlerOf: (connection, buffers, introduction, listener) => {
+          const client = clientOf(connection, buffers, introduction, this.#earlyMethods, { counters, listener });
           return new ConnectionHandler(this.#services, client, generationNow);
         },
         onClosed: (connection, reason) => this.#onClosed(connection, reason),

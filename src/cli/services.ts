@@ -29,19 +29,19 @@ export function makeServices(counters: Counters, random: Random, recorder: Recor
   };
 }
 
-/** Who is at the other end of a connection; `buffers`: what waits for it. */
+/** Who is at the other end of a connection; `buffers`: what waits for it; `listener`: where it came in, if that says anything. */
 export function clientOf(
   connection: Connection,
   buffers: BufferAccount,
   { identity, asked }: Introduction,
   earlyMethods: ReadonlySet<string>,
-  counters: Counters,
+  { counters, listener }: { readonly counters: Counters; readonly listener: string },
 ): Client {
   const { peerIp: ip, peerPort: port } = connection.engine;
   const early = connection.early === null ? null : new EarlyRequests(connection.early, earlyMethods, counters);
   if (connection.early !== null) connection.early.whenEstablished = () => early?.release();
   const provenance = new Provenance(ip, identity);
-  return { ip, port, provenance, asked, connectionIdHex: connection.idHex, buffers, early };
+  return { ip, port, listener, provenance, asked, connectionIdHex: connection.idHex, buffers, early };
 }
 
 /** A line for each request, where the configuration has any. */

@@ -45,8 +45,13 @@ export interface ListenersOptions {
   readonly snapshot: Snapshot;
   /** Of the snapshot's listeners, in their order. */
   readonly faces: readonly ListenerFace[];
-  /** Makes the answerer of one connection's requests; `buffers` says what waits for its client and for all. */
-  readonly handlerOf: (connection: Connection, buffers: BufferAccount, introduction: Introduction) => RequestHandler;
+  /** Makes the answerer of one connection's requests; `buffers` says what waits for its client and for all, `listener` where it came in, "" where there is one place. */
+  readonly handlerOf: (
+    connection: Connection,
+    buffers: BufferAccount,
+    introduction: Introduction,
+    listener: string,
+  ) => RequestHandler;
   readonly onClosed: (connection: Connection, reason: CloseReason | null) => void;
 }
 
@@ -234,7 +239,8 @@ export class Listeners implements House {
     const buffers = new BufferAccount(this.#connectionBufferBytesMax, this.buffers);
     const host = new ConnectionSessionHost(listener.endpoint, connection, buffers);
     const introduction = listener.introductionOf(connection);
-    const handler = introduction === null ? TURNS_AWAY : this.#handlerOf(connection, buffers, introduction);
+    const place = this.all.length > 1 ? listener.socket.localText : "";
+    const handler = introduction === null ? TURNS_AWAY : this.#handlerOf(connection, buffers, introduction, place);
     return new Http3Session(session, host, handler, this.#rules);
   }
 }

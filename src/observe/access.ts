@@ -116,13 +116,14 @@ function pathShown(path: string, query: "redact" | "drop"): string {
 export function jsonLine(time: string, level: string, outcome: ExchangeOutcome, path: string, tail = ""): string {
   const { error } = outcome;
   const subject = outcome.clientSubject === "" ? "" : `,"client_subject":${quoteJson(outcome.clientSubject)}`;
+  const listener = cameInAt(outcome) === "" ? "" : `,"listener":"${cameInAt(outcome)}"`;
   const failure = error === null ? "" : `,"error":"${error.code}","reason":${quoteJson(error.message)}`;
   return (
     `{"time":"${time}","level":"${level}","msg":"${MESSAGE}","request_id":${quoteJson(outcome.requestId)}` +
     `,"method":${quoteJson(outcome.method)},"path":${quoteJson(path)},"status":${outcome.status}` +
     `,"upstream":${quoteJson(outcome.pool)},"backend":${quoteJson(outcome.backend)},"duration":${seconds(outcome)}` +
     `,"bytes_in":${outcome.bytesIn},"bytes_out":${outcome.bytesOut},"client":"${clientOf(outcome)}"` +
-    `,"authority":${quoteJson(outcome.authority)},"protocol":"h3","attempts":${outcome.attempts}${subject}${failure}${tail}}`
+    `,"authority":${quoteJson(outcome.authority)},"protocol":"h3","attempts":${outcome.attempts}${subject}${listener}${failure}${tail}}`
   );
 }
 
@@ -130,13 +131,14 @@ export function jsonLine(time: string, level: string, outcome: ExchangeOutcome, 
 export function plainLine(time: string, level: string, outcome: ExchangeOutcome, path: string, tail = ""): string {
   const { error } = outcome;
   const subject = outcome.clientSubject === "" ? "" : ` client_subject=${plainText(outcome.clientSubject)}`;
+  const listener = cameInAt(outcome) === "" ? "" : ` listener=${cameInAt(outcome)}`;
   const failure = error === null ? "" : ` error=${error.code} reason=${plainText(error.message)}`;
   return (
     `${time} ${level} ${MESSAGE} request_id=${plainText(outcome.requestId)} method=${plainText(outcome.method)}` +
     ` path=${plainText(path)} status=${outcome.status} upstream=${plainText(outcome.pool)}` +
     ` backend=${plainText(outcome.backend)} duration=${seconds(outcome)} bytes_in=${outcome.bytesIn}` +
     ` bytes_out=${outcome.bytesOut} client=${clientOf(outcome)} authority=${plainText(outcome.authority)}` +
-    ` protocol=h3 attempts=${outcome.attempts}${subject}${failure}${tail}`
+    ` protocol=h3 attempts=${outcome.attempts}${subject}${listener}${failure}${tail}`
   );
 }
 
@@ -158,6 +160,7 @@ export function fieldsOf(outcome: ExchangeOutcome, path = outcome.path): LogFiel
     protocol: "h3",
     attempts: outcome.attempts,
     ...(outcome.clientSubject === "" ? {} : { client_subject: outcome.clientSubject }),
+    ...(cameInAt(outcome) === "" ? {} : { listener: cameInAt(outcome) }),
     ...(error === null ? {} : { error: error.code, reason: error.message }),
   };
 }
@@ -170,6 +173,10 @@ function isBad({ status, error }: ExchangeOutcome): boolean {
 /** Whole microseconds as seconds. */
 function seconds({ durationMs }: ExchangeOutcome): number {
   return Math.round((durationMs / MS_PER_SECOND) * MICROSECONDS) / MICROSECONDS;
+}
+
+function cameInAt({ listener = "" }: ExchangeOutcome): string {
+  return listener;
 }
 
 function clientOf({ clientIp, clientPort }: ExchangeOutcome): string {

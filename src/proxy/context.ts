@@ -55,6 +55,8 @@ export interface Client {
   /** What may be asked for on its connection; null: anything. */
   readonly asked: AskedHosts | null;
   readonly port: number;
+  /** Where its connection came in, `ip:port`; "" or left out where there is one place only. */
+  readonly listener?: string;
   /** Stays the same while the connection lives. */
   readonly connectionIdHex: string;
   /** What waits for it, and for all clients: `buffers.full` says whether it may have further requests. */

@@ -312,6 +312,7 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
       bytesOut: this.#stream.sentBytes,
       ...{ clientIp: this.#client.ip, clientPort: this.#client.port },
       clientSubject: this.#client.provenance.identity.subject,
+      listener: this.#client.listener ?? "",
       accessLog: this.#pool?.settings.accessLog ?? "on",
       ...{ attempts: this.#attempts, error },
     });

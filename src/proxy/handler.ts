@@ -60,6 +60,7 @@ export class ConnectionHandler implements RequestHandler {
       clientIp: this.#client.ip,
       clientPort: this.#client.port,
       clientSubject: this.#client.provenance.identity.subject,
+      listener: this.#client.listener ?? "",
       attempts: 0,
       fields: null,
       accessLog: "on",

@@ -118,6 +118,8 @@ export interface ExchangeOutcome {
   readonly clientPort: number;
   /** Of the client's certificate; "" without one. */
   readonly clientSubject: string;
+  /** Where it came in, `ip:port`; "" or left out where there is one place only. */
+  readonly listener?: string;
   readonly attempts: number;
   /** Of the request, as received; null when there is no request to speak of. Valid during the call. */
   readonly fields: FieldSection | null;

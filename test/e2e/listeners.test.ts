@@ -128,6 +128,7 @@ listenerTests("two listeners", () => {
     expect(statusOf(await ask(second, FIRST, files[FIRST]))).toBeNull();
     expect((await proxy.status()).listeners).toEqual([`127.0.0.1:${first}`, `127.0.0.1:${second}`]);
     await logLine(proxy, { level: "warn", key: "listen" });
+    await logLine(proxy, { msg: "request", listener: `127.0.0.1:${second}`, authority: `${SECOND}:${second}` });
     expect(await stoppedLine(proxy.process)).toMatchObject({ code: 0, native_handles: 0 });
   });
 

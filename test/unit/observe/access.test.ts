@@ -104,6 +104,7 @@ describe("access lines", () => {
       { ...GOOD, path: odd, authority: odd, method: odd, requestId: odd, pool: odd, backend: odd },
       { ...GOOD, error: new ProxyError("INTERNAL", odd) },
       { ...GOOD, clientIp: "2001:db8::1", durationMs: 0 },
+      { ...GOOD, listener: "[2001:db8::7]:443", clientSubject: "CN=a" },
       { ...GOOD, durationMs: 123_456.7891234, bytesOut: 2 ** 40 },
     ];
     for (const outcome of outcomes) {
@@ -136,6 +137,8 @@ describe("access lines", () => {
 
   test("an IPv6 client stands in brackets", () => {
     expect(fieldsOf({ ...GOOD, clientIp: "2001:db8::1" })["client"]).toBe("[2001:db8::1]:51234");
+    expect(fieldsOf({ ...GOOD, listener: "10.0.0.7:443" })["listener"]).toBe("10.0.0.7:443");
+    expect(fieldsOf({ ...GOOD, listener: "" })).not.toHaveProperty("listener");
   });
 
   test("plain lines hold the same fields", () => {

@@ -32,6 +32,7 @@ describe("an exchange that goes well", () => {
           clientIp: "192.0.2.7",
           clientPort: 40_001,
           clientSubject: "",
+          listener: "",
           attempts: 1,
           error: null,
           fields: expect.anything(),
