@@ -31,6 +31,8 @@ interface TestSettings {
   servers: ReadonlyMap<string, string>;
   /** The rule breaker of the adversarial suite. */
   h3i: string;
+  /** Where ansible-lint is. */
+  ansible: string;
   /** What makes and looks at packages, by name. */
   packageTools: ReadonlyMap<string, string>;
 }
@@ -57,6 +59,7 @@ const STEPS: readonly Step[] = [
   { name: "servers", run: findServers },
   { name: "networks", run: async () => (await findPrograms("networks")).outcome },
   { name: "h3i", run: findH3i },
+  { name: "operations", run: findOperationTools },
   { name: "site", run: installSiteGenerator },
   { name: "package-tools", run: findPackageTools },
   { name: "tests", run: (settings) => runTests(settings, [], {}) },
@@ -75,7 +78,14 @@ async function main(names: readonly string[]): Promise<number> {
     console.error(`error: no step ${unknown}; the steps are ${STEPS.map((step) => step.name).join(", ")}`);
     return 2;
   }
-  const settings: TestSettings = { binary: "", python: "", servers: new Map(), h3i: "", packageTools: new Map() };
+  const settings: TestSettings = {
+    binary: "",
+    python: "",
+    servers: new Map(),
+    h3i: "",
+    ansible: "",
+    packageTools: new Map(),
+  };
   const outcomes: Outcome[] = [];
   for (const { name, run } of STEPS) {
     if (names.length > 0 && !names.includes(name)) continue;
@@ -164,6 +174,12 @@ async function findPackageTools(settings: TestSettings): Promise<Outcome> {
   return outcome;
 }
 
+async function findOperationTools(settings: TestSettings): Promise<Outcome> {
+  const { found, outcome } = await findPrograms("operations");
+  settings.ansible = found.get("ansible") ?? "";
+  return outcome;
+}
+
 /** What a script finds or builds, `NAME=PATH` a line. What cannot be had is told of here, and its tests are skipped by name. */
 async function findPrograms(
   name: string,
@@ -207,6 +223,7 @@ async function runTests(
       SPOOKY_TEST_QUICGO: settings.servers.get("quicgo") ?? "",
       SPOOKY_TEST_H2LOAD: settings.servers.get("h2load") ?? "",
       SPOOKY_TEST_H3I: settings.h3i,
+      SPOOKY_TEST_ANSIBLE: settings.ansible,
       ...packageToolsEnv(settings),
       ...env,
     },

@@ -278,6 +278,72 @@ describe.skipIf(lack !== null)(lack ?? "a service under the unit's lines", () =>
   });
 });
 
+/** The layer-4 script that the guide prints, in its lines; and one that its stop would be seen by. */
+const GUIDE_SCRIPT = `#!/bin/bash
+set -euo pipefail
+# Check if process is running
+if ! pgrep -x spooky > /dev/null; then
+exit 1
+fi
+# Check if listening on QUIC port (example: port 443)
+if ! ss -ulpn | grep -q ":443 "; then
+exit 1
+fi
+# Optional: Check internal health endpoint if available
+# curl -sf http://localhost:8080/health || exit 1
+exit 0
+`;
+
+describe.skipIf(lack !== null)(lack ?? "beside the service", () => {
+  test("a balancer's script sees that it serves, that it stops, and that it has gone", async () => {
+    const { machine, backend } = here();
+    const ours = join("/usr/local/bin", "spooky-healthcheck.sh");
+    machine.copy(join(PACKAGING, "..", "scripts", "spooky-healthcheck.sh"), ours);
+    const guides = join("/usr/local/bin", "guide-healthcheck.sh");
+    machine.write(guides, GUIDE_SCRIPT, 0o755);
+    const codes = async () => [(await machine.run(guides)).code, (await machine.run(ours)).code];
+    machine.write(
+      "/etc/spooky/config.yaml",
+      configText(backend.address, "performance: { shutdown_delay_ms: 600000 }\n"),
+    );
+    expect(await restartWith()).toMatchObject({ code: 0 });
+    expect(await codes()).toEqual([0, 0]);
+    // Told to stop, and serving on for whoever has not heard of it: only one of the scripts knows.
+    const stop = machine.start("systemctl", "stop", "spooky");
+    await waitUntil(async () => (await machine.run(ours)).code === 1);
+    expect([await status(), ...(await codes())]).toEqual([200, 0, 1]);
+    expect((await machine.run(ours)).stderr).toContain('"reason":"stopping"');
+    await machine.ran("systemctl", "kill", "--kill-who=main", "--signal=SIGTERM", "spooky");
+    expect((await stop.ended).code).toBe(0);
+    expect(await codes()).toEqual([1, 1]);
+    machine.write("/etc/spooky/config.yaml", configText(backend.address));
+  });
+
+  test("logrotate moves its file away, and it goes on in a new one", async () => {
+    const { machine, backend } = here();
+    machine.copy(join(PACKAGING, "..", "logrotate", "spooky"), join("/etc/logrotate.d", "spooky"));
+    const text = configText(backend.address).replace("log: {", "log: { access: { file: /var/log/spooky/access.log },");
+    machine.write("/etc/spooky/config.yaml", text);
+    expect(await restartWith()).toMatchObject({ code: 0 });
+    const { MainPID: before } = await shown("spooky", "MainPID");
+    const [log, rotated] = ["access.log", "access.log.1"].map((name) => join("/var/log/spooky", name));
+    expect(await status("/small?before")).toBe(200);
+    await waitUntil(() => machine.read(log ?? "").includes("/small"));
+    await machine.ran("logrotate", "--force", "/etc/logrotate.d/spooky");
+    expect(await status("/small?after")).toBe(200);
+    await waitUntil(() => machine.read(log ?? "").includes("/small"));
+    expect(
+      machine
+        .read(rotated ?? "")
+        .trim()
+        .split("\n"),
+    ).toHaveLength(1);
+    expect(await machine.ran("stat", "-c", "%a %U %G", log ?? "")).toBe("640 spooky spooky");
+    expect((await shown("spooky", "MainPID"))["MainPID"]).toBe(before);
+    machine.write("/etc/spooky/config.yaml", configText(backend.address));
+  });
+});
+
 describe.skipIf(lack !== null)(lack ?? "the template unit", () => {
   test("keeps an instance on the processors that it is named by, beside another one", async () => {
     const { machine, backend } = here();
