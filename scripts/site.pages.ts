@@ -21,6 +21,7 @@ export const CHAPTERS: readonly Chapter[] = [
       "README.md",
       "docs/start.md",
       "docs/operations/deployment.md",
+      "docs/operations/packages.md",
       "docs/operations/releases.md",
       "docs/comparison.md",
       "docs/README.md",
