@@ -31,9 +31,13 @@ export async function makePackage(
   for (const name of ["man", "completions"]) cpSync(join(PACKAGING, name), join(tree, name), { recursive: true });
   copyFileSync(join(ROOT, "LICENSE"), join(tree, "LICENSE"));
   writeFileSync(join(tree, "THIRD-PARTY-LICENSES"), "of the runtime and libraries\n");
-  const example = readFileSync(join(PACKAGING, "config.example.yaml"), "utf8");
-  writeFileSync(join(tree, "config.example.yaml"), `${example}${configuration}`);
-  const options = [`--arch=${ARCH}`, `--version=${version}`, `--out=${out}`, `--format=${format}`, "--quick"];
+  copyFileSync(join(PACKAGING, "config.example.yaml"), join(tree, "config.example.yaml"));
+  const installed = join(out, "config.yaml");
+  writeFileSync(installed, `${readFileSync(join(PACKAGING, "config.yaml"), "utf8")}${configuration}`);
+  const options = [
+    ...[`--arch=${ARCH}`, `--version=${version}`, `--out=${out}`, `--format=${format}`],
+    ...[`--config=${installed}`, "--quick"],
+  ];
   const { code, stdout, stderr } = await runProcess({ command: [join(ROOT, "scripts", "package"), ...options] });
   if (code !== 0) throw new Error(`scripts/package failed: ${stderr}`);
   return must(stdout.trim().split("\n").at(-1), "it says what it made");
