@@ -1,7 +1,7 @@
 /** Other configurations as they come to a worker: made ready when the supervisor says so, put to work when all workers have them ready. */
 import type { ReloadOrders, SupervisorLink } from "../control/supervisor-link.ts";
 import type { PrepareOrder } from "../control/worker-link.ts";
-import type { Log } from "../observe/log.ts";
+import type { Logger } from "../observe/log.ts";
 import { explain } from "./commands.ts";
 import { parseConfiguration } from "./configuration.ts";
 import type { Prepared, Server } from "./server.ts";
@@ -13,13 +13,13 @@ interface Attempt {
 
 /** Of one worker. */
 export class WorkerReloads implements ReloadOrders {
-  readonly #link: SupervisorLink;
-  readonly #server: Server;
-  readonly #log: Log;
+  readonly #link: Pick<SupervisorLink, "send">;
+  readonly #server: Pick<Server, "prepare">;
+  readonly #log: Logger;
   /** At most one. */
   #attempt: Attempt | null = null;
 
-  constructor(link: SupervisorLink, server: Server, log: Log) {
+  constructor(link: Pick<SupervisorLink, "send">, server: Pick<Server, "prepare">, log: Logger) {
     this.#link = link;
     this.#server = server;
     this.#log = log;
