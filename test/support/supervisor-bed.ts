@@ -20,6 +20,8 @@ export const BANK = 4;
 /** A worker that does what the test says. */
 export class FakeWorker {
   readonly orders: string[] = [];
+  /** Names of listeners that it was told nobody has after it. */
+  listenersGone: readonly string[] = [];
   killed = 0;
   steady = true;
   readonly slot: number;
@@ -36,7 +38,10 @@ export class FakeWorker {
     const left: WorkerHandover = { pid: this.pid, channelFd: 50 + this.slot, unread: "", unsent: "" };
     return {
       pid: this.pid,
-      send: ({ type }) => void this.orders.push(type),
+      send: (order) => {
+        this.orders.push(order.type);
+        if (order.type === "retire") this.listenersGone = order.gone;
+      },
       kill: () => void (this.killed += 1),
       handOver: () => (this.steady ? left : null),
     };

@@ -57,6 +57,14 @@ describe("a document", () => {
     expect(readHandover(changed("supervisor.later", 1))).toEqual(LEFT);
   });
 
+  test("names the sockets of all listeners, each with one for every slot", () => {
+    const listener = { name: "10.0.0.7:443", address: "10.0.0.7", port: 443, socketFds: [20, 21], banks: [1] };
+    const left = { ...LEFT, listeners: [listener] };
+    expect(readHandover(writeHandover(left))).toEqual(left);
+    const wrong = writeHandover({ ...LEFT, listeners: [{ ...listener, socketFds: [20] }] });
+    expect(() => readHandover(wrong)).toThrow("not as many sockets as slots");
+  });
+
   test("of a program without doors says nothing of them", () => {
     expect(readHandover(changed("doors", undefined))).toEqual({ ...LEFT, doors: [] });
   });

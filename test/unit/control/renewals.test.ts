@@ -13,6 +13,7 @@ function ordersOf(bed: SupervisorBed): string[][] {
 describe("another crew", () => {
   test("takes over once all its workers serve, and the one before is retired", async () => {
     const bed = await servingBed(2);
+    bed.listenersGone = ["10.0.0.7:443"];
     const outcome = bed.renew("second", 2);
     expect(bed.workers.map(({ slot }) => slot)).toEqual([0, 1, BANK, BANK + 1]);
     expect(bed.told).toEqual([`second has ${BANK}+2`]);
@@ -24,6 +25,7 @@ describe("another crew", () => {
     expect(await outcome).toEqual({ ok: true, generation: 2 });
     expect(bed.lastWays).toEqual({ active: SECOND, draining: FIRST, standIns: [] });
     expect(ordersOf(bed)).toEqual([["retire"], ["retire"], [], []]);
+    expect(bed.workers.map(({ listenersGone }) => listenersGone)).toEqual([["10.0.0.7:443"], ["10.0.0.7:443"], [], []]);
     expect(bed.told).toEqual([`second has ${BANK}+2`, "second took over"]);
     expect(bed.supervisor.generation).toBe(2);
     expect(bed.supervisor.crews).toMatchObject([
@@ -217,6 +219,7 @@ describe("a retired crew", () => {
     bed.worker(0).events.onEnded(KILLED);
     bed.worker(1).events.onEnded(KILLED);
     bed.worker(3).events.onEnded(KILLED);
+    bed.listenersGone = ["10.0.0.7:443"];
     // Slot 0 starts once more, slot 1 waits.
     const crew = await bed.renewed("second", 2);
     expect(crew).toHaveLength(2);
@@ -224,6 +227,8 @@ describe("a retired crew", () => {
     expect(bed.lastWays.standIns).toEqual([{ slot: 1, by: BANK + 1 }]);
     bed.worker(2).ready();
     expect(bed.worker(2).orders).toEqual(["retire"]);
+    // Whoever was only being started hears it late, with all of it.
+    expect(bed.worker(2).listenersGone).toEqual(["10.0.0.7:443"]);
     bed.timers.advance(60_000);
     expect(bed.workers).toHaveLength(6);
     bed.worker(2).finish();
