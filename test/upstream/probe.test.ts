@@ -56,7 +56,11 @@ describe("probes", () => {
     );
     const stranger = await startBackend({ protocol: "h2", certificate: await makeDevCertificate() });
     const { ask } = await make(stranger.address);
-    expect(await ask()).toEqual({ ok: false, reason: `${stranger.address}: unable to verify the first certificate` });
+    expect(await ask()).toEqual({
+      ok: false,
+      reason: `${stranger.address}: unable to verify the first certificate`,
+      isOurs: false,
+    });
     expect(stranger.counts.requests).toBe(0);
   });
 
