@@ -8,7 +8,14 @@ import { startBackend } from "../support/backends.ts";
 import { testCertificateFiles } from "../support/certs.ts";
 import { freePort, waitUntil } from "../support/net.ts";
 import { runProcess } from "../support/process.ts";
-import { defaultRunner, proxyConfig, type RunningProxy, runnerCommand, startProxy } from "../support/proxy.ts";
+import {
+  defaultRunner,
+  hasRunner,
+  proxyConfig,
+  type RunningProxy,
+  runnerCommand,
+  startProxy,
+} from "../support/proxy.ts";
 import { tempFolder, writeTemp } from "../support/temp.ts";
 import { logLine } from "./log-lines.ts";
 import { changeConfig, notRenewed, renewed, workersOf } from "./worker-proxies.ts";
@@ -64,7 +71,7 @@ for (const supervisor of ["auto", "off"] as const) {
         const backend = await startBackend({ protocol: "http1" });
         const proxy = await start(doors({}), [backend.address]);
         const door = await doorOf(proxy);
-        const serving = supervisor === "off" ? 1 : 2;
+        const serving = supervisor === "off" || defaultRunner() === "deno" ? 1 : 2;
         expect(await ask(`${door}/health`)).toEqual({
           status: 200,
           body: { alive: true, workers: { serving, starting: 0 } },
@@ -142,7 +149,28 @@ for (const supervisor of ["auto", "off"] as const) {
   });
 }
 
-describe("a supervisor", () => {
+/** The executable and Deno have the same doors, by other means: sockets of their own here, the runtime's there. */
+describe.each(["binary", "deno"] as const)("the %s", (runner) => {
+  test.skipIf(!hasRunner(runner))(
+    hasRunner(runner) ? "answers at its door, and asks at it" : `${runner}: it is not there`,
+    async () => {
+      const port = await freePort();
+      const pools = [{ prefix: "/", name: "web", backends: [NOBODY] }];
+      const proxy = await startProxy({ runner, pools, supervisor: "auto", extra: { workers: 1, ...doors({ port }) } });
+      const door = `http://127.0.0.1:${port}`;
+      const workers = { serving: 1, starting: 0 };
+      expect(await ask(`${door}/health`)).toEqual({ status: 200, body: { alive: true, workers } });
+      expect(await ask(`${door}/ready`)).toEqual({ status: 200, body: { ready: true, reasons: [] } });
+      const command = [...runnerCommand(runner), "healthcheck", "--ready", "--config", proxy.configFile];
+      expect(await runProcess({ command })).toMatchObject({ code: 0, stdout: '200 {"ready":true,"reasons":[]}' });
+      expect((await proxy.stop()).code).toBe(0);
+      expect((await runProcess({ command })).code).toBe(1);
+    },
+  );
+});
+
+const alone = defaultRunner() === "deno";
+describe.skipIf(alone)(alone ? "a supervisor: Deno has none" : "a supervisor", () => {
   const start = (extra: object) =>
     startProxy({ pools: [{ prefix: "/", backends: [NOBODY] }], extra: { workers: 1, ...extra } });
 
