@@ -27,7 +27,8 @@ Rules and a configuration for Prometheus are in \`packaging/prometheus\`, a dash
   since its last report.
 - **Requests** are counted in \`http_requests_total\` when they are over. \`upstream_pool\` and \`backend\` are names of the configuration, and empty where a request
   came to none; \`method\` is one of HTTP's own, or \`other\`; \`status\` is 499 where the client went away first and 0 where a stream was reset before any head. After ${LIMITS.countedStatusesMax} series of
-  one backend further statuses are counted by class, such as \`5xx\`. Requests whose head was refused are in \`spooky_requests_rejected_total\` instead.
+  one backend further statuses are counted by class, such as \`5xx\`. Requests whose head broke a rule have no pool, the method \`other\` and the
+  status that they were answered, 0 without an answer; which rule says \`spooky_requests_malformed_total\`.
 - **Removed backends** keep their counters until the program is restarted, so that sums do not fall; what is shown as it is now, such as \`backend_healthy\`, ends with
   the configuration that had it.
 - **\`backend_healthy\`** is 1 while every worker that takes new connections finds the backend healthy: the lowest of them counts. Workers that only finish what they have are not asked. A
@@ -35,6 +36,9 @@ Rules and a configuration for Prometheus are in \`packaging/prometheus\`, a dash
 - **Processes**: \`process_cpu_seconds_total\` and \`process_resident_memory_bytes\` are sums over the supervisor and all workers. With several workers the processor time can grow by more than 1 a
   second. \`process_open_fds\` and \`process_max_fds\` are those of the worker that is nearest its limit. \`node_memory_MemTotal_bytes\` is here too, so that rules can divide by it without
   another exporter's labels.
+- **Labels add up**: what is told apart by a label may be summed over it, but for labels named \`event\`. Where one count is a part of another, it has a name of its own.
+- **Kernel drops** are told by the kernel with the next datagram that comes, so they may show later than they happened.
+- **Health checks and transitions** are counted by each worker for itself: with two workers a backend that falls ill counts twice.
 - **Limits** (\`spooky_limit\`) hold for each process that serves; \`spooky_limit_used\` is the most that any of them uses.
 - **QUIC packets and round trips** are counted as they go, at most 10 s late with up to 40,000 connections a worker. A round trip is counted each time that its
   connection is looked at (four times a second with up to 1,000 connections) and has sent something since, and at its end: the histogram says what clients that are served now live with.`;

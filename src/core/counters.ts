@@ -60,6 +60,9 @@ export class Counters {
   watchCut = 0;
   qlogsRefused = 0;
   connectionsRefused = 0;
+  /** Of these: for a token that cannot be, since the engine made none, and by the bound that was reached. */
+  connectionsBadToken = 0;
+  connectionsNotMade = 0;
   connectionsOverTotal = 0;
   connectionsOverAddress = 0;
   connectionsOverRate = 0;

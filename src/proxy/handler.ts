@@ -32,6 +32,7 @@ export class ConnectionHandler implements RequestHandler {
   onMalformed(stream: RequestStream, malformed: Malformed): void {
     const { counters, clock, recorder, requestIds, writer } = this.#services;
     stream.bodies = counters.bodies.unrouted;
+    counters.requestsFailed += 1;
     const isLate = malformed.reason === "head-late";
     if (!isLate) {
       counters.requestsMalformed += 1;

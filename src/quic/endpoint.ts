@@ -47,7 +47,7 @@ export class Endpoint implements ConnectionHost {
 
   constructor(options: EndpointOptions, nowMs: number) {
     this.#options = options;
-    this.#engine = options.engine;
+    ({ engine: this.#engine, earlyData: this.earlyData } = options);
     ({ counters: this.counters, burstBytes: this.burstBytes } = options);
     this.nowMs = nowMs;
     this.#wheel = new TimerWheel<Connection>(nowMs);
@@ -62,7 +62,6 @@ export class Endpoint implements ConnectionHost {
     this.#strays = new Strays({ engine, counters, fillRandom, ids, entriesMax, gate });
     this.#farewell = new Farewell(fillRandom);
     this.counts = new ConnectionCounts(this.#connections, counters);
-    this.earlyData = options.earlyData;
   }
 
   /** Connections alive, closing ones included. */
@@ -275,6 +274,7 @@ export class Endpoint implements ConnectionHost {
     }
     const shown = this.validation.judge(slot, this.#reader);
     if (shown === BAD_TOKEN) {
+      this.counters.connectionsBadToken += 1;
       this.counters.connectionsRefused += 1;
       if (this.#admission.mayAnswer(this.nowMs)) this.#refuse(slot, INVALID_TOKEN);
       return;
@@ -291,6 +291,7 @@ export class Endpoint implements ConnectionHost {
     }
     const connection = this.#ids.issueFor((id) => this.#makeConnection(slot, id, retry));
     if (connection === null) {
+      this.counters.connectionsNotMade += 1;
       this.counters.connectionsRefused += 1;
       return;
     }
@@ -304,8 +305,7 @@ export class Endpoint implements ConnectionHost {
 
   /** The client is told why it cannot come in; if it does not hear it, it asks again. */
   #refuse(slot: number, code: number): void {
-    if (this.#engine.refuse(slot, this.#reader, code)) this.counters.refusalsSent += 1;
-    else this.counters.refusalsWithheld += 1;
+    this.counters[this.#engine.refuse(slot, this.#reader, code) ? "refusalsSent" : "refusalsWithheld"] += 1;
   }
 
   #makeConnection(slot: number, id: Uint8Array, retry: RetryIds | null): Connection | null {

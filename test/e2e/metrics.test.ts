@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { must } from "../../src/core/assert.ts";
 import { AIOQUIC_MISSING, aioquicPython } from "../interop/aioquic.ts";
 import { startBackend } from "../support/backends.ts";
-import { metric, metricsUrl, readMetrics, SHOWS_METRICS, sumOf } from "../support/metrics.ts";
+import { metric, metricsUrl, readMetrics, SHOWS_METRICS, sumOf, wentBack } from "../support/metrics.ts";
 import { waitUntil } from "../support/net.ts";
 import { startProxy } from "../support/proxy.ts";
 import { logLine } from "./log-lines.ts";
@@ -35,11 +35,14 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     const proxy = await startWorkers(2, backend.address, { extra: SHOWS_METRICS });
     const url = await metricsUrl(proxy);
     let highest = 0;
+    let last: ReadonlyMap<string, number> = new Map();
     /** Asks until so many requests are counted, and sees to it that no answer has fewer than one before it. */
     const counted = async (count: number): Promise<ReadonlyMap<string, number>> => {
       let metrics: ReadonlyMap<string, number> = new Map();
       await waitUntil(async () => {
         metrics = await readMetrics(url);
+        expect(wentBack(last, metrics)).toEqual([]);
+        last = metrics;
         const now = sumOf(metrics, REQUESTS);
         expect(now).toBeGreaterThanOrEqual(highest);
         highest = now;

@@ -30,6 +30,24 @@ export function parseMetrics(text: string): ReadonlyMap<string, number> {
   );
 }
 
+/** Counts of all kinds that are less than they were, or gone: there may be none. */
+export function wentBack(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): string[] {
+  const isCount = (name: string): boolean => /_(?:total|bucket|count|sum)(?:\{|$)/.test(name);
+  return [...before].flatMap(([name, value]) => {
+    const now = after.get(name);
+    return isCount(name) && (now === undefined || now < value) ? [`${name}: ${value}, then ${now}`] : [];
+  });
+}
+
+/** By how much each has grown. */
+export function grown(
+  before: ReadonlyMap<string, number>,
+  after: ReadonlyMap<string, number>,
+): Readonly<Record<string, number>> {
+  const pairs = [...after].map(([name, value]) => [name, value - (before.get(name) ?? 0)] as const);
+  return Object.fromEntries(pairs.filter(([, difference]) => difference !== 0));
+}
+
 /** The sum of all that begin so. */
 export function sumOf(metrics: ReadonlyMap<string, number>, begin: string, contains = ""): number {
   const found = [...metrics].filter(([name]) => name.startsWith(begin) && name.includes(contains));

@@ -37,13 +37,8 @@ const CONNECTIONS: readonly Metric[] = [
   count("spooky_connections_established_total", "connectionsEstablished", "Connections whose handshake was done."),
   count("spooky_connections_resumed_total", "connectionsResumed", "Connections that began with a session ticket."),
   count("spooky_connections_closed_total", "connectionsClosed", "Connections that ended."),
-  count(
-    "spooky_connections_refused_total",
-    "connectionsRefused",
-    "Connections refused for a bad token or by the engine.",
-  ),
   counts(
-    "spooky_connections_over_limit_total",
+    "spooky_connections_refused_total",
     "reason",
     {
       total: "connectionsOverTotal",
@@ -51,8 +46,10 @@ const CONNECTIONS: readonly Metric[] = [
       rate: "connectionsOverRate",
       handshakes: "connectionsOverHandshakes",
       draining: "connectionsWhileDraining",
+      token: "connectionsBadToken",
+      engine: "connectionsNotMade",
     },
-    "First packets of connections that were not let in, by the bound that was reached.",
+    "First packets of connections that were not let in: by the bound that was reached, or for a bad token, or since the engine made none.",
   ),
   counts(
     "spooky_refusals_total",
@@ -80,12 +77,12 @@ const CONNECTIONS: readonly Metric[] = [
     "handshakeMs",
     "From a connection's first packet to the end of its handshake.",
   ),
-  counts(
+  count(
     "spooky_handshakes_failed_total",
-    "reason",
-    { any: "handshakesFailed", timeout: "handshakesTimedOut" },
-    "Connections that ended before their handshake was done: all of them, and those that took too long.",
+    "handshakesFailed",
+    "Connections that ended before their handshake was done.",
   ),
+  count("spooky_handshakes_timed_out_total", "handshakesTimedOut", "Of these, those that took too long."),
   family("spooky_tls_alerts_sent_total", "alert", "tlsAlertsSent", "Handshakes that ended with a TLS alert of ours."),
   family(
     "spooky_tls_alerts_received_total",
@@ -149,22 +146,19 @@ const REQUESTS: readonly Metric[] = [
     "spooky_requests_rejected_total",
     "reason",
     {
-      malformed: "requestsMalformed",
-      "head-too-large": "requestsHeadTooLarge",
-      "uri-too-long": "requestsUriTooLong",
       "body-too-large": "requestsBodyTooLarge",
       draining: "requestsRejectedDraining",
       misdirected: "requestsMisdirected",
       "head-late": "requestHeadsLate",
       "head-broken": "requestHeadsBroken",
     },
-    "Requests that were not taken, by reason; but for too large bodies and misdirected ones they are not in http_requests_total.",
+    "Requests that were not taken, by reason. Draining and broken ones had no answer, and are not in http_requests_total.",
   ),
   family(
     "spooky_requests_malformed_total",
     "reason",
     "malformedReasons",
-    "Malformed requests, by the rule they broke.",
+    "Malformed requests, by the rule they broke; in http_requests_total they have no pool and the method `other`.",
   ),
   family("spooky_requests_shed_total", "place", "requestsShed", "Requests answered 503 for want of room, by where."),
   count("spooky_requests_aborted_total", "requestsAborted", "Requests that their clients gave up or broke."),
@@ -178,7 +172,7 @@ const REQUESTS: readonly Metric[] = [
   count("spooky_request_retries_total", "retries", "Requests sent to another backend after one failed."),
   counts(
     "spooky_early_requests_total",
-    "result",
+    "event",
     { sent: "earlyRequests", held: "earlyRequestsHeld", repeated: "earlyRequestsRepeated" },
     "Requests in early data: sent on, held until the handshake was done, sent again after a 425.",
   ),
@@ -229,6 +223,10 @@ export const COUNTER_METRICS: readonly Metric[] = [
 
 /** Fields of `Counters` that are shown otherwise, with the reason. */
 export const NOT_EXPOSED: Readonly<Partial<Record<keyof Counters, string>>> = {
+  connectionsRefused: "the sum of spooky_connections_refused_total",
+  requestsMalformed: "the sum of spooky_requests_malformed_total",
+  requestsHeadTooLarge: "in spooky_requests_malformed_total, by which bound it was",
+  requestsUriTooLong: "in spooky_requests_malformed_total",
   glitchesHighest: "the most that was ever seen and no count: spooky_glitches_highest",
   bodies: "bytes by pool: spooky_request_body_bytes_total and spooky_response_body_bytes_total",
 };

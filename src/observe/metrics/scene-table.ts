@@ -33,7 +33,7 @@ const COMMON: readonly Metric[] = [
   make(
     "http_requests_total",
     "counter",
-    "Requests that were routed, by status and by who answered; 499: the client went away.",
+    "Requests that are over, by status and by who answered; 499: the client went away.",
     [...[...BACKEND_LABELS, "protocol", "method", "status"]],
     { kind: "labelled", counts: REQUESTS_NAME },
   ),

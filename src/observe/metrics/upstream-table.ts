@@ -13,7 +13,7 @@ export const UPSTREAM_METRICS: readonly Metric[] = [
   durations(
     "spooky_upstream_seconds",
     "upstreamMs",
-    "From a try's start to its end, good or bad; not those that were given up since the client was gone.",
+    "From a try's start to its end, good or bad; not of those that we broke off.",
   ),
   durations("spooky_upstream_connect_seconds", "upstreamConnectMs", "Making a connection to a backend, TLS included."),
   family(
@@ -94,12 +94,13 @@ export const UPSTREAM_METRICS: readonly Metric[] = [
     },
     "What happened to HTTP/2 connections to backends.",
   ),
-  counts(
-    "spooky_health_checks_total",
-    "result",
-    { sent: "probesSent", failed: "probesFailed", delayed: "probesDelayed" },
-    "Health checks: all, those that failed, those that had to wait for others.",
+  count("spooky_health_checks_total", "probesSent", "Health checks, by each worker for itself."),
+  count("spooky_health_checks_failed_total", "probesFailed", "Of these, those that failed."),
+  count("spooky_health_checks_delayed_total", "probesDelayed", "Health checks that had to wait for others."),
+  count(
+    "spooky_health_transitions_total",
+    "healthTransitions",
+    "Times a backend became healthy or unhealthy, for each worker that found it so.",
   ),
-  count("spooky_health_transitions_total", "healthTransitions", "Times a backend became healthy or unhealthy."),
   count("spooky_ring_walks_cut_total", "ringWalksCut", "Searches of a hash ring that were given up for a plain scan."),
 ];

@@ -48,8 +48,8 @@ describe("the text", () => {
     expect(linesOf(text, "spooky_request_errors_total")).toEqual([
       'spooky_request_errors_total{code="UPSTREAM_REFUSED"} 1',
     ]);
-    expect(text).toContain('spooky_connections_over_limit_total{reason="rate"} 3\n');
-    expect(text).toContain('spooky_connections_over_limit_total{reason="total"} 0\n');
+    expect(text).toContain('spooky_connections_refused_total{reason="rate"} 3\n');
+    expect(text).toContain('spooky_connections_refused_total{reason="total"} 0\n');
   });
 
   test("of a histogram is cumulative, in seconds", () => {
