@@ -22,6 +22,41 @@ The supervisor shows the metrics of all workers at \`observability.metrics\`, \`
 \`application/openmetrics-text\` gets OpenMetrics 1.0, everybody else the text form of Prometheus (0.0.4). Units are seconds and bytes.
 Rules and a configuration for Prometheus are in \`packaging/prometheus\`, a dashboard for Grafana in \`packaging/grafana\`.
 
+Prometheus on another machine needs an address that it can reach, and nobody else should: there is no password. \`enabled: false\` turns it off; a port that is taken ends the
+start with a message that names the key, unless \`required: false\`.
+
+\`\`\`yaml
+observability:
+  metrics:
+    address: 10.0.0.5 # left out: 127.0.0.1
+    port: 9090
+    path: /metrics
+\`\`\`
+
+\`\`\`sh
+curl --silent http://127.0.0.1:9090/metrics | grep '^http_requests_total'
+\`\`\`
+
+A request makes its series: before the first one there is none of \`http_requests_total\`.
+
+## What people ask first
+
+| Question | Expression | nginx (\`stub_status\`), HAProxy (statistics) |
+| --- | --- | --- |
+| Requests a second | \`sum(rate(http_requests_total[5m]))\` | \`requests\`; \`req_tot\` |
+| Share of 5xx | \`sum(rate(http_requests_total{status=~"5.."}[5m])) / sum(rate(http_requests_total[5m]))\` | \`hrsp_5xx\` |
+| 95 % are faster than | \`histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket[5m])))\` | \`rtime\` |
+| Whose fault is it? | \`sum by (code) (rate(spooky_request_errors_total[5m]))\`; the codes are in [errors](../errors.md) | termination states |
+| Which backends are down? | \`backend_healthy == 0\` | \`status\` |
+| Connections of clients | \`spooky_connections_active\` | \`Active connections\`; \`scur\` |
+| Bytes to clients | \`sum by (upstream_pool) (rate(spooky_response_body_bytes_total[5m]))\` | \`bout\` |
+| Tries that were made good | \`rate(spooky_request_retries_total[5m])\` | \`wretr\` |
+| Which bound is near? | \`spooky_limit_used / spooky_limit\` | \`slim\` |
+| Does the network lose packets? | \`rate(spooky_quic_packets_lost_total[5m]) / rate(spooky_quic_packets_sent_total[5m])\` | |
+| Is the receive buffer too small? | \`rate(spooky_udp_kernel_drops_total[5m])\` | |
+
+## What to know
+
 - **One scrape is the truth for all workers**, at most a second old: workers report once a second what has changed. Counters never go back while the
   program runs, whatever becomes of workers: restarts, reloads and upgrades keep them. A worker that is killed outright loses what it had counted
   since its last report.

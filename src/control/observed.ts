@@ -52,6 +52,8 @@ export function observeCrews(
 }
 
 const MS_PER_SECOND = 1000;
+/** The kernel counts in these: a sum shows no digits beyond them. */
+const TICKS_PER_SECOND = 100;
 
 /** Makes scenes of one program, each later than the one before. */
 export class SceneMaker {
@@ -93,7 +95,8 @@ export class SceneMaker {
   #cpuOf(own: ProcessUse | null, uses: readonly (ProcessUse | null)[]): number | null {
     if (own === null) return null;
     const alive = uses.reduce((sum, use) => sum + (use?.cpuSeconds ?? 0), 0);
-    this.#cpuSeconds = Math.max(this.#cpuSeconds, own.cpuSeconds + own.childrenCpuSeconds + alive);
+    const all = Math.round((own.cpuSeconds + own.childrenCpuSeconds + alive) * TICKS_PER_SECOND) / TICKS_PER_SECOND;
+    this.#cpuSeconds = Math.max(this.#cpuSeconds, all);
     return this.#cpuSeconds;
   }
 
