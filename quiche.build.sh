@@ -4,6 +4,9 @@
 #   ./quiche.build.sh                builds it, or takes it from the cache, and puts it into dist/native
 #   ./quiche.build.sh --check        says by its exit code whether it is in the cache already (0) or has to be built (1)
 #   ./quiche.build.sh --print-path   prints where the cached library is, or will be; builds nothing
+#   ./quiche.build.sh --portable=ARCH [--check | --print-path]
+#                                    the same for the library of a release (scripts/portable.sh): for x86_64 or aarch64, for old
+#                                    systems, and without a path of this machine in it; it goes into dist/native-ARCH
 #
 # The cache is keyed by a hash of everything that goes in: the crate, the probe, this script, the compiler and the target. It
 # lives in the user's cache folder, so that a second clone builds nothing. An entry holds libspooky_native.so, quiche.h and
@@ -13,6 +16,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/scripts/environment.sh"
 . "$ROOT/scripts/packages.sh"
+. "$ROOT/scripts/portable.sh"
 
 RUST_MINOR_MIN=88       # quiche 0.30 says rust-version 1.88
 ENTRIES_KEPT_MAX=4      # older entries of the cache are deleted; one takes 4 MB
@@ -22,8 +26,17 @@ CRATE=$ROOT/ffi/native
 LIBRARY=libspooky_native.so
 STORE=$CACHE/native
 OUT=$ROOT/dist/native
+TARGET=
+CARGO_BUILD=(cargo build)
 
 main() {
+  local portable=
+  case ${1:-} in
+    --portable=*)
+      portable=${1#*=}
+      shift
+      ;;
+  esac
   case $# in
     0) set -- --build ;;
     1) ;;
@@ -33,7 +46,7 @@ main() {
     --build | --check | --print-path) ;;
     *) fail 2 "unknown option $1; see the head of $0" ;;
   esac
-  read_compiler
+  if [ -n "$portable" ]; then use_portable "$portable"; else read_compiler; fi
   HASH=$(input_hash)
   ENTRY=$STORE/$HASH
   case $1 in
@@ -65,6 +78,7 @@ input_hash() {
     cd -- "$ROOT"
     {
       printf '%s\0' ffi/native/Cargo.toml ffi/native/Cargo.lock ffi/native/build.rs quiche.build.sh
+      [ -z "$TARGET" ] || printf '%s\0' scripts/portable.sh
       find ffi/native/src -type f -name '*.rs' -print0
       find ffi/native/patches -type f -name '*.patch' -print0
       [ ! -d ffi/probe ] || find ffi/probe -type f -name '*.[ch]' -print0
@@ -74,11 +88,14 @@ input_hash() {
 }
 
 # True if dist/native holds the library of these inputs already, wherever it was built. It comes last, so all is there.
-is_published() { [ -f "$OUT/quiche.h" ] && [ -f "$OUT/quiche.layout.ts" ] && grep -qaF -- "$HASH" "$OUT/$LIBRARY" 2>/dev/null; }
+is_published() { [ -f "$OUT/quiche.h" ] && { [ -f "$OUT/quiche.layout.ts" ] || ! has_probe; } && grep -qaF -- "$HASH" "$OUT/$LIBRARY" 2>/dev/null; }
+
+# What the probe prints is asked of the machine that it runs on, which need not be the library's.
+has_probe() { [ -z "$TARGET" ] && [ -f "$ROOT/ffi/probe/layout.c" ]; }
 
 is_complete() {
   [ -f "$ENTRY/$LIBRARY" ] && [ -f "$ENTRY/quiche.h" ] &&
-    { [ -f "$ENTRY/quiche.layout.ts" ] || [ ! -f "$ROOT/ffi/probe/layout.c" ]; }
+    { [ -f "$ENTRY/quiche.layout.ts" ] || ! has_probe; }
 }
 
 # Builds under a lock: of two scripts that run at once one builds, and the other finds the result.
@@ -111,7 +128,8 @@ build_once() {
 }
 
 # Fetches what the lock file names, by its checksums, and makes a copy of the crate that is built with our changes to quiche. Only the
-# copy's lock file says so; everything else in it stays as it is locked.
+# copy's lock file says so; everything else in it stays as it is locked. Quiche lies inside the crate: cargo names functions by where a
+# package is, and that must not be a path of this machine.
 patch_quiche() {
   local manifest patch
   (cd -- "$CRATE" && cargo fetch --locked 9>&- >>"$WORK/log" 2>&1) || return 1
@@ -120,13 +138,13 @@ patch_quiche() {
   PATCHED=$STORE/patched
   rm -rf -- "$PATCHED"
   mkdir -p -- "$PATCHED"
-  cp -r -- "$CRATE" "$PATCHED/crate" && cp -r -- "${manifest%/Cargo.toml}" "$PATCHED/$(basename -- "${manifest%/Cargo.toml}")"
+  QUICHE=$PATCHED/crate/$(basename -- "${manifest%/Cargo.toml}")
+  cp -r -- "$CRATE" "$PATCHED/crate" && cp -r -- "${manifest%/Cargo.toml}" "$QUICHE"
   for patch in "$CRATE"/patches/*.patch; do
     # Were the cache inside a repository, git would take its files for those of that repository and do nothing.
-    GIT_CEILING_DIRECTORIES=$PATCHED git -C "$PATCHED/$(basename -- "$patch" .patch)" apply --whitespace=nowarn -p1 -- "$patch" \
+    GIT_CEILING_DIRECTORIES=$PATCHED git -C "$PATCHED/crate/$(basename -- "$patch" .patch)" apply --whitespace=nowarn -p1 -- "$patch" \
       >>"$WORK/log" 2>&1 || return 1
   done
-  QUICHE=$PATCHED/$(basename -- "${manifest%/Cargo.toml}")
 }
 
 compile() {
@@ -134,8 +152,9 @@ compile() {
   say "native library: building quiche and BoringSSL (some 4 minutes on 2 cores, most of them in BoringSSL; once per version)"
   touch -- "$WORK/started"
   start_progress
+  [ -z "$TARGET" ] || hide_paths
   if ! patch_quiche || ! (cd -- "$PATCHED/crate" && SPOOKY_BUILD_HASH=$HASH CARGO_TARGET_DIR=$STORE/target CARGO_TERM_COLOR=never \
-    cargo build --release --offline --config "patch.crates-io.quiche.path='$QUICHE'" --message-format=json-render-diagnostics 9>&- \
+    "${CARGO_BUILD[@]}" --release --offline --config "patch.crates-io.quiche.path='$QUICHE'" --message-format=json-render-diagnostics 9>&- \
     >"$WORK/messages" 2>>"$WORK/log"); then
     stop_progress
     tail -n 40 -- "$WORK/log" >&2
@@ -185,7 +204,7 @@ crates_ready() {
 
 # BoringSSL is one crate of many and most of the work.
 objects_ready() {
-  find "$STORE/target/release/build" -path '*/boring-sys-*' -name '*.o' -newer "$WORK/started" 2>/dev/null | wc -l
+  find "$STORE/target/$TARGET/release/build" -path '*/boring-sys-*' -name '*.o' -newer "$WORK/started" 2>/dev/null | wc -l
 }
 
 # quiche.h comes from the very crate that was compiled: cargo's messages say where it is.
@@ -198,7 +217,7 @@ find_header() {
 
 # Sizes, offsets and numbers of the C side, printed by a program that the compiler made from the same header.
 probe() {
-  [ -f "$ROOT/ffi/probe/layout.c" ] || return 0
+  has_probe || return 0
   "${CC:-cc}" -std=gnu11 -I "$WORK/entry" -o "$WORK/layout" "$ROOT/ffi/probe/layout.c"
   "$WORK/layout" >"$WORK/entry/quiche.layout.ts"
 }

@@ -82,14 +82,16 @@ function packageVersion(): string {
   return "unknown";
 }
 
-/** The commit that the source is at, `-dirty` if it was changed since; `unknown` outside a repository. */
+/** The commit that the source is at, `-dirty` if it was changed since; what SPOOKY_COMMIT says, where it lies outside of its repository. */
 function commitOf(folder: string): string {
+  const told = process.env["SPOOKY_COMMIT"];
+  if (told !== undefined) return told;
   const git = (...options: string[]): string | null => {
     const run = spawnSync("git", ["-C", folder, ...options], { encoding: "utf8" });
     return run.status === 0 ? run.stdout.trim() : null;
   };
   const commit = git("rev-parse", "--short=12", "HEAD");
-  if (commit === null) return process.env["SPOOKY_COMMIT"] ?? "unknown";
+  if (commit === null) return "unknown";
   return git("status", "--porcelain") === "" ? commit : `${commit}-dirty`;
 }
 

@@ -76,6 +76,7 @@ Options:
   --strict            for \`check\`: warnings count, exit code 1
   --offline           for \`check\`: backends are not asked
   --ready             for \`healthcheck\`: is it ready?
+  --port PORT         for \`demo\`: UDP port to listen on (default 9889; 0: the system chooses)
   --url URL           for \`healthcheck\`: where to ask (default: what the configuration says)
   -V, --version
   -h, --help
@@ -102,7 +103,8 @@ const PORT_MAX = 65_535;
 export const WORKER_COMMAND = "worker";
 /** What a supervisor asks another build of this program with, alone, whether it could go on in its place. */
 export const TRIAL_COMMAND = "takeover-trial";
-const COMMANDS = ["check", "upgrade", "reload", "status", "healthcheck", "demo"] as const;
+/** The commands for people. */
+export const COMMANDS = ["check", "upgrade", "reload", "status", "healthcheck", "demo"] as const;
 type Word = (typeof COMMANDS)[number];
 
 /** An option: whether it takes a value, what is wrong without one, and with which command it goes; null for none of these limits. */
@@ -112,7 +114,8 @@ interface Option {
   readonly elsewhere: string;
 }
 
-const OPTIONS: ReadonlyMap<string, Option> = new Map([
+/** Every option by its long name. */
+export const OPTIONS: ReadonlyMap<string, Option> = new Map([
   ["--config", { value: "needs the path of a configuration file", only: null, elsewhere: "" }],
   ["--version", { value: null, only: null, elsewhere: "" }],
   ["--help", { value: null, only: null, elsewhere: "" }],
@@ -145,7 +148,8 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map([
   ["--offline", { value: null, only: ["check"], elsewhere: "--offline belongs to `spooky check`" }],
 ]);
 
-const SHORT: ReadonlyMap<string, string> = new Map([
+/** The short names of options. */
+export const SHORT: ReadonlyMap<string, string> = new Map([
   ["-c", "--config"],
   ["-V", "--version"],
   ["-h", "--help"],
