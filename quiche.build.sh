@@ -152,10 +152,7 @@ compile() {
   say "native library: building quiche and BoringSSL (some 4 minutes on 2 cores, most of them in BoringSSL; once per version)"
   touch -- "$WORK/started"
   start_progress
-  [ -z "$TARGET" ] || hide_paths
-  if ! patch_quiche || ! (cd -- "$PATCHED/crate" && SPOOKY_BUILD_HASH=$HASH CARGO_TARGET_DIR=$STORE/target CARGO_TERM_COLOR=never \
-    "${CARGO_BUILD[@]}" --release --offline --config "patch.crates-io.quiche.path='$QUICHE'" --message-format=json-render-diagnostics 9>&- \
-    >"$WORK/messages" 2>>"$WORK/log"); then
+  if ! patch_quiche || ! (run_cargo 9>&- >"$WORK/messages" 2>>"$WORK/log"); then
     stop_progress
     tail -n 40 -- "$WORK/log" >&2
     cp -- "$WORK/log" "$STORE/failed.log"
@@ -168,6 +165,14 @@ compile() {
   [ "$(input_hash)" = "$HASH" ] || fail 1 "the sources of the native library were changed while it was built; build it again"
   cp -- "$artifact" "$WORK/entry/$LIBRARY"
   say "native library: built in $((SECONDS - started)) s, $(($(stat -c %s "$artifact") / 1024)) KiB"
+}
+
+# Within a subshell, since what it sets for the compilers is no input of the library.
+run_cargo() {
+  [ -z "$TARGET" ] || hide_paths
+  export SPOOKY_BUILD_HASH=$HASH CARGO_TARGET_DIR=$STORE/target CARGO_TERM_COLOR=never
+  cd -- "$PATCHED/crate" || return 1
+  "${CARGO_BUILD[@]}" --release --offline --config "patch.crates-io.quiche.path='$QUICHE'" --message-format=json-render-diagnostics
 }
 
 # A line every few seconds while cargo runs. It waits by reading from a pipe that nobody writes to: a `sleep` would outlive
