@@ -77,8 +77,8 @@ export const LIBC_SYMBOLS = {
     returns: "i32",
   },
   fcntl: { c: "int fcntl(int fd, int command, int argument)", args: ["i32", "i32", "i32"], returns: "i32" },
-  pthread_sigmask: {
-    c: "int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)",
+  sigprocmask: {
+    c: "int sigprocmask(int how, const sigset_t *set, sigset_t *old)",
     args: ["i32", "pointer", "pointer"],
     returns: "i32",
   },

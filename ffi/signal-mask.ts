@@ -1,6 +1,7 @@
 /**
  * Which signals wait instead of being delivered: the mask of the calling thread, which threads that it starts, children and a program
- * executed in its place inherit.
+ * executed in its place inherit. On Linux `sigprocmask` is of the calling thread alone; `pthread_sigmask` is in another library before
+ * glibc 2.32.
  */
 import { constants } from "node:os";
 import { assert } from "../src/core/assert.ts";
@@ -25,7 +26,7 @@ export function unblockSignals(foreign: ForeignInterface, libc: Libc, names: rea
 /** What is in the mask. */
 export function blockedSignals(foreign: ForeignInterface, libc: Libc): readonly SignalName[] {
   const arena = new Arena(foreign, PROCESS.sigsetSize);
-  const result = libc.pthread_sigmask(PROCESS.SIG_BLOCK, 0, arena.address);
+  const result = libc.sigprocmask(PROCESS.SIG_BLOCK, 0, arena.address);
   assert(result === 0, "a mask can always be read");
   const names = Object.keys(constants.signals) as SignalName[];
   return names.filter((name) => {
@@ -41,6 +42,6 @@ function change(foreign: ForeignInterface, libc: Libc, how: number, names: reado
     const bit = constants.signals[name] - 1;
     arena.bytes[bit >> 3] = (arena.bytes[bit >> 3] ?? 0) | (1 << (bit & 7));
   }
-  const result = libc.pthread_sigmask(how, arena.address, 0);
+  const result = libc.sigprocmask(how, arena.address, 0);
   assert(result === 0, "the kernel takes every mask");
 }

@@ -51,7 +51,7 @@ function testForm(made: () => Release): void {
     for (const name of [archive, `${archive}.sha256`]) cpSync(join(folder, name), join(place, name));
     expect(readFileSync(join(place, `${archive}.sha256`), "utf8")).toMatch(new RegExp(`^[0-9a-f]{64}  ${archive}\n$`));
     const run = await runProcess({ command: ["sha256sum", "--strict", "-c", `${archive}.sha256`], cwd: place });
-    expect(run).toMatchObject({ code: 0, stdout: `${archive}: OK\n` });
+    expect(run).toMatchObject({ code: 0, stdout: `${archive}: OK` });
   });
 
   test("it holds these files, owned by nobody in particular, all of one time", async () => {

@@ -50,11 +50,14 @@ for (const { name, arch } of STAGES) {
         // Each by itself: an emulated program cannot start another.
         expect(await runProcess({ command: inside("/usr/bin/sha256sum", "-c", `${archive}.sha256`) })).toMatchObject({
           code: 0,
-          stdout: `${archive}: OK\n`,
+          stdout: `${archive}: OK`,
         });
         expect(await runProcess({ command: inside("/bin/gzip", "-d", archive) })).toMatchObject({ code: 0 });
         const tar = archive.replace(".gz", "");
-        expect(await runProcess({ command: inside("/bin/tar", "xf", tar) })).toMatchObject({ code: 0, stderr: "" });
+        // Emulated, tar cannot set the modes of folders (it goes by /proc/self/fd, which is the emulator's own).
+        const wanted = arch === "aarch64" ? ["spooky"] : [];
+        const unpacked = await runProcess({ command: inside("/bin/tar", "xf", tar, ...wanted) });
+        expect(unpacked).toMatchObject({ code: 0, stderr: "" });
         const version = await runProcess({ command: inside("./spooky", "--version"), bareEnv: EMULATED_ENV });
         expect(version).toMatchObject({ code: 0, stderr: "" });
         expect(version.stdout).toStartWith(`spooky ${packageVersion()}\n`);
