@@ -68,6 +68,8 @@ make_root() {
     printf 'debootstrap failed: %s\n' "$(tail -n 1 -- "$log")"
     return 1
   fi
+  # The first stage alone leaves a link to the path itself, for a second stage under an emulator that would translate it.
+  [ ! -L "$place/root/proc" ] || { rm -- "$place/root/proc" && mkdir -- "$place/root/proc"; }
   rm -rf -- "$place/root/var/cache/apt/archives" "$place/root/var/lib/apt/lists"
   touch -- "$place/complete"
 }

@@ -107,9 +107,18 @@ function quoted(text: string): string {
   return JSON.stringify(text);
 }
 
+/** Undefined for a user whom the system does not know, as in a container: asked for his home, the runtime throws. */
+function homeFolder(): string | undefined {
+  try {
+    return homedir();
+  } catch {
+    return undefined;
+  }
+}
+
 function makePrivateFolder(): string {
   const refusals: string[] = [];
-  for (const place of [tmpdir(), "/dev/shm", process.env["XDG_RUNTIME_DIR"], homedir(), "."]) {
+  for (const place of [tmpdir(), "/dev/shm", process.env["XDG_RUNTIME_DIR"], homeFolder(), "."]) {
     if (place === undefined || place === "") continue;
     try {
       const folder = mkdtempSync(join(place, "spooky-demo-"));
