@@ -32,8 +32,11 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     const all = { statuses: { "200": 10 }, backends: { up: 10 }, failures: [] };
     expect(connection.bulks).toMatchObject([all, { ...all, body_bytes: 10_000 }]);
     expect(backend.counts.requests).toBe(20);
-    const attempts = proxy.logs().flatMap((line) => (line["msg"] === "request" ? [line["attempts"]] : []));
-    expect(attempts.sort()).toEqual([...Array(10).fill(1), ...Array(10).fill(2)]);
+    const attemptsSeen = (): unknown[] =>
+      proxy.logs().flatMap((line) => (line["msg"] === "request" ? [line["attempts"]] : []));
+    // Lines are written in batches, after the answers that they tell of.
+    await proxy.process.waitForLine(() => attemptsSeen().length >= 20);
+    expect(attemptsSeen().sort()).toEqual([...Array(10).fill(1), ...Array(10).fill(2)]);
   });
 
   test("without another one is 502 and says `connection refused` in the log", async () => {
