@@ -357,7 +357,7 @@ describe("a deployment to two machines", () => {
     config.upstream.web.backends[0].health_check = { interval: 20, timeout_ms: 20, failure_threshold: 1 };
     writeFileSync(proxy.configFile, JSON.stringify(config));
     // Whether it is ready is asked once more than it needs to find out.
-    const slow = PROGRAM("second").replace("exec", `[ "$1" != healthcheck ] || sleep 0.5\nexec`);
+    const slow = PROGRAM("second").replace("exec", `[ "$1" != healthcheck ] || sleep 3\nexec`);
     const done = await deploy(slow);
     expect(done).toMatchObject({ code: 1, stderr: expect.stringContaining("rolling back one") });
     expect(versions(targets)).toEqual(["first", "first"]);
