@@ -32,6 +32,15 @@ find_cache() {
   fi
 }
 
+# used PLACE NAME: remembers when PLACE, a folder NAME-KEY in $STORE, was used, and keeps only the $KEPT_MAX latest of its name.
+used() {
+  local old
+  touch -- "$1" 2>/dev/null || true
+  find "$STORE" -mindepth 1 -maxdepth 1 -name "$2-????????????????????????????????" -printf '%T@ %p\n' | sort -rn |
+    tail -n +$((KEPT_MAX + 1)) | cut -d ' ' -f 2- |
+    while IFS= read -r old; do rm -rf -- "$old"; done
+}
+
 # npm, cargo and Deno keep their downloads in the home folder; without one they get a place beside our own cache.
 give_tools_a_home() {
   [ "$HOME_USABLE" = no ] || return 0

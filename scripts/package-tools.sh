@@ -11,6 +11,8 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname -- "$(readlink -f -- "$0")")/environment.sh"
 . "$ROOT/scripts/packages.sh"
+. "$ROOT/scripts/go.sh"
+. "$ROOT/scripts/debian-root.sh"
 
 STORE=$CACHE/package-tools
 SOURCES=$ROOT/packaging/tools
@@ -62,36 +64,17 @@ find_go_tool() {
       not_built "$name"
       return 0
     fi
-    if ! go=$(command -v go) || ! is_go_new_enough "$go"; then
+    if ! go=$(command -v go) || ! is_go_new_enough "$go" "$GO_MINOR_MIN"; then
       lacking "$name" "no Go 1.$GO_MINOR_MIN or newer in the search path"
       return 0
     fi
-    build_go_tool "$name" "$go" "$place" || return 0
+    if ! build_go "$go" "$SOURCES/$name" "$place/$name" "${IMPORTS[$name]}" -ldflags=-s; then
+      lacking "$name" "its modules (packaging/tools/$name/go.mod) could not be fetched"
+      return 0
+    fi
   fi
   used "$place" "$name"
   printf '%s=%s\n' "$name" "$place/$name"
-}
-
-is_go_new_enough() {
-  local minor
-  minor=$(GOTOOLCHAIN=local "$1" env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
-  [ -n "$minor" ] && [ "$minor" -ge "$GO_MINOR_MIN" ]
-}
-
-# build_go_tool NAME GO PLACE. GOFLAGS keeps the build from changing go.mod and go.sum.
-build_go_tool() {
-  local name=$1 go=$2 place=$3
-  export GOTOOLCHAIN=local GOFLAGS=-mod=readonly GOWORK=off CGO_ENABLED=0
-  [ "$HOME_USABLE" = yes ] || export GOPATH=$CACHE/go GOCACHE=$CACHE/go/build
-  say "packages: building $name"
-  if ! (cd -- "$SOURCES/$name" && "$go" mod download >/dev/null 2>&1); then
-    lacking "$name" "its modules (packaging/tools/$name/go.mod) could not be fetched"
-    return 1
-  fi
-  mkdir -p -- "$place"
-  (cd -- "$SOURCES/$name" && "$go" build -trimpath -buildvcs=false -ldflags=-s -o "$place/$name.part" "${IMPORTS[$name]}" >&2) ||
-    fail 1 "packaging/tools/$name does not compile"
-  mv -- "$place/$name.part" "$place/$name"
 }
 
 # find_in_python NAME PATH: a part of the environment that requirements.txt describes.
@@ -139,7 +122,7 @@ lay_schemas() {
   find "$2" -name '*.json' -exec perl -0pi -e 's/,\s*\}\s*\z/\n}\n/' {} +
 }
 
-# Debian's own installer makes it. Tests lay a file system over it and write into that, so it stays as it is.
+# Tests lay a file system over it and write into that, so it stays as it is.
 find_root() {
   local place
   place=$STORE/root-$(printf '%s %s\n' "$ROOT_SUITE" "$(uname -m)" | sha256sum | cut -c 1-32)
@@ -148,30 +131,13 @@ find_root() {
       not_built root
       return 0
     fi
-    if [ "$(id -u)" != 0 ] || ! { command -v debootstrap >/dev/null 2>&1 || install_packages "a root to try packages in" debootstrap; }; then
-      lacking root "only root makes one, with debootstrap"
+    if ! install_debian "$place" "$ROOT_SUITE"; then
+      lacking root "$PROBLEM"
       return 0
     fi
-    say "packages: installing a minimal Debian $ROOT_SUITE into a folder"
-    rm -rf --one-file-system -- "$place.part"
-    if ! debootstrap --variant=minbase "$ROOT_SUITE" "$place.part" >"$STORE/root.log" 2>&1; then
-      tail -n 5 -- "$STORE/root.log" >&2
-      lacking root "debootstrap could not make it"
-      return 0
-    fi
-    mv -- "$place.part" "$place"
   fi
   used "$place" root
   printf 'root=%s\n' "$place"
-}
-
-# used PLACE NAME: remembers when it was, and keeps only the latest of its kind.
-used() {
-  local old
-  touch -- "$1" 2>/dev/null || true
-  find "$STORE" -mindepth 1 -maxdepth 1 -name "$2-????????????????????????????????" -printf '%T@ %p\n' | sort -rn |
-    tail -n +$((KEPT_MAX + 1)) | cut -d ' ' -f 2- |
-    while IFS= read -r old; do rm -rf -- "$old"; done
 }
 
 main "$@"

@@ -11,9 +11,9 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname -- "$(readlink -f -- "$0")")/environment.sh"
 . "$ROOT/scripts/packages.sh"
+. "$ROOT/scripts/debian-root.sh"
 
 STORE=$CACHE/roots
-MIRROR=http://deb.debian.org/debian
 
 main() {
   local make=yes
@@ -30,48 +30,22 @@ main() {
   find_root bookworm-arm64 bookworm arm64 "$make"
 }
 
-# find_root NAME SUITE ARCH MAKE
+# find_root NAME SUITE ARCH MAKE. Another processor's programs cannot run here as they are, so of such a root only the first of debootstrap's two stages
+# is made: all is unpacked, and no package's own script has run.
 find_root() {
-  local name=$1 suite=$2 arch=$3 place=$STORE/$1 problem
-  if [ ! -f "$place/complete" ]; then
+  local name=$1 suite=$2 arch=$3 place=$STORE/$1/root options=(--arch="$3")
+  if [ ! -d "$place" ]; then
     if [ "$4" = no ]; then
       printf 'lacking %s: it is not in the cache (./scripts/roots.sh makes it)\n' "$name"
       return 0
     fi
-    if ! problem=$(make_root "$place" "$suite" "$arch"); then
-      printf 'lacking %s: %s\n' "$name" "$problem"
+    [ "$arch" = "$(dpkg --print-architecture 2>/dev/null)" ] || options+=(--foreign)
+    if ! install_debian "$place" "$suite" "${options[@]}"; then
+      printf 'lacking %s: %s\n' "$name" "$PROBLEM"
       return 0
     fi
   fi
-  printf '%s=%s\n' "$name" "$place/root"
-}
-
-# Another processor's programs cannot run here as they are, so of such a root only the first of debootstrap's two stages is made: all is
-# unpacked, and no package's own script has run. Prints what is wrong.
-make_root() {
-  local place=$1 suite=$2 arch=$3 foreign=() log
-  if [ "$(id -u)" != 0 ]; then
-    printf 'debootstrap needs root\n'
-    return 1
-  fi
-  PATH=$PATH:/usr/sbin:/sbin
-  if ! command -v debootstrap >/dev/null 2>&1 && ! install_packages "Debian roots" debootstrap 2>/dev/null; then
-    printf 'debootstrap is not there\n'
-    return 1
-  fi
-  [ "$arch" = "$(dpkg --print-architecture 2>/dev/null)" ] || foreign=(--foreign)
-  say "Debian root: $suite for $arch"
-  rm -rf -- "$place"
-  mkdir -p -- "$place"
-  log=$place/log
-  if ! debootstrap --variant=minbase "${foreign[@]}" --arch="$arch" "$suite" "$place/root" "$MIRROR" >"$log" 2>&1 9>&-; then
-    printf 'debootstrap failed: %s\n' "$(tail -n 1 -- "$log")"
-    return 1
-  fi
-  # The first stage alone leaves a link to the path itself, for a second stage under an emulator that would translate it.
-  [ ! -L "$place/root/proc" ] || { rm -- "$place/root/proc" && mkdir -- "$place/root/proc"; }
-  rm -rf -- "$place/root/var/cache/apt/archives" "$place/root/var/lib/apt/lists"
-  touch -- "$place/complete"
+  printf '%s=%s\n' "$name" "$place"
 }
 
 main "$@"

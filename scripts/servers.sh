@@ -9,6 +9,7 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname -- "$(readlink -f -- "$0")")/environment.sh"
+. "$ROOT/scripts/go.sh"
 
 STORE=$CACHE/servers
 GO_MINOR_MIN=19
@@ -217,43 +218,14 @@ find_go_program() {
         return 0
       fi
     fi
-    build_go_program "$name" "$source" "$go" "$place" || return 0
+    if ! build_go "$go" "$source" "$place/server" .; then
+      lacking "$name" "its modules (${source#"$ROOT/"}/go.mod) could not be fetched"
+      return 0
+    fi
     [ -z "$go_root" ] || { chmod -R u+w -- "$go_root" && rm -rf -- "$go_root"; }
   fi
   used "$place" "$name"
   printf '%s=%s\n' "$name" "$place/server"
-}
-
-# is_go_new_enough GO MINOR_MIN
-is_go_new_enough() {
-  local minor
-  minor=$(GOTOOLCHAIN=local "$1" env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
-  [ -n "$minor" ] && [ "$minor" -ge "$2" ]
-}
-
-# build_go_program NAME SOURCE GO PLACE: modules by go.sum, which the build does not change.
-build_go_program() {
-  local name=$1 source=$2 go=$3 place=$4
-  export GOTOOLCHAIN=local GOFLAGS=-mod=readonly GOWORK=off CGO_ENABLED=0
-  [ "$HOME_USABLE" = yes ] || export GOPATH=$CACHE/go GOCACHE=$CACHE/go/build
-  if ! (cd -- "$source" && "$go" mod download >/dev/null 2>&1); then
-    lacking "$name" "its modules (${source#"$ROOT/"}/go.mod) could not be fetched"
-    return 1
-  fi
-  say "real servers: building ${source#"$ROOT/"}"
-  mkdir -p -- "$place"
-  (cd -- "$source" && "$go" build -trimpath -buildvcs=false -o "$place/server.part" . >&2) ||
-    fail 1 "${source#"$ROOT/"} does not compile"
-  mv -- "$place/server.part" "$place/server"
-}
-
-# used PLACE NAME: remembers when it was, and keeps only the latest of its kind.
-used() {
-  local old
-  touch -- "$1" 2>/dev/null || true
-  find "$STORE" -mindepth 1 -maxdepth 1 -name "$2-????????????????????????????????" -printf '%T@ %p\n' | sort -rn |
-    tail -n +$((KEPT_MAX + 1)) | cut -d ' ' -f 2- |
-    while IFS= read -r old; do rm -rf -- "$old"; done
 }
 
 main

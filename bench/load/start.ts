@@ -15,7 +15,7 @@ const { values } = parseArgs({
   options: { spooky: { type: "string", default: "dist/spooky" }, rounds: { type: "string", default: "40" } },
 });
 const folder = mkdtempSync(join(tmpdir(), "spooky-start-"));
-const certificate = await testCertificateFiles();
+const certificate = await testCertificateFiles((clean) => void process.once("exit", clean));
 const pools = [{ prefix: "/", backends: ["127.0.0.1:9"] }];
 
 /** What is started, and the words in its output at which it is ready; null: its end counts. */

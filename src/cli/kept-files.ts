@@ -3,6 +3,7 @@
  * certificate without its key, is started with this: all other workers still show it, too.
  */
 import { ProxyError } from "../core/error.ts";
+import { listenerFiles } from "../config/listeners.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import type { HeldFiles } from "../control/certificates.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -17,7 +18,7 @@ export class KeptFiles {
   keep(snapshot: Snapshot): string | null {
     try {
       const files = new Map(
-        filesOf(snapshot).map((path) => [path, readRegularFile(path, LIMITS.certificateFileBytesMax)]),
+        listenerFiles(snapshot.listeners).map((path) => [path, readRegularFile(path, LIMITS.certificateFileBytesMax)]),
       );
       loadFaces(snapshot, files);
       const bytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);
@@ -30,14 +31,6 @@ export class KeptFiles {
 
   /** For a worker of this configuration; null when there is not all that it needs. */
   of(snapshot: Snapshot): HeldFiles | null {
-    return filesOf(snapshot).every((path) => this.#files.has(path)) ? this.#files : null;
+    return listenerFiles(snapshot.listeners).every((path) => this.#files.has(path)) ? this.#files : null;
   }
-}
-
-function filesOf({ listeners }: Snapshot): readonly string[] {
-  const all = listeners.flatMap(({ certificates, clientAuth: { caFile } }) => [
-    ...certificates.flatMap(({ certFile, keyFile }) => [certFile, keyFile]),
-    ...(caFile === null ? [] : [caFile]),
-  ]);
-  return [...new Set(all)];
 }

@@ -1,6 +1,16 @@
 /** Listeners as places in the network: which are the same in two configurations, and which would take each other's datagrams. Pure. */
 import { ipWords } from "./cidr.ts";
 import { isIpv4 } from "./ip.ts";
+import type { ListenSettings } from "./snapshot.ts";
+
+/** All that listeners show and trust: certificates, keys, and the authorities of clients; each file once. */
+export function listenerFiles(listeners: readonly ListenSettings[]): readonly string[] {
+  const all = listeners.flatMap(({ certificates, clientAuth: { caFile } }) => [
+    ...certificates.flatMap(({ certFile, keyFile }) => [certFile, keyFile]),
+    ...(caFile === null ? [] : [caFile]),
+  ]);
+  return [...new Set(all)];
+}
 
 /** Where a listener is. */
 export interface ListenPlace {

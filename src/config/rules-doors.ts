@@ -4,9 +4,13 @@
  */
 import { childOf, nodeAt, stringOf } from "./document.ts";
 import type { ConfigNode } from "./document.ts";
-import { isIpv4 } from "./ip.ts";
+import { addressText, overlap } from "./listeners.ts";
 import type { ProblemList } from "./problem.ts";
 import { quoted } from "./problem.ts";
+import { CONFIG_SHAPE } from "./schema.ts";
+
+/** What is asked for at a door. */
+type DoorName = "metrics" | "health";
 
 /** Of one door, given or standard; `at` is where a complaint stands. */
 interface DoorKeys {
@@ -19,24 +23,24 @@ interface DoorKeys {
 /** Reports every broken rule. */
 export function checkDoors(root: ConfigNode, problems: ProblemList): void {
   const [metrics, health] = ["metrics", "health"].map((name) => nodeAt(root, ["observability", name]));
-  const path = (node: ConfigNode | null | undefined, key: string, standard: string) => ({
+  const path = (node: ConfigNode | null | undefined, door: DoorName, key: string) => ({
     at: node == null ? null : childOf(node, key),
-    text: (node == null ? null : stringOf(childOf(node, key))) ?? standard,
+    text: (node == null ? null : stringOf(childOf(node, key))) ?? String(standardOf(door, key)),
   });
-  const [healthPath, readyPath] = [path(health, "health_path", "/health"), path(health, "ready_path", "/ready")];
+  const [healthPath, readyPath] = [path(health, "health", "health_path"), path(health, "health", "ready_path")];
   checkDiffer([healthPath, readyPath], problems);
   if (isOff(metrics) || isOff(health)) return;
-  const one = keysOf(metrics, "127.0.0.1", 9090);
-  const other = keysOf(health, "0.0.0.0", 8080);
+  const one = keysOf(metrics, "metrics");
+  const other = keysOf(health, "health");
   const at = other.at ?? one.at;
   if (one.port !== other.port || one.port === 0 || at === null) return;
   if (one.address === other.address) {
-    const metricsPath = path(metrics, "path", "/metrics");
+    const metricsPath = path(metrics, "metrics", "path");
     for (const taken of [healthPath, readyPath]) checkDiffer([metricsPath, taken], problems);
-  } else if (takesIn(one.address, other.address) || takesIn(other.address, one.address)) {
+  } else if (overlap(one, other)) {
     const [mine, theirs] = at === other.at ? [other, one] : [one, other];
     const name = at === other.at ? "metrics" : "health";
-    const wrong = `${placeText(mine)} and ${placeText(theirs)} of observability.${name} take in one another`;
+    const wrong = `${addressText(mine)} and ${addressText(theirs)} of observability.${name} take in one another`;
     problems.add(at.valueAt, at.path, { wrong, expected: "the same address for both, or another port" });
   }
 }
@@ -52,26 +56,22 @@ function checkDiffer(
   problems.add(at.valueAt, at.path, { wrong, expected: "a path of its own" });
 }
 
-function keysOf(door: ConfigNode | null | undefined, standardAddress: string, standardPort: number): DoorKeys {
+function keysOf(door: ConfigNode | null | undefined, name: DoorName): DoorKeys {
   const [address, port] = ["address", "port"].map((key) => (door == null ? null : childOf(door, key)));
-  const number = port?.kind === "scalar" ? port.value : standardPort;
+  const number = port?.kind === "scalar" ? port.value : standardOf(name, "port");
   return {
-    address: stringOf(address ?? null) ?? standardAddress,
+    address: stringOf(address ?? null) ?? String(standardOf(name, "address")),
     port: typeof number === "number" ? number : 0,
     at: port ?? address ?? null,
   };
 }
 
+/** What a door has of which nothing is said. */
+function standardOf(door: DoorName, key: string): unknown {
+  return CONFIG_SHAPE.properties?.["observability"]?.properties?.[door]?.properties?.[key]?.default;
+}
+
 function isOff(door: ConfigNode | null | undefined): boolean {
   const enabled = door == null ? null : childOf(door, "enabled");
   return enabled?.kind === "scalar" && enabled.value === false;
-}
-
-/** `::` has IPv4, too. */
-function takesIn(wide: string, narrow: string): boolean {
-  return wide === "::" || (wide === "0.0.0.0" && (isIpv4(narrow) || narrow === "::"));
-}
-
-function placeText({ address, port }: DoorKeys): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -1,5 +1,6 @@
 /** What the files hold that a configuration names, as digests: a change of theirs is a change, even where the configuration stays. */
 import { createHash } from "node:crypto";
+import { listenerFiles } from "../config/listeners.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -11,12 +12,7 @@ import type { FileDigests } from "./reload-plan.ts";
 export function fileDigests({ listeners, pools, cluster }: Snapshot): FileDigests {
   const trusts = new Map(pools.map(({ tls }) => [JSON.stringify(tls), tls]));
   return {
-    certificates: digestOf(
-      listeners.flatMap(({ certificates, clientAuth: { caFile } }) => [
-        ...certificates.flatMap(({ certFile, keyFile }) => [certFile, keyFile]),
-        ...(caFile === null ? [] : [caFile]),
-      ]),
-    ),
+    certificates: digestOf(listenerFiles(listeners)),
     trust: [...trusts.values()].map((tls) => trustDigest(readTrust(tls))).join(),
     cluster: digestOf(cluster.keyFile === null ? [] : [cluster.keyFile]),
   };

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
+import { listenerFiles } from "../config/listeners.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -113,17 +114,13 @@ export class FileWatch {
 export function watchedFiles(snapshot: Snapshot, configPath: string | null): readonly string[] {
   const { control, listeners, pools, cluster } = snapshot;
   if (control.watch === "off") return [];
-  const ofListeners = listeners.flatMap(({ certificates, clientAuth }) => [
-    ...certificates.flatMap(({ certFile, keyFile }) => [certFile, keyFile]),
-    clientAuth.caFile,
-  ]);
   const ofBackends = pools.flatMap(({ tls }) => [
     tls.caFile,
     tls.clientCertificate?.certFile,
     tls.clientCertificate?.keyFile,
   ]);
   const others = control.watch === "all" ? [configPath, cluster.keyFile] : [];
-  const all = [...ofListeners, ...ofBackends, ...others];
+  const all = [...listenerFiles(listeners), ...ofBackends, ...others];
   return [...new Set(all.filter((file) => file !== null && file !== undefined))];
 }
 

@@ -356,9 +356,9 @@ describe("a deployment to two machines", () => {
     const config = JSON.parse(readFileSync(proxy.configFile, "utf8"));
     config.upstream.web.backends[0].health_check = { interval: 20, timeout_ms: 20, failure_threshold: 1 };
     writeFileSync(proxy.configFile, JSON.stringify(config));
-    // Whether it is ready is asked once more than it needs to find out.
-    const slow = PROGRAM("second").replace("exec", `[ "$1" != healthcheck ] || sleep 3\nexec`);
-    const done = await deploy(slow);
+    // Whether it is ready is asked until it has found out: it believes in a backend before the first check of its health.
+    const asks = `[ "$1" != healthcheck ] || for try in {1..200}; do ${SOURCE.join(" ")} "$@" >/dev/null 2>&1 || break; done`;
+    const done = await deploy(PROGRAM("second").replace("exec", `${asks}\nexec`));
     expect(done).toMatchObject({ code: 1, stderr: expect.stringContaining("rolling back one") });
     expect(versions(targets)).toEqual(["first", "first"]);
     expect(await generations(targets)).toEqual([3, 1]);
