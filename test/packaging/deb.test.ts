@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { must } from "../../src/core/assert.ts";
-import { AIOQUIC_MISSING, aioquicPython, exchangeOf, startAioquic } from "../interop/aioquic.ts";
+import { AIOQUIC_MISSING, aioquicPython } from "../interop/aioquic.ts";
 import { openRoot, type OwnRoot } from "../support/own-root.ts";
 import { runProcess } from "../support/process.ts";
 import { binaryPath } from "../support/proxy.ts";
@@ -21,7 +21,7 @@ import {
   serves,
 } from "./installed.ts";
 import { makePackage } from "./release-tree.ts";
-import { askOverHttp3, startBackendIn } from "./served.ts";
+import { startBackendIn, underRequest } from "./served.ts";
 import { packageTool, rootsLack } from "./tools.ts";
 
 const lack = rootsLack("nfpm", "root") ?? (aioquicPython === null ? AIOQUIC_MISSING : null);
@@ -76,15 +76,8 @@ describe.skipIf(lack !== null)(lack ?? "the Debian package", () => {
     const edited = readFileSync(root.path(CONFIG), "utf8");
     const service = await serves(root);
 
-    const steps = [{ do: "request", id: "held", path: "/hold" }] as const;
-    const client = startAioquic({ host: "127.0.0.1", port: 443, steps }, root.network);
-    await backend.holding(1);
     const next = await makePackage(folder, { version: VERSION, configuration: "# Another one.\n", format: "deb" });
-    await upgrades(root, next);
-    await backend.release();
-    const [connection] = await client.connections;
-    expect(exchangeOf(must(connection, "one connection"), "held")).toMatchObject({ status: 200, ended: true });
-    expect(await askOverHttp3(root, "/after")).toBe("200 backend GET /after");
+    await underRequest(root, backend, () => upgrades(root, next));
     expect(readFileSync(root.path(CONFIG), "utf8")).toBe(edited);
     expect(readFileSync(root.path(`${CONFIG}.dpkg-dist`), "utf8")).toEndWith("# Another one.\n");
 

@@ -6,13 +6,13 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { must } from "../../src/core/assert.ts";
-import { AIOQUIC_MISSING, aioquicPython, exchangeOf, startAioquic } from "../interop/aioquic.ts";
+import { AIOQUIC_MISSING, aioquicPython } from "../interop/aioquic.ts";
 import { openRoot, type OwnRoot } from "../support/own-root.ts";
 import { runProcess } from "../support/process.ts";
 import { tempFolder } from "../support/temp.ts";
 import { CERTIFICATES, CONFIG, configure, generation, OWNERSHIP, ownership, remains, serves } from "./installed.ts";
 import { makePackage } from "./release-tree.ts";
-import { askOverHttp3, startBackendIn } from "./served.ts";
+import { startBackendIn, underRequest } from "./served.ts";
 import { packageTool, rootsLack } from "./tools.ts";
 
 const RPM_MISSING = "rpm is not installed (Debian has it as a package)";
@@ -65,17 +65,12 @@ describe.skipIf(lack !== null)(lack ?? "the RPM package", () => {
     const edited = readFileSync(root.path(CONFIG), "utf8");
     const service = await serves(root);
 
-    const steps = [{ do: "request", id: "held", path: "/hold" }] as const;
-    const client = startAioquic({ host: "127.0.0.1", port: 443, steps }, root.network);
-    await backend.holding(1);
-    expect(await generation(root)).toBe(1);
     const next = await makePackage(folder, { version: VERSION, configuration: "# Another one.\n", format: "rpm" });
-    await change(root, "--upgrade", next);
-    expect(await generation(root)).toBe(2);
-    await backend.release();
-    const [connection] = await client.connections;
-    expect(exchangeOf(must(connection, "one connection"), "held")).toMatchObject({ status: 200, ended: true });
-    expect(await askOverHttp3(root, "/after")).toBe("200 backend GET /after");
+    await underRequest(root, backend, async () => {
+      expect(await generation(root)).toBe(1);
+      await change(root, "--upgrade", next);
+      expect(await generation(root)).toBe(2);
+    });
     expect(readFileSync(root.path(CONFIG), "utf8")).toBe(edited);
     expect(readFileSync(root.path(`${CONFIG}.rpmnew`), "utf8")).toEndWith("# Another one.\n");
 

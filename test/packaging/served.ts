@@ -1,7 +1,8 @@
 /** A backend and a client beside a program that is installed in a root of its own. */
+import { expect } from "bun:test";
 import { join } from "node:path";
 import { must } from "../../src/core/assert.ts";
-import { exchangeOf, runAioquicOnce, textOf } from "../interop/aioquic.ts";
+import { exchangeOf, runAioquicOnce, startAioquic, textOf } from "../interop/aioquic.ts";
 import { testCertificateFiles } from "../support/certs.ts";
 import type { OwnRoot } from "../support/own-root.ts";
 import { startProcess } from "../support/process.ts";
@@ -42,4 +43,16 @@ export async function askOverHttp3(root: OwnRoot, path: string, port = 443): Pro
   const connection = await runAioquicOnce({ host: "127.0.0.1", port, ca_file: caFile, steps }, root.network);
   const exchange = must(exchangeOf(connection, "one"), "it was asked");
   return `${exchange.status} ${textOf(exchange).trim()}`;
+}
+
+/** A request is under way while something is done: it ends well, and another one after it. */
+export async function underRequest(root: OwnRoot, backend: BackendInside, job: () => Promise<void>): Promise<void> {
+  const steps = [{ do: "request", id: "held", path: "/hold" }] as const;
+  const client = startAioquic({ host: "127.0.0.1", port: 443, steps }, root.network);
+  await backend.holding(1);
+  await job();
+  await backend.release();
+  const [connection] = await client.connections;
+  expect(exchangeOf(must(connection, "one connection"), "held")).toMatchObject({ status: 200, ended: true });
+  expect(await askOverHttp3(root, "/after")).toBe("200 backend GET /after");
 }
