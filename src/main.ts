@@ -20,6 +20,7 @@ function hearSignals(now: boolean): EarlySignals {
   const names = ["SIGHUP", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGTERM"] as const;
   if (now) for (const name of names) process.on(name, hear);
   return {
+    inherits: now,
     names,
     release() {
       for (const name of names) process.off(name, hear);

@@ -19,7 +19,7 @@ import { writeNow } from "../observe/sink.ts";
 import { openLibrary } from "../../ffi/library.ts";
 import { type CheckCommand, DEFAULT_CONFIG_PATH } from "./args.ts";
 import { type CheckedFile, reportJson, reportText } from "./check-text.ts";
-import { type CommandContext, EXIT } from "./commands.ts";
+import { type CommandContext, EXIT } from "./command.ts";
 import { parseConfiguration, readText } from "./configuration.ts";
 import { libraryPlaces } from "./places.ts";
 import { makeTransports } from "./server-parts.ts";

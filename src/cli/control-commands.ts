@@ -8,7 +8,7 @@ import { ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import { writeNow } from "../observe/sink.ts";
 import type { ControlCommand } from "./args.ts";
-import { EXIT } from "./commands.ts";
+import { EXIT } from "./command.ts";
 import { readConfiguration, readStatedControlSocket } from "./configuration.ts";
 import { statusText } from "./status-text.ts";
 

@@ -4,7 +4,7 @@ import { messageOf, ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import { writeNow } from "../observe/sink.ts";
 import type { HealthcheckCommand } from "./args.ts";
-import { EXIT } from "./commands.ts";
+import { EXIT } from "./command.ts";
 import { readConfiguration } from "./configuration.ts";
 
 /** 0 for an answer of 200, else 1: what Docker takes for unhealthy. */

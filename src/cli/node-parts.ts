@@ -18,7 +18,7 @@ import { reapChild } from "../../ffi/children.ts";
 import type { Library } from "../../ffi/library.ts";
 import { WORKER_COMMAND } from "./args.ts";
 import { KeptFiles } from "./kept-files.ts";
-import type { CommandContext } from "./commands.ts";
+import type { CommandContext } from "./command.ts";
 import type { Configuration } from "./configuration.ts";
 import type { ListenerSockets } from "./listener-sockets.ts";
 import { childEnvironment } from "./self.ts";

@@ -3,9 +3,9 @@ import process from "node:process";
 import { writeNow } from "../observe/sink.ts";
 import { selectRuntime } from "../runtime/select.ts";
 import { HELP, parseArgs } from "./args.ts";
-import { type CommandContext, EXIT, explain, runVersion } from "./commands.ts";
+import { type CommandContext, EXIT, explain } from "./command.ts";
 import type { EarlySignals } from "./early-signals.ts";
-import { runServe } from "./supervise.ts";
+import { prepareProcess } from "./self.ts";
 
 /** Runs the program to its exit code. `embedded` is the path of the native library inside the executable; null when run from source. */
 export async function run(embedded: string | null, early: EarlySignals): Promise<number> {
@@ -22,6 +22,16 @@ export async function run(embedded: string | null, early: EarlySignals): Promise
   }
 }
 
+/**
+ * Loads what serves only after the program was started in place: whoever takes over loads it all again. A program that has taken another's
+ * place has descriptors to keep meanwhile, and sees to that itself.
+ */
+async function serve(configPath: string, context: CommandContext): Promise<number> {
+  if (!context.early.inherits) prepareProcess(context.runtime, process.env, context.early.names);
+  return (await import("./supervise.ts")).runServe(configPath, context);
+}
+
+/** Each command loads its own part of the program: half of the time that a start takes is for loading. */
 async function runCommand(context: CommandContext): Promise<number> {
   const command = parseArgs(process.argv.slice(2));
   switch (command.kind) {
@@ -32,11 +42,11 @@ async function runCommand(context: CommandContext): Promise<number> {
       writeNow(2, `spooky: ${command.message}\n`);
       return EXIT.usage;
     case "version":
-      return runVersion(context);
+      return (await import("./version.ts")).runVersion(context);
     case "check":
       return (await import("./check.ts")).runCheck(command, context);
     case "serve":
-      return runServe(command.configPath, context);
+      return serve(command.configPath, context);
     case "upgrade":
     case "reload":
     case "status":

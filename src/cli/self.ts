@@ -22,9 +22,14 @@ export function childEnvironment(): Readonly<Record<string, string | undefined>>
   return { ...requestsEnvironment, ...Object.fromEntries(given) };
 }
 
+/** Whether `fetch` is free of Bun's cap, or of any but what the operator has set. */
+export function isCapLifted(runtime: Runtime, env: Readonly<Record<string, string | undefined>>): boolean {
+  return runtime.name !== "bun" || env[REQUESTS_KEY] !== undefined;
+}
+
 /**
- * Names the process and lifts Bun's cap, by starting the same program once more in place (same pid, some 20 ms). Where the
- * kernel refuses that, the process goes on with the cap; returns whether it is lifted.
+ * Names the process and lifts Bun's cap, by starting the same program once more in place (same pid, some 10 ms). Where the
+ * kernel refuses that, the process goes on with the cap.
  *
  * `held` signals wait from then on while the program runs, and are let in when it waits (Bun does so: `epoll_pwait2` with an empty mask).
  * All threads have to have them in their masks for that, so they must be there before the program starts.
@@ -33,24 +38,28 @@ export function prepareProcess(
   runtime: Runtime,
   env: Readonly<Record<string, string | undefined>>,
   held: readonly SignalName[] = [],
-): boolean {
+): void {
   const { foreign } = runtime;
   const libc = openLibc(foreign);
   setProcessName(foreign, libc, PROCESS_NAME);
-  if (runtime.name !== "bun") return true;
+  if (runtime.name !== "bun") return;
   const blocked = blockedSignals(foreign, libc);
-  if (env[REQUESTS_KEY] !== undefined && held.every((name) => blocked.includes(name))) return true;
+  if (env[REQUESTS_KEY] !== undefined && held.every((name) => blocked.includes(name))) return;
   const self = readSelf();
-  if (self === null) return env[REQUESTS_KEY] !== undefined;
+  if (self === null) return;
   blockSignals(foreign, libc, held);
   const given = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
   replaceProcess(runtime.foreign, libc, {
     path: self.path,
     args: self.args,
-    env: { ...Object.fromEntries(given), ...requestsEnvironment },
+    env: { ...requestsEnvironment, ...Object.fromEntries(given) },
   });
   unblockSignals(foreign, libc, held);
-  return env[REQUESTS_KEY] !== undefined;
+}
+
+/** For a process that serves alone, whose loop may sleep where nothing but a signal that is let in would wake it. */
+export function letSignalsIn(runtime: Runtime, held: readonly SignalName[]): void {
+  if (runtime.name === "bun") unblockSignals(runtime.foreign, openLibc(runtime.foreign), held);
 }
 
 /** The program and its arguments as the kernel has them; null without /proc. */

@@ -18,7 +18,8 @@ import { systemTimers } from "../runtime/timers.ts";
 import { type Library, openLibrary } from "../../ffi/library.ts";
 import { steeringSupport } from "../../ffi/steering.ts";
 import { buildInfo } from "./build-info.ts";
-import { type CommandContext, delayStop, EXIT, flushLog, serve, stopSignals } from "./commands.ts";
+import { type CommandContext, EXIT } from "./command.ts";
+import { delayStop, flushLog, serve, stopSignals } from "./serve.ts";
 import { checkReferences } from "./references.ts";
 import { type Configuration, readConfiguration } from "./configuration.ts";
 import { obeySignals } from "./control-signals.ts";
@@ -40,7 +41,6 @@ export async function runServe(configPath: string, context: CommandContext): Pro
   const configuration = readConfiguration(configPath);
   const { snapshot } = configuration;
   if (!snapshot.workers.supervised) return serve(snapshot, configuration, context, () => Promise.resolve());
-  prepareProcess(context.runtime, process.env, context.early.names);
   const library = openLibrary(context.runtime.foreign, libraryPlaces(context.embedded, process.env));
   const { processes, name } = context.runtime;
   if (processes === null) return serveAlone(configuration, context, `${name} cannot hand a socket to another process`);

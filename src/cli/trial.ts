@@ -5,7 +5,7 @@ import { readHandover } from "../control/handover.ts";
 import { messageOf } from "../core/error.ts";
 import { openLibrary } from "../../ffi/library.ts";
 import { buildInfo } from "./build-info.ts";
-import { type CommandContext, EXIT } from "./commands.ts";
+import { type CommandContext, EXIT } from "./command.ts";
 import { understand } from "./handover-check.ts";
 import { libraryPlaces } from "./places.ts";
 

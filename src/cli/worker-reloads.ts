@@ -2,7 +2,7 @@
 import type { ReloadOrders, SupervisorLink } from "../control/supervisor-link.ts";
 import type { PrepareOrder } from "../control/worker-link.ts";
 import type { Logger } from "../observe/log.ts";
-import { explain } from "./commands.ts";
+import { explain } from "./command.ts";
 import { parseConfiguration } from "./configuration.ts";
 import type { Prepared, Server } from "./server.ts";
 

@@ -1,13 +1,13 @@
 /** `dist/spooky` far from its sources: nothing in its environment, nowhere to write, traps in its folder. */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, copyFileSync, existsSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { must } from "../../src/core/assert.ts";
 import { startBackend } from "../support/backends.ts";
 import { testCertificateFiles } from "../support/certs.ts";
 import { runProcess, startProcess } from "../support/process.ts";
 import type { RunningProcess } from "../support/process.ts";
-import { hasRunner, listeningAddress, proxyConfig, runnerCommand } from "../support/proxy.ts";
+import { hasRunner, listeningAddress, proxyConfig, runnerCommand, startProxy } from "../support/proxy.ts";
 import { tempFolder, writeTemp } from "../support/temp.ts";
 import { fetchHttp3 } from "../interop/bun-fetch.ts";
 import { stoppedLine } from "./log-lines.ts";
@@ -76,6 +76,30 @@ describe.skipIf(!built)(built ? "the executable" : BUILT, () => {
     },
   );
 });
+
+describe.skipIf(!built)(built ? "the cap on requests" : BUILT, () => {
+  test.each(["auto", "off"] as const)(
+    "with supervisor: %s the executable begins anew with what the operator has set, and with the largest where nothing is",
+    async (supervisor) => {
+      const { address } = await startBackend({ protocol: "http1" });
+      const pools = [{ prefix: "/", backends: [address] }];
+      for (const [given, had] of [
+        ["300", "300"],
+        [undefined, "65336"],
+      ] as const) {
+        const env = { BUN_CONFIG_MAX_HTTP_REQUESTS: given };
+        const proxy = await startProxy({ runner: "binary", pools, supervisor, env });
+        expect(environmentOf(proxy.process.pid)).toContain(`BUN_CONFIG_MAX_HTTP_REQUESTS=${had}`);
+        expect(await proxy.stop()).toMatchObject({ code: 0 });
+      }
+    },
+  );
+});
+
+/** A process's environment as the kernel has it since the last program began in it. */
+function environmentOf(pid: number): readonly string[] {
+  return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+}
 
 /** A copy of the executable in a folder of its own. */
 function install(): { readonly folder: string; readonly program: string } {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "bun:test";
 import { DEFAULT_CONFIG_PATH, HELP, parseArgs } from "../../../src/cli/args.ts";
-import { EXIT } from "../../../src/cli/commands.ts";
+import { EXIT } from "../../../src/cli/command.ts";
 
 const PROJECT = join(import.meta.dir, "..", "..", "..");
 const PAGE = readFileSync(join(PROJECT, "docs", "cli.md"), "utf8");

@@ -1,58 +1,27 @@
-/** The commands, from their arguments to an exit code. */
+/** One process that serves, from its start to its exit code. */
 import { once } from "node:events";
 import process from "node:process";
 import type { Snapshot } from "../config/snapshot.ts";
 import { Doors } from "../control/doors.ts";
 import { ControlSocket } from "../control/control-socket.ts";
-import { CUT_OFF_CODE } from "../control/worker-link.ts";
 import { Counters, countersSeen } from "../core/counters.ts";
-import { messageOf, ProxyError } from "../core/error.ts";
 import { readHistograms } from "../core/histogram.ts";
 import { Log } from "../observe/log.ts";
-import { writeNow } from "../observe/sink.ts";
-import type { Runtime } from "../runtime/runtime.ts";
 import { systemTimers } from "../runtime/timers.ts";
 import { openLibrary } from "../../ffi/library.ts";
-import { buildInfo } from "./build-info.ts";
+import { type CommandContext, EXIT } from "./command.ts";
 import type { Configuration } from "./configuration.ts";
 import { obeySignals } from "./control-signals.ts";
-import type { EarlySignals } from "./early-signals.ts";
 import { doorHandlers } from "./node-doors.ts";
 import { libraryPlaces } from "./places.ts";
-import { prepareProcess } from "./self.ts";
+import { isCapLifted, letSignalsIn } from "./self.ts";
 import { serviceNotice } from "./service-manager.ts";
 import { SoloControl } from "./solo-control.ts";
 import { Server, type Unfinished } from "./server.ts";
 import { watchFiles } from "./watch-files.ts";
 
-/** Exit codes; documented in `--help` and `docs/cli.md`. */
-export const EXIT = { ok: 0, failure: 1, usage: 2, cutOff: CUT_OFF_CODE } as const;
-
-/** What a command runs on. */
-export interface CommandContext {
-  readonly runtime: Runtime;
-  /** Path of the library that the executable carries; null when run from source. */
-  readonly embedded: string | null;
-  readonly early: EarlySignals;
-}
-
 /** A log line that cannot get out must not keep the process. */
 const FLUSH_MS_MAX = 1000;
-
-/** `spooky --version`. */
-export function runVersion({ runtime, embedded }: CommandContext): number {
-  const build = buildInfo();
-  const { quiche, buildHash } = openLibrary(runtime.foreign, libraryPlaces(embedded, process.env)).describe();
-  const lines = [
-    `spooky ${build.version}`,
-    `quiche ${quiche} (library ${buildHash})`,
-    `${runtime.name} ${runtime.version}`,
-    `commit ${build.commit}`,
-    `target ${build.target}`,
-  ];
-  writeNow(1, `${lines.join("\n")}\n`);
-  return EXIT.ok;
-}
 
 /**
  * Serves a snapshot in this process until a signal. `configuration` is where it is from; null for one that is built in, which nobody can ask
@@ -65,7 +34,7 @@ export async function serve(
   onListening: (server: Server, log: Log) => Promise<void>,
 ): Promise<number> {
   const { runtime, embedded } = context;
-  const lifted = prepareProcess(runtime, process.env);
+  const lifted = isCapLifted(runtime, process.env);
   const counters = new Counters();
   const terminal = process.stdout.isTTY === true;
   const log = new Log(snapshot.log, { counters, epochMs: () => Date.now(), terminal });
@@ -78,6 +47,7 @@ export async function serve(
     const control = new SoloControl({ configuration, runtime, server, log, snapshot, library });
     const notice = serviceNotice(runtime, control);
     obeySignals(notice.around(control), log);
+    letSignalsIn(runtime, context.early.names);
     const { socket: setting } = snapshot.control;
     const parts = { control: notice.around(control), timers: systemTimers, log, counters, env: process.env };
     const doors =
@@ -120,16 +90,6 @@ export function endOf({ requests }: Unfinished, asked: boolean): number {
 /** Waits for the lines that can get out. */
 export async function flushLog(log: Log): Promise<void> {
   await Promise.race([log.flush(), new Promise((resolve) => setTimeout(resolve, FLUSH_MS_MAX))]);
-}
-
-/** What went wrong, for people, and the exit code that belongs to it. */
-export function explain(thrown: unknown): { readonly text: string; readonly code: number } {
-  if (!(thrown instanceof ProxyError)) {
-    const stack = thrown instanceof Error ? (thrown.stack ?? "") : "";
-    return { text: `spooky: ${messageOf(thrown)}\n${stack}\n`, code: EXIT.failure };
-  }
-  const remedy = thrown.remedy === null ? "" : `\n  ${thrown.remedy}`;
-  return { text: `${thrown.message}${remedy}\n`, code: thrown.source === "config" ? EXIT.usage : EXIT.failure };
 }
 
 /** Promises for the first and the second stop signal. */
