@@ -144,7 +144,7 @@ function navigationOf(root: string, pages: readonly string[]): NavigationChapter
 const SHORT_TITLES: ReadonlyMap<string, string> = new Map([
   ["README.md", "What it is"],
   ["docs/README.md", "All pages"],
-  ["docs/operations/check.md", "Before a start: check"],
+  ["docs/operations/check.md", "Checking before a start"],
   ["docs/decisions/README.md", "Index"],
 ]);
 

@@ -45,19 +45,36 @@ describe.skipIf(lack !== null)(lack ?? "the site", () => {
     "finds a key of the configuration and goes there",
     async () => {
       await tab.open(base, DESKTOP);
-      await until(tab, "document.querySelector('.DocSearch-Button, .VPNavBarSearch button') !== null");
-      await tab.evaluate("document.querySelector('.DocSearch-Button, .VPNavBarSearch button').click()");
-      await until(tab, "document.querySelector('#localsearch-input') !== null");
-      await tab.evaluate(`(() => {
-      const input = document.querySelector("#localsearch-input");
-      input.value = "shutdown_drain_timeout_ms";
-      input.dispatchEvent(new Event("input", { bubbles: true }));
-    })()`);
-      await until(tab, "document.querySelectorAll('.VPLocalSearchBox .result').length > 0");
-      const places = "[...document.querySelectorAll('.VPLocalSearchBox .result')].map((found) => found.href)";
-      expect(await tab.evaluate(places)).toContainEqual(expect.stringContaining("configuration/reference"));
+      await search(tab, "shutdown_drain_timeout_ms");
+      expect(list(await tab.evaluate(FOUND))).toContainEqual(expect.stringContaining("configuration/reference"));
       await tab.evaluate("document.querySelector('.VPLocalSearchBox .result').click()");
       await until(tab, "document.querySelector('main')?.textContent.includes('shutdown_drain_timeout_ms')");
+      expect(tab.faults).toEqual([]);
+    },
+    HANGS_AFTER_MS,
+  );
+
+  test(
+    "leads those who search to what says how, and to reasons after that",
+    async () => {
+      await tab.open(base, DESKTOP);
+      await search(tab, "drain");
+      const places = list(await tab.evaluate(FOUND));
+      expect(places).toContainEqual(expect.stringContaining("/drain.html"));
+      expect(places.slice(0, 4).filter((place) => place.includes("/decisions/"))).toEqual([]);
+      expect(tab.faults).toEqual([]);
+    },
+    HANGS_AFTER_MS,
+  );
+
+  test(
+    "says so where there is no page",
+    async () => {
+      await tab.open(`${base}no-such-page.html`, DESKTOP);
+      await until(tab, "document.querySelector('.NotFound h1') !== null");
+      expect(await tab.evaluate("document.querySelector('.NotFound h1').textContent")).toBe("Page not found");
+      await tab.evaluate("document.querySelector('.NotFound a').click()");
+      await until(tab, "document.querySelector('main h1')?.textContent.startsWith('Spooky')");
       expect(tab.faults).toEqual([]);
     },
     HANGS_AFTER_MS,
@@ -87,10 +104,32 @@ describe.skipIf(lack !== null)(lack ?? "the site", () => {
   );
 });
 
+/** An expression: the addresses that a search has found, best first. */
+const FOUND = "[...document.querySelectorAll('.VPLocalSearchBox .result')].map((found) => found.href)";
+
+/** Opens the search, as a reader does, and waits for what it finds. */
+async function search(tab: Tab, words: string): Promise<void> {
+  await until(tab, "document.querySelector('.DocSearch-Button, .VPNavBarSearch button') !== null");
+  await tab.evaluate("document.querySelector('.DocSearch-Button, .VPNavBarSearch button').click()");
+  await until(tab, "document.querySelector('#localsearch-input') !== null");
+  await tab.evaluate(`(() => {
+    const input = document.querySelector("#localsearch-input");
+    input.value = ${JSON.stringify(words)};
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  })()`);
+  await until(tab, "document.querySelectorAll('.VPLocalSearchBox .result').length > 0");
+}
+
+function list(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
+/** As any web server would: what is not there is answered by the page for that. */
 async function fileOf(folder: string, url: string): Promise<Response> {
   const path = decodeURIComponent(new URL(url).pathname);
   const file = Bun.file(join(folder, path.endsWith("/") ? `${path}index.html` : path));
-  return (await file.exists()) ? new Response(file) : new Response("", { status: 404 });
+  if (await file.exists()) return new Response(file);
+  return new Response(Bun.file(join(folder, "404.html")), { status: 404, headers: { "content-type": "text/html" } });
 }
 
 /** The page itself watches for it: each frame that it draws is a look. */

@@ -22,6 +22,14 @@ function slugify(heading: string): string {
     .replaceAll(/\s/g, "-");
 }
 
+/** Pages with tables of many columns, which get the place of the outline as well. */
+const WIDE_PAGES: ReadonlySet<string> = new Set(["attacks.md", "comparison.md", "errors.md", "operations/check.md"]);
+
+/** Who searches wants to use the program: reasons, history and sources come behind what says how. Runs in the reader's browser. */
+function boostDocument(address: string): number {
+  return /\/(decisions|files)\/|\/(changelog|benchmarks)\b/.test(address) ? 0.3 : 1;
+}
+
 export default defineConfig({
   title: "Spooky",
   titleTemplate: ":title - Spooky",
@@ -39,7 +47,10 @@ export default defineConfig({
       // Names in code may be broken where a reader would break them.
       const inline = md.renderer.rules.code_inline;
       md.renderer.rules.code_inline = (...args) =>
-        inline(...args).replace(/>([^<]*)</, (_, text) => `>${text.replaceAll(/([._/]|\]\.)(?=[\w&])/g, "$1<wbr>")}<`);
+        inline(...args).replace(
+          />([^<]*)</,
+          (_, text) => `>${text.replaceAll(/(?<=\w)([._/]|\]\.)(?=[\w&])/g, "$1<wbr>")}<`,
+        );
       const fence = md.renderer.rules.fence;
       md.renderer.rules.fence = (tokens, index, ...rest) => {
         const { info, content } = tokens[index];
@@ -52,6 +63,11 @@ export default defineConfig({
       };
     },
   },
+  transformPageData({ relativePath, frontmatter }) {
+    if (relativePath === "index.md") return { titleTemplate: ":title, an HTTP/3 edge proxy and load balancer" };
+    if (WIDE_PAGES.has(relativePath)) return { frontmatter: { ...frontmatter, aside: false } };
+    return undefined;
+  },
   vite: { build: { chunkSizeWarningLimit: 4000 } },
   themeConfig: {
     sidebar: navigation,
@@ -62,7 +78,12 @@ export default defineConfig({
       { text: "Common issues", link: "/troubleshooting/common-issues" },
     ],
     outline: { level: [2, 3] },
-    search: { provider: "local", options: { detailedView: true } },
+    search: { provider: "local", options: { detailedView: true, miniSearch: { searchOptions: { boostDocument } } } },
+    notFound: {
+      title: "Page not found",
+      quote: "There is no page at this address. The search above knows all that there are.",
+      linkText: "Home",
+    },
     docFooter: { prev: "Before", next: "Next" },
   },
 });
