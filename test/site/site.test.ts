@@ -41,44 +41,15 @@ describe.skipIf(lack !== null)(lack ?? "the site", () => {
     tab = await startBrowser(CHROMIUM, atEnd);
   }, HANGS_AFTER_MS);
 
-  test(
-    "finds a key of the configuration and goes there",
-    async () => {
-      await tab.open(base, DESKTOP);
-      await search(tab, "shutdown_drain_timeout_ms");
-      expect(list(await tab.evaluate(FOUND))).toContainEqual(expect.stringContaining("configuration/reference"));
-      await tab.evaluate("document.querySelector('.VPLocalSearchBox .result').click()");
-      await until(tab, "document.querySelector('main')?.textContent.includes('shutdown_drain_timeout_ms')");
-      expect(tab.faults).toEqual([]);
-    },
-    HANGS_AFTER_MS,
-  );
+  test("finds a key of the configuration and goes there", () => findsKey(tab, base), HANGS_AFTER_MS);
 
   test(
     "leads those who search to what says how, and to reasons after that",
-    async () => {
-      await tab.open(base, DESKTOP);
-      await search(tab, "drain");
-      const places = list(await tab.evaluate(FOUND));
-      expect(places).toContainEqual(expect.stringContaining("/drain.html"));
-      expect(places.slice(0, 4).filter((place) => place.includes("/decisions/"))).toEqual([]);
-      expect(tab.faults).toEqual([]);
-    },
+    () => findsInstructionsFirst(tab, base),
     HANGS_AFTER_MS,
   );
 
-  test(
-    "says so where there is no page",
-    async () => {
-      await tab.open(`${base}no-such-page.html`, DESKTOP);
-      await until(tab, "document.querySelector('.NotFound h1') !== null");
-      expect(await tab.evaluate("document.querySelector('.NotFound h1').textContent")).toBe("Page not found");
-      await tab.evaluate("document.querySelector('.NotFound a').click()");
-      await until(tab, "document.querySelector('main h1')?.textContent.startsWith('Spooky')");
-      expect(tab.faults).toEqual([]);
-    },
-    HANGS_AFTER_MS,
-  );
+  test("says so where there is no page", () => saysThatThereIsNoPage(tab, base), HANGS_AFTER_MS);
 
   test.each(HARD_PAGES)(
     "%s fits a phone: what is wider scrolls by itself",
@@ -103,6 +74,33 @@ describe.skipIf(lack !== null)(lack ?? "the site", () => {
     HANGS_AFTER_MS,
   );
 });
+
+async function findsKey(tab: Tab, base: string): Promise<void> {
+  await tab.open(base, DESKTOP);
+  await search(tab, "shutdown_drain_timeout_ms");
+  expect(list(await tab.evaluate(FOUND))).toContainEqual(expect.stringContaining("configuration/reference"));
+  await tab.evaluate("document.querySelector('.VPLocalSearchBox .result').click()");
+  await until(tab, "document.querySelector('main')?.textContent.includes('shutdown_drain_timeout_ms')");
+  expect(tab.faults).toEqual([]);
+}
+
+async function findsInstructionsFirst(tab: Tab, base: string): Promise<void> {
+  await tab.open(base, DESKTOP);
+  await search(tab, "reload");
+  const places = list(await tab.evaluate(FOUND));
+  expect(places).toContainEqual(expect.stringContaining("/decisions/"));
+  expect(places.slice(0, 4).filter((place) => !place.includes("/operations/reload.html"))).toEqual([]);
+  expect(tab.faults).toEqual([]);
+}
+
+async function saysThatThereIsNoPage(tab: Tab, base: string): Promise<void> {
+  await tab.open(`${base}no-such-page.html`, DESKTOP);
+  await until(tab, "document.querySelector('.NotFound h1') !== null");
+  expect(await tab.evaluate("document.querySelector('.NotFound h1').textContent")).toBe("Page not found");
+  await tab.evaluate("document.querySelector('.NotFound a').click()");
+  await until(tab, "document.querySelector('main h1')?.textContent.startsWith('Spooky')");
+  expect(tab.faults).toEqual([]);
+}
 
 /** An expression: the addresses that a search has found, best first. */
 const FOUND = "[...document.querySelectorAll('.VPLocalSearchBox .result')].map((found) => found.href)";
