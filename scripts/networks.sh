@@ -7,14 +7,5 @@ set -euo pipefail
 . "$(dirname -- "$(readlink -f -- "$0")")/environment.sh"
 . "$ROOT/scripts/packages.sh"
 
-main() {
-  local path
-  if path=$(PATH=$PATH:/usr/sbin:/sbin command -v ip) ||
-    { install_packages "the tests in network namespaces" iproute2 && path=$(PATH=$PATH:/usr/sbin:/sbin command -v ip); }; then
-    printf 'ip=%s\n' "$path"
-  else
-    printf 'lacking ip: it is not in the search path, and it may not be installed\n'
-  fi
-}
-
-main
+PATH=$PATH:/usr/sbin:/sbin
+find_tools "the tests in network namespaces" ip:iproute2

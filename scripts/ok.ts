@@ -60,6 +60,7 @@ const STEPS: readonly Step[] = [
   { name: "networks", run: async () => (await findPrograms("networks")).outcome },
   { name: "h3i", run: findH3i },
   { name: "operations", run: findOperationTools },
+  { name: "readers", run: async () => (await findPrograms("readers")).outcome },
   { name: "site", run: installSiteGenerator },
   { name: "package-tools", run: findPackageTools },
   { name: "tests", run: (settings) => runTests(settings, [], {}) },

@@ -14,19 +14,7 @@ ANSIBLE=(ansible-core==2.19.14 ansible-lint==26.10.1)
 PATH=$PATH:/usr/sbin:/sbin
 
 main() {
-  local missing=() pair name path
-  for pair in "${TOOLS[@]}"; do
-    command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}")
-  done
-  if [ "${#missing[@]}" -gt 0 ]; then install_packages "the tests of what operators are given" "${missing[@]}" || true; fi
-  for pair in "${TOOLS[@]}"; do
-    name=${pair%%:*}
-    if path=$(command -v "$name"); then
-      printf '%s=%s\n' "$name" "$path"
-    else
-      printf 'lacking %s: it is not in the search path, and it may not be installed\n' "$name"
-    fi
-  done
+  find_tools "the tests of what operators are given" "${TOOLS[@]}"
   find_ansible "${1:-}"
 }
 

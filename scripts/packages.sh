@@ -70,3 +70,23 @@ install_packages() {
 apt_install() {
   DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"
 }
+
+# find_tools PURPOSE TOOL:PACKAGE...: prints `TOOL=PATH` for each program, or a line `lacking TOOL: REASON`. What is missing is installed where that may
+# be done, together or, where one of the packages cannot be had, each by itself.
+find_tools() {
+  local purpose=$1 pair missing=() package path
+  shift
+  for pair in "$@"; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}")
+  done
+  if [ "${#missing[@]}" -gt 0 ] && ! install_packages "$purpose" "${missing[@]}" && [ "${#missing[@]}" -gt 1 ] && [ "$(id -u)" = 0 ]; then
+    for package in "${missing[@]}"; do install_packages "$purpose" "$package" || true; done
+  fi
+  for pair in "$@"; do
+    if path=$(command -v "${pair%%:*}"); then
+      printf '%s=%s\n' "${pair%%:*}" "$path"
+    else
+      printf 'lacking %s: it is not in the search path, and Debian'"'"'s package %s may not be installed\n' "${pair%%:*}" "${pair##*:}"
+    fi
+  done
+}

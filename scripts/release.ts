@@ -9,11 +9,13 @@ import { createHash } from "node:crypto";
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -27,6 +29,10 @@ import { sbomText } from "./release.sbom.ts";
 import { DATE_MARK } from "./man-page.ts";
 
 const ROOT = join(import.meta.dirname, "..");
+const OWNER_RUNS = 0o100;
+
+/** What a release is made with beside its own toolchain. */
+const MACHINE_TOOLS = ["cargo", "cmake", "tar", "gzip"];
 
 /** Files of the release and where they come from in the source. */
 const COPIED: readonly (readonly [string, string])[] = [
@@ -39,6 +45,23 @@ const COPIED: readonly (readonly [string, string])[] = [
   ["man/spooky.1", "packaging/man/spooky.1"],
   ["man/spooky.yaml.5", "packaging/man/spooky.yaml.5"],
 ];
+
+/** Folders of `packaging` that come as they are and under the same paths, so that what the pages say to install is there with a tarball, too. */
+const FOLDERS = [
+  ...[
+    "ansible",
+    "apparmor",
+    "certbot",
+    "grafana",
+    "limits",
+    "logrotate",
+    "nftables",
+    "prometheus",
+    "scripts",
+    "sysctl",
+  ],
+  "systemd",
+].map((name) => join("packaging", name));
 
 function main(): void {
   const { values } = parseArgs({
@@ -71,7 +94,7 @@ interface TreeOptions {
   readonly licences: string;
 }
 
-/** Modes do not depend on the umask: 755 for the program and folders, 644 for all else. */
+/** Modes do not depend on the umask: 755 for folders and what its owner may run, 644 for all else. */
 function layTree({ tree, arch, epochS, licences }: TreeOptions): void {
   rmSync(tree, { recursive: true, force: true });
   mkdirSync(tree, { recursive: true });
@@ -82,10 +105,11 @@ function layTree({ tree, arch, epochS, licences }: TreeOptions): void {
     mkdirSync(dirname(join(tree, to)), { recursive: true });
     writeFileSync(join(tree, to), readFileSync(join(ROOT, from), "utf8").replace(DATE_MARK, day));
   }
+  for (const folder of FOLDERS) cpSync(join(ROOT, folder), join(tree, folder), { recursive: true });
   const entries = readdirSync(tree, { withFileTypes: true, recursive: true });
   for (const entry of entries) {
     const path = join(entry.parentPath, entry.name);
-    chmodSync(path, entry.isDirectory() || path === join(tree, "spooky") ? 0o755 : 0o644);
+    chmodSync(path, (statSync(path).mode & OWNER_RUNS) !== 0 ? 0o755 : 0o644);
   }
   for (const entry of entries) utimesSync(join(entry.parentPath, entry.name), epochS, epochS);
 }
@@ -106,13 +130,18 @@ function pack(tree: string, archive: string, epochS: number): void {
 function sbomOptions({ arch, toolchain }: PartsOptions, tree: string, epochS: number): Parameters<typeof sbomText>[1] {
   const parsed: { version: string } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   const versions = readFileSync(join(toolchain, "versions"), "utf8").trim().split("\n");
-  const cargo = spawnSync("cargo", ["--version"], { encoding: "utf8" }).stdout.trim();
-  const tools = [...versions, cargo].map((line): readonly [string, string] => {
+  const tools = [...versions, ...MACHINE_TOOLS.map(versionOf)].map((line): readonly [string, string] => {
     const at = line.indexOf(" ");
     return [line.slice(0, at), line.slice(at + 1)];
   });
   const commit = process.env["SPOOKY_COMMIT"] ?? "unknown";
   return { version: parsed.version, commit, arch, epochS, sha256: sha256Of(join(tree, "spooky")), tools };
+}
+
+/** `NAME VERSION`, from the first line that a program says of itself, such as `tar (GNU tar) 1.34`. */
+function versionOf(program: string): string {
+  const [line = ""] = spawnSync(program, ["--version"], { encoding: "utf8" }).stdout.split("\n");
+  return `${program} ${must(/\d[\d.]*( .*)?$/.exec(line)?.[0], `${program} tells its version`)}`;
 }
 
 function sha256Of(path: string): string {

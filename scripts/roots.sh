@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Prints where roots of Debian systems are, in which releases are tried out: one `NAME=PATH` line each for bullseye (glibc 2.31), bookworm
-# and bookworm-arm64, or a line `lacking NAME: REASON`. They are made by debootstrap in the user's cache folder, hold nothing but what
-# Debian calls required, and nothing in them is ever started but the programs of a test: they have no init.
+# and bookworm-arm64, or a line `lacking NAME: REASON`; and the same for qemu-aarch64-static, which runs what is in the last one. They are made by
+# debootstrap in the user's cache folder, hold nothing but what Debian calls required, and nothing in them is ever started but the
+# programs of a test: they have no init.
 #
-#   ./scripts/roots.sh             makes what is not there (some 2 minutes each)
-#   ./scripts/roots.sh --cached    makes nothing
+#   ./scripts/roots.sh             makes what is not there (some 2 minutes each), and installs the emulator where that may be done
+#   ./scripts/roots.sh --cached    makes and installs nothing
 #
 # Exit codes: 0 printed, 2 wrong use.
 set -euo pipefail
@@ -28,6 +29,7 @@ main() {
   find_root bullseye bullseye amd64 "$make"
   find_root bookworm bookworm amd64 "$make"
   find_root bookworm-arm64 bookworm arm64 "$make"
+  [ "$make" = no ] || find_tools "a root of another processor" qemu-aarch64-static:qemu-user-static
 }
 
 # find_root NAME SUITE ARCH MAKE. Another processor's programs cannot run here as they are, so of such a root only the first of debootstrap's two stages

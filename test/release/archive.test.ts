@@ -1,6 +1,6 @@
 /** The tarballs that `scripts/release` made: what is in them, in which form, and what of the machine that made them is not. */
 import { describe, expect, test } from "bun:test";
-import { cpSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../../src/config/load.ts";
@@ -29,6 +29,37 @@ const CONTENTS = [
   "drwxr-xr-x 0/0 man/",
   "-rw-r--r-- 0/0 man/spooky.1",
   "-rw-r--r-- 0/0 man/spooky.yaml.5",
+  "drwxr-xr-x 0/0 packaging/",
+  "drwxr-xr-x 0/0 packaging/ansible/",
+  "-rw-r--r-- 0/0 packaging/ansible/deploy-spooky.yml",
+  "drwxr-xr-x 0/0 packaging/ansible/templates/",
+  "-rw-r--r-- 0/0 packaging/ansible/templates/spooky-config.yaml.j2",
+  "drwxr-xr-x 0/0 packaging/apparmor/",
+  "-rw-r--r-- 0/0 packaging/apparmor/usr.local.bin.spooky",
+  "drwxr-xr-x 0/0 packaging/certbot/",
+  "-rwxr-xr-x 0/0 packaging/certbot/spooky-reload.sh",
+  "drwxr-xr-x 0/0 packaging/grafana/",
+  "-rw-r--r-- 0/0 packaging/grafana/spooky.json",
+  "drwxr-xr-x 0/0 packaging/limits/",
+  "-rw-r--r-- 0/0 packaging/limits/spooky.conf",
+  "drwxr-xr-x 0/0 packaging/logrotate/",
+  "-rw-r--r-- 0/0 packaging/logrotate/spooky",
+  "drwxr-xr-x 0/0 packaging/nftables/",
+  "-rw-r--r-- 0/0 packaging/nftables/spooky.nft",
+  "drwxr-xr-x 0/0 packaging/prometheus/",
+  "-rw-r--r-- 0/0 packaging/prometheus/prometheus.yml",
+  "-rw-r--r-- 0/0 packaging/prometheus/spooky-alerts.yml",
+  "drwxr-xr-x 0/0 packaging/scripts/",
+  "-rw-r--r-- 0/0 packaging/scripts/keepalived.conf",
+  "-rwxr-xr-x 0/0 packaging/scripts/spooky-backup.sh",
+  "-rwxr-xr-x 0/0 packaging/scripts/spooky-deploy.sh",
+  "-rwxr-xr-x 0/0 packaging/scripts/spooky-healthcheck.sh",
+  "-rwxr-xr-x 0/0 packaging/scripts/spooky-restore.sh",
+  "drwxr-xr-x 0/0 packaging/sysctl/",
+  "-rw-r--r-- 0/0 packaging/sysctl/99-spooky.conf",
+  "drwxr-xr-x 0/0 packaging/systemd/",
+  "-rw-r--r-- 0/0 packaging/systemd/spooky.service",
+  "-rw-r--r-- 0/0 packaging/systemd/spooky@.service",
   "-rwxr-xr-x 0/0 spooky",
   "-rw-r--r-- 0/0 spooky.service",
 ];
@@ -42,6 +73,9 @@ for (const arch of ["x86_64", "aarch64"] as const) {
     testContent(made);
   });
 }
+
+/** Pages that tell an operator what to install. */
+const PAGES = ["deployment", "health", "high-availability", "metrics", "reload", "runbooks", "systemd", "tuning"];
 
 /** The tarball as such. */
 function testForm(made: () => Release): void {
@@ -95,6 +129,15 @@ function testContent(made: () => Release): void {
   test("the example is a configuration that is valid", () => {
     const text = readFileSync(join(made().tree, "config.example.yaml"), "utf8");
     expect(loadConfig(text, "config.example.yaml")).toHaveProperty("snapshot");
+  });
+
+  test("what the pages say to install is in it", () => {
+    for (const page of PAGES) {
+      const text = readFileSync(projectFile(`docs/operations/${page}.md`), "utf8");
+      const blocks = [...text.matchAll(/^```sh\n(.*?)^```/gms)].map(([, block = ""]) => block).join("");
+      const named = blocks.match(/packaging\/[\w@./-]+/g) ?? [];
+      for (const path of named) expect([page, path, existsSync(join(made().tree, path))]).toEqual([page, path, true]);
+    }
   });
 
   test("licences are told of for all that is in it", () => {

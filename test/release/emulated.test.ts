@@ -8,7 +8,15 @@ import { testCertificateFiles } from "../support/certs.ts";
 import { runProcess } from "../support/process.ts";
 import { proxyConfig, startProxy } from "../support/proxy.ts";
 import { tempFolder, writeTemp } from "../support/temp.ts";
-import { arm64Libraries, EMULATED_ENV, packageVersion, QEMU_ARM64, RELEASE_MISSING, releaseOf } from "./releases.ts";
+import {
+  arm64Libraries,
+  EMULATED_ENV,
+  packageVersion,
+  QEMU_ARM64,
+  QEMU_MISSING,
+  RELEASE_MISSING,
+  releaseOf,
+} from "./releases.ts";
 
 const release = releaseOf("aarch64");
 const libraries = release === null ? null : arm64Libraries();
@@ -16,7 +24,7 @@ const missing =
   release === null
     ? `aarch64: ${RELEASE_MISSING}`
     : QEMU_ARM64 === null
-      ? "aarch64: qemu-aarch64-static is not there (Debian: qemu-user-static)"
+      ? `aarch64: ${QEMU_MISSING}`
       : libraries === null
         ? "aarch64: the release's toolchain is not in the cache"
         : null;

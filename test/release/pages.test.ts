@@ -44,7 +44,7 @@ test("spooky.yaml(5) tells of every key", () => {
 for (const [reader, command] of Object.entries(READERS)) {
   const missing = Bun.which(reader) === null;
   test.skipIf(missing).each(PAGES)(
-    `${missing ? `${reader} is not there: ` : `${reader} renders without a warning: `}%s`,
+    `${missing ? `${reader} is not there (./scripts/readers.sh installs it): ` : `${reader} renders without a warning: `}%s`,
     async (name) => {
       const file = writeTemp(tempFolder("man"), name, page(name).replace("@DATE@", "2026-01-01"));
       const { code, stderr, stdout } = await runProcess({ command: [...command, file], env: { MANWIDTH: "100" } });
@@ -96,21 +96,24 @@ print -r -- $answer | tr -d '\\r' | sed -n 's/.*FOUND://p'`;
 
 for (const shell of ["bash", "zsh", "fish"] as const) {
   const missing = Bun.which(shell) === null;
-  describe.skipIf(missing)(missing ? `${shell} is not there` : `completion in ${shell}`, () => {
-    test("offers every command", async () => {
-      const words = await offered(shell, [""]);
-      for (const command of COMMANDS) expect(words).toContain(command);
-    });
+  describe.skipIf(missing)(
+    missing ? `${shell} is not there (./scripts/readers.sh installs it)` : `completion in ${shell}`,
+    () => {
+      test("offers every command", async () => {
+        const words = await offered(shell, [""]);
+        for (const command of COMMANDS) expect(words).toContain(command);
+      });
 
-    test("goes on from the beginning of a command", async () => {
-      expect(await offered(shell, ["he"])).toEqual(["healthcheck"]);
-    });
+      test("goes on from the beginning of a command", async () => {
+        expect(await offered(shell, ["he"])).toEqual(["healthcheck"]);
+      });
 
-    test("offers with a command its options and no others, and no second command", async () => {
-      const words = await offered(shell, ["reload", "--"]);
-      for (const option of ["--config", "--control", "--rollback"]) expect(words.join(" ")).toContain(option);
-      for (const option of ["--port", "--url", "--binary", "--strict"]) expect(words.join(" ")).not.toContain(option);
-      expect(await offered(shell, ["reload", "che"])).not.toContain("check");
-    });
-  });
+      test("offers with a command its options and no others, and no second command", async () => {
+        const words = await offered(shell, ["reload", "--"]);
+        for (const option of ["--config", "--control", "--rollback"]) expect(words.join(" ")).toContain(option);
+        for (const option of ["--port", "--url", "--binary", "--strict"]) expect(words.join(" ")).not.toContain(option);
+        expect(await offered(shell, ["reload", "che"])).not.toContain("check");
+      });
+    },
+  );
 }

@@ -51,6 +51,9 @@ export function cachedRoots(): ReadonlyMap<string, string> {
   );
 }
 
+/** Said in the name of what is skipped. */
+export const QEMU_MISSING = "qemu-aarch64-static is not there (./scripts/roots.sh installs it)";
+
 /** The emulator of arm64 for user programs; null when it is not there. */
 export const QEMU_ARM64 = Bun.which("qemu-aarch64-static");
 

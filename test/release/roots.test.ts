@@ -11,7 +11,15 @@ import { must } from "../../src/core/assert.ts";
 import { AIOQUIC_MISSING, aioquicPython, exchangeOf, runAioquicOnce, textOf } from "../interop/aioquic.ts";
 import { runProcess, startProcess } from "../support/process.ts";
 import { listeningAddress } from "../support/proxy.ts";
-import { cachedRoots, EMULATED_ENV, packageVersion, QEMU_ARM64, RELEASE_MISSING, releaseOf } from "./releases.ts";
+import {
+  cachedRoots,
+  EMULATED_ENV,
+  packageVersion,
+  QEMU_ARM64,
+  QEMU_MISSING,
+  RELEASE_MISSING,
+  releaseOf,
+} from "./releases.ts";
 import type { Arch, Release } from "./releases.ts";
 
 const PATIENCE_MS = 300_000;
@@ -101,7 +109,6 @@ function whatIsMissing(name: string, arch: Arch, release: Release | null): strin
   if (release === null) return `${name}: ${RELEASE_MISSING}`;
   if (!roots.has(name)) return `${name}: its root is not in the cache (./scripts/roots.sh makes it)`;
   if (process.getuid?.() !== 0) return `${name}: chroot needs root`;
-  if (arch === "aarch64" && QEMU_ARM64 === null)
-    return `${name}: qemu-aarch64-static is not there (Debian: qemu-user-static)`;
+  if (arch === "aarch64" && QEMU_ARM64 === null) return `${name}: ${QEMU_MISSING}`;
   return aioquicPython === null ? AIOQUIC_MISSING : null;
 }
