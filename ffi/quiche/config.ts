@@ -68,8 +68,29 @@ const WINDOW_GROWTH = 2.4;
 const UNI_STREAMS = 16;
 const UNI_STREAM_WINDOW_BYTES = 64 * 1024;
 
+/** What a TLS context is made of. */
+type TlsSettings = Pick<EngineSettings, "identities" | "clientAuth" | "ticketKeys" | "earlyData" | "keylog">;
+
 /** A server's transport configuration with its TLS context. Throws `CERTIFICATE` naming the certificate and the reason. */
 export function makeServerConfig(library: Library, settings: EngineSettings): Handle {
+  const { native } = library;
+  const config = makeTlsConfig(library, settings);
+  applyTransport(library, config.address, settings);
+  // A server of HTTP/3 opens no bidirectional streams, and quiche (0.30) has room for 128 bytes of transport parameters: after a Retry the
+  // three ids take up to 64 of them, and a connection whose parameters do not fit is refused.
+  native.quiche_config_set_initial_max_stream_data_bidi_local(config.address, 0);
+  return config;
+}
+
+/**
+ * Makes the TLS context that would serve with these, and gives it back: what only TLS itself finds wrong with a certificate shows before
+ * anybody serves with it. Throws `CERTIFICATE` as `makeServerConfig` does.
+ */
+export function tryTls(library: Library, identities: readonly Identity[], clientAuth: ClientAuth | null): void {
+  makeTlsConfig(library, { identities, clientAuth, ticketKeys: [], earlyData: false, keylog: false }).free();
+}
+
+function makeTlsConfig(library: Library, settings: TlsSettings): Handle {
   const { native, ledger } = library;
   const arena = new Arena(library.foreign, WHY_BYTES);
   const builder = new Handle("tls", native.spooky_tls_new(), ledger, (at) => native.spooky_tls_free(at));
@@ -90,12 +111,7 @@ export function makeServerConfig(library: Library, settings: EngineSettings): Ha
     WHY_BYTES,
   );
   if (address === 0) throw new ProxyError("CERTIFICATE", `the TLS context cannot be made: ${arena.text(0)}`);
-  const config = new Handle("config", address, ledger, (at) => native.quiche_config_free(at));
-  applyTransport(library, config.address, settings);
-  // A server of HTTP/3 opens no bidirectional streams, and quiche (0.30) has room for 128 bytes of transport parameters: after a Retry the
-  // three ids take up to 64 of them, and a connection whose parameters do not fit is refused.
-  native.quiche_config_set_initial_max_stream_data_bidi_local(config.address, 0);
-  return config;
+  return new Handle("config", address, ledger, (at) => native.quiche_config_free(at));
 }
 
 /**

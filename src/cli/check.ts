@@ -58,9 +58,9 @@ async function checkAll(
     found.warn("configuration", warningPath(upstream, key), text);
   checkFiles(snapshot, configPath, found);
   const hasPair = (path: readonly PathSegment[]): boolean => isGiven(nodeAt(file.root, [...path, "cert"]));
-  checkCertificates(snapshot, hasPair, Date.now(), found);
-  checkRoutes(snapshot, found);
   const library = openLibrary(runtime.foreign, libraryPlaces(embedded, process.env));
+  checkCertificates(snapshot, hasPair, library, Date.now(), found);
+  checkRoutes(snapshot, found);
   await checkAddresses(
     snapshot,
     { configPath, defaultPath: DEFAULT_CONFIG_PATH, controlPaths: controlPathsOf(snapshot) },

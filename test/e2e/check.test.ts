@@ -7,7 +7,7 @@ import { chmodSync } from "node:fs";
 import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { certificateFiles, expiredLeaf, testCertificateFiles, testLeaf } from "../support/certs.ts";
+import { certificateFiles, expiredLeaf, leafThatMayNotSign, testCertificateFiles, testLeaf } from "../support/certs.ts";
 import { startBackend } from "../support/backends.ts";
 import { runProcess } from "../support/process.ts";
 import { defaultRunner, proxyConfig, runnerCommand, startProxy } from "../support/proxy.ts";
@@ -212,6 +212,14 @@ describe("what only the machine knows", () => {
     const open = await findingsOf(least(mine), "--offline");
     expect(open).toMatchObject({ code: 0, bad: [{ level: "warning", key: "listen.tls.key" }] });
     expect(open.bad[0]?.["remedy"]).toBe(`chmod o-r ${mine.keyFile}`);
+  });
+
+  test("a certificate that TLS itself refuses, as one whose key may not sign", async () => {
+    const { code, bad } = await findingsOf(least(certificateFiles(await leafThatMayNotSign())), "--offline");
+    expect(code).toBe(2);
+    expect(bad.filter(({ level }) => level === "error")).toEqual([
+      expect.objectContaining({ check: "certificates", key: "listen.tls.cert" }),
+    ]);
   });
 
   test("a route for a host that no certificate is for", async () => {

@@ -5,6 +5,8 @@ import { type PathSegment, pathText } from "../../config/document.ts";
 import type { CertificateSettings, ListenSettings, Snapshot } from "../../config/snapshot.ts";
 import { ProxyError } from "../../core/error.ts";
 import { covers, hostOf } from "../../proxy/authorities.ts";
+import type { Library } from "../../../ffi/library.ts";
+import { tryTls } from "../../../ffi/quiche/config.ts";
 import { loadClientAuth, loadIdentities, loadIdentity, readChain } from "../certificates.ts";
 import type { Findings } from "./finding.ts";
 
@@ -29,14 +31,15 @@ interface Place {
 export function checkCertificates(
   snapshot: Snapshot,
   hasPair: (path: readonly PathSegment[]) => boolean,
+  library: Library,
   nowMs: number,
   found: Findings,
 ): void {
   for (const listen of snapshot.listeners) {
     const names: string[] = [];
     const places = placesOf(listen, hasPair);
-    for (const place of places) names.push(...checkOne(place, nowMs, found));
-    checkTogether(listen, found);
+    for (const place of places) names.push(...checkOne(place, library, nowMs, found));
+    checkTogether(listen, library, found);
     if (names.length > 0) checkHosts(snapshot, listen, names, found);
   }
   for (const pool of snapshot.pools) {
@@ -51,11 +54,14 @@ export function checkCertificates(
 }
 
 /** What only shows with all of them together, and the authorities of clients. */
-function checkTogether(listen: ListenSettings, found: Findings): void {
+function checkTogether(listen: ListenSettings, library: Library, found: Findings): void {
   // What is wrong with one alone has been said.
   if (found.isWithoutErrors(CHECK))
     attempt([...listen.path, "tls", "certificates"], found, () => void loadIdentities(listen));
-  attempt([...listen.path, "tls", "client_auth", "ca_file"], found, () => void loadClientAuth(listen));
+  attempt([...listen.path, "tls", "client_auth", "ca_file"], found, () => {
+    const clientAuth = loadClientAuth(listen);
+    if (found.isWithoutErrors(CHECK)) tryTls(library, loadIdentities(listen), clientAuth);
+  });
 }
 
 function attempt(path: readonly PathSegment[], found: Findings, look: () => void): void {
@@ -81,12 +87,14 @@ function placesOf(
 }
 
 /** Returns the names that it stands for. */
-function checkOne({ settings, path }: Place, nowMs: number, found: Findings): readonly string[] {
+function checkOne({ settings, path }: Place, library: Library, nowMs: number, found: Findings): readonly string[] {
   const { certFile, keyFile } = settings;
   const at = [...path, "cert"];
   let names: readonly string[] = [];
   try {
-    names = loadIdentity(settings, pathText(path)).coveredNames;
+    const identity = loadIdentity(settings, pathText(path));
+    tryTls(library, [identity], null);
+    names = identity.coveredNames;
   } catch (thrown) {
     if (!(thrown instanceof ProxyError)) throw thrown;
     const isKey = thrown.message.includes(keyFile) && keyFile !== certFile;
