@@ -113,9 +113,9 @@ export class Supervisor {
     return this.#active?.generation ?? 0;
   }
 
-  /** It finishes what it has, and no other crew is started before it is gone. */
+  /** It finishes what it has, and no other crew is started before it is gone. Null when all shall end: no other crew is started at all. */
   get draining(): Pick<Crew, "generation" | "leftMs" | "gone"> | null {
-    return this.#draining;
+    return this.isStopping ? null : this.#draining;
   }
 
   get crews(): readonly CrewStatus<SeatStatus>[] {

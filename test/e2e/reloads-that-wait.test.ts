@@ -104,6 +104,25 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     expect(await stoppedLine(proxy.process)).toMatchObject({ code: 0, native_handles: 0 });
   });
 
+  test("that waits when the program is told to stop is refused, and the program ends as ever", async () => {
+    const backend = await backendOf();
+    const { proxy, command } = await start(backend, "/");
+    const steps = [{ do: "start", id: "h", path: "/hold" }, { do: "wait" }] as const;
+    const held = startAioquic({ port: proxy.port, steps });
+    await backend.holding(1);
+    changeBoundKey(proxy);
+    await reload(proxy);
+    changeBoundKey(proxy);
+    const asking = startProcess({ command: command() });
+    await asking.waitForLine((line) => line.startsWith("it waits: generation 1 still finishes what it has, for "));
+    const stopped = stoppedLine(proxy.process);
+    await logLine(proxy, { msg: "draining" });
+    backend.release();
+    expect((await held.connections)[0]?.exchanges).toMatchObject([{ status: 200 }]);
+    expect(await stopped).toMatchObject({ code: 0, native_handles: 0 });
+    expect((await asking.ended).code).toBe(1);
+  });
+
   test("of a file that is wrong is refused by the program, which the command finds all the same; code 2 without one", async () => {
     const { proxy, command } = await start(await backendOf());
     edit(proxy, (document) => Object.assign(document, { nonsense: 1 }));
