@@ -2,6 +2,7 @@
  * What a service manager is told (sd_notify(3)): that the program serves, reloads, stops, how it is, and, if it wants to know, that it still
  * lives. How it is told is a port.
  */
+import { LIMITS } from "../core/limits.ts";
 import type { Timers } from "../runtime/timers.ts";
 import type { NodeControl, RenewalOutcome, RenewalRequest } from "./renewal.ts";
 
@@ -15,6 +16,9 @@ export interface ServiceNoticeParts {
   /** The manager ends a program that has not said for so long that it lives, milliseconds; null: it does not ask. */
   readonly watchdogMs: number | null;
 }
+
+/** From one word of a renewal that waits to the next, and then to its end: two steps after new workers have started. */
+const RENEWAL_WAIT_US = (LIMITS.renewalWordMs + LIMITS.workerStartMsMax + 2 * LIMITS.reloadStepMsMax) * 1000;
 
 /** Tells the manager. */
 export class ServiceNotice {
@@ -61,11 +65,22 @@ export class ServiceNotice {
   ): Promise<RenewalOutcome> {
     if (!this.#stopping)
       this.#send("RELOADING=1", `MONOTONIC_USEC=${this.#parts.monotonicUs()}`, `STATUS=${request.kind} under way`);
-    const outcome = await control.renew(request, tell);
+    const outcome = await control.renew(request, tell && this.#hearing(request, tell));
     if (this.#stopping) return outcome;
     const failure = outcome.ok ? "" : `${request.kind} failed (${outcome.reason}); `;
     this.#send("READY=1", `STATUS=${failure}${this.#state()}`);
     return outcome;
+  }
+
+  /**
+   * A renewal that waits for workers which finish may take longer than the manager gives it (90 s), and be a failure to whoever has asked by
+   * `systemctl reload`. That one asks by the control socket, so whoever listens to no words need not be given more time.
+   */
+  #hearing({ kind }: RenewalRequest, tell: (progress: string) => void): (progress: string) => void {
+    return (progress) => {
+      if (!this.#stopping) this.#send(`EXTEND_TIMEOUT_USEC=${RENEWAL_WAIT_US}`, `STATUS=${kind}: ${progress}`);
+      tell(progress);
+    };
   }
 
   #state(): string {
