@@ -37,7 +37,8 @@ export async function serve(
   const lifted = isCapLifted(runtime, process.env);
   const counters = new Counters();
   const terminal = process.stdout.isTTY === true;
-  const log = new Log(snapshot.log, { counters, epochMs: () => Date.now(), terminal });
+  const journal = process.env["JOURNAL_STREAM"];
+  const log = new Log(snapshot.log, { counters, epochMs: () => Date.now(), terminal, journal });
   try {
     const library = openLibrary(runtime.foreign, libraryPlaces(embedded, process.env));
     const server = new Server(snapshot, { runtime, library, log, counters });

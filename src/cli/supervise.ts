@@ -141,7 +141,8 @@ function reloadIfPending(control: NodeControl, node: Node, log: Log): void {
 
 function openLog({ log }: Snapshot, counters: Counters): Log {
   const terminal = process.stdout.isTTY === true;
-  return new Log(log, { counters, epochMs: () => Date.now(), terminal, shared: true });
+  const journal = process.env["JOURNAL_STREAM"];
+  return new Log(log, { counters, epochMs: () => Date.now(), terminal, journal, shared: true });
 }
 
 async function openControl(

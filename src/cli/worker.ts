@@ -61,7 +61,8 @@ async function serveUnder(link: SupervisorLink, order: StartOrder, context: Comm
   const { snapshot } = parseConfiguration(order.configPath, order.configText);
   const counters = new Counters();
   const terminal = process.stdout.isTTY === true;
-  const parts = { counters, epochMs: () => Date.now(), terminal, shared: true, worker: order.slot };
+  const journal = process.env["JOURNAL_STREAM"];
+  const parts = { counters, epochMs: () => Date.now(), terminal, journal, shared: true, worker: order.slot };
   const log = new Log(snapshot.log, parts);
   link.onReopen = () => log.reopen();
   try {

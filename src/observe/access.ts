@@ -24,6 +24,8 @@ export interface AccessLogTarget {
   /** For info, and for warnings. */
   readonly out: LineSink;
   readonly err: LineSink;
+  /** What warnings begin with there; empty but in a journal. */
+  readonly warnMark: string;
   enabled(level: "info" | "warn"): boolean;
 }
 
@@ -64,7 +66,8 @@ export class AccessLog implements Recorder {
     const tail = headers.length === 0 ? this.#tail : this.#headerTail(outcome) + this.#tail;
     const make = this.#log.json ? jsonLine : plainLine;
     const line = make(this.#timeText(this.#epochMs()), bad ? this.#warn : this.#info, outcome, path, tail);
-    (bad ? this.#log.err : this.#log.out).write(line);
+    if (bad) this.#log.err.write(this.#log.warnMark + line);
+    else this.#log.out.write(line);
   }
 
   /** Every n-th success, without chance: counts of lines times n are counts of requests. */

@@ -5,6 +5,7 @@ import type { Counters } from "../core/counters.ts";
 import { messageOf, ProxyError } from "../core/error.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { AccessLogTarget } from "./access.ts";
+import { type LineMarks, lineMarks, NO_MARKS } from "./journal.ts";
 import { formatWith, jsonFormat, type LineFormat, type LogFields, plainFormat } from "./line.ts";
 import { DescriptorSink, type LineSink, nodeSystem } from "./sink.ts";
 
@@ -28,6 +29,8 @@ export interface LogParts {
   readonly shared?: boolean;
   /** Which worker this is, for a field of every line; null for none. */
   readonly worker?: number | null;
+  /** `JOURNAL_STREAM` of the environment. */
+  readonly journal?: string | undefined;
 }
 
 /** consola's numbers: errors 0, warnings 1, info 3, debug 4, trace 5. */
@@ -43,6 +46,8 @@ export class Log implements Logger {
   /** Colours are for a terminal, which a file is none. */
   readonly #colours: boolean;
   readonly #fields: LogFields;
+  /** Of standard output, and of standard error. */
+  readonly #marks: { readonly out: LineMarks; readonly err: LineMarks };
   readonly #consola: ConsolaInstance;
   #format: LineFormat;
   #access: AccessLogTarget | null;
@@ -55,6 +60,8 @@ export class Log implements Logger {
     this.#fields = worker === null ? {} : { worker };
     this.#colours = parts.terminal && settings.file === null;
     this.#format = this.#formatOf(settings);
+    const marksOf = (fd: number): LineMarks => (settings.file === null ? lineMarks(fd, parts.journal) : NO_MARKS);
+    this.#marks = { out: marksOf(STDOUT), err: marksOf(STDERR) };
     const dropped = (count: number): string =>
       this.#format.line(parts.epochMs(), "warn", "log lines dropped", { count });
     // A file keeps every write in one piece (O_APPEND); a pipe that others write to keeps small ones.
@@ -150,14 +157,18 @@ export class Log implements Logger {
       colours: this.#colours && settings.file === null,
     };
     if (settings.file === null)
-      return { ...shape, out: this.out, err: this.err, enabled: (level) => this.enabled(level) };
-    return this.#opensOwn(settings) ? { ...shape, out, err: out, enabled: () => true } : null;
+      return {
+        ...{ ...shape, out: this.out, err: this.err, warnMark: this.#marks.err.warn },
+        enabled: (level) => this.enabled(level),
+      };
+    return this.#opensOwn(settings) ? { ...shape, out, err: out, warnMark: "", enabled: () => true } : null;
   }
 
   #report(entry: LogObject, epochMs: number): void {
     const [msg, fields] = entry.args as [string, LogFields];
-    const sink = entry.level <= CONSOLA_LEVEL.warn ? this.err : this.out;
-    sink.write(this.#format.line(epochMs, entry.type, msg, fields));
+    const [sink, marks] = entry.level <= CONSOLA_LEVEL.warn ? [this.err, this.#marks.err] : [this.out, this.#marks.out];
+    const mark = entry.type in marks ? marks[entry.type as keyof LineMarks] : "";
+    sink.write(mark + this.#format.line(epochMs, entry.type, msg, fields));
   }
 }
 

@@ -4,9 +4,11 @@
  */
 import { Buffer } from "node:buffer";
 import { closeSync, openSync, write, writeSync } from "node:fs";
+import process from "node:process";
 import { setImmediate, setTimeout } from "node:timers";
 import type { Counters } from "../core/counters.ts";
 import { LIMITS } from "../core/limits.ts";
+import { lineMarks, markLines } from "./journal.ts";
 
 /** A place for lines. */
 export interface LineSink {
@@ -213,10 +215,10 @@ export const nodeSystem: SinkSystem = {
   later: (ms, run) => void setTimeout(run, ms).unref(),
 };
 
-/** For messages before and after there is a logger: written at once, errors ignored. */
+/** For messages before and after there is a logger: written at once, errors ignored. What goes to standard error is one for a journal. */
 export function writeNow(fd: 1 | 2, text: string): void {
   try {
-    writeSync(fd, text);
+    writeSync(fd, fd === 1 ? text : markLines(text, lineMarks(fd, process.env["JOURNAL_STREAM"]).error));
   } catch {
     // Nobody reads; there is nobody to tell.
   }

@@ -11,7 +11,7 @@ import { ACCESS_RULES } from "../support/settings.ts";
 const format = process.argv[2] === "plain" ? "plain" : "json";
 const log = new Log(
   { level: "trace", format, file: process.argv[3] ?? null, access: { ...ACCESS_RULES, format } },
-  { counters: new Counters(), epochMs: () => Date.now(), terminal: false },
+  { counters: new Counters(), epochMs: () => Date.now(), terminal: false, journal: process.env["JOURNAL_STREAM"] },
 );
 const good: ExchangeOutcome = {
   ...{ requestId: "id", method: "GET", path: "/good", authority: "example.org", status: 200, pool: "api" },

@@ -34,6 +34,23 @@ describe("log lines", () => {
     expect(stdout + stderr).not.toContain("\x1b");
   });
 
+  test("say their priority to the journal, and to nobody else", async () => {
+    // As systemd does it: one socket for both, whose name is in the environment.
+    const priorities = async (stream: string): Promise<Record<string, string | null>> => {
+      const script = `exec 2>&1; JOURNAL_STREAM=${stream} exec "$@"`;
+      const { stdout } = await runProcess({ command: ["sh", "-c", script, "sh", process.execPath, CHILD, "json"] });
+      const lines = stdout.split("\n").filter((line) => line !== "");
+      return Object.fromEntries(
+        lines.map((line) => [messagesOf(line.replace(/^<\d>/, ""))[0], /^<(\d)>/.exec(line)?.[1] ?? null]),
+      );
+    };
+    const graver = { "a warn": "4", "an error": "3", "request /bad": "4" };
+    const others = { "a trace": "7", "a debug": "7", "an info": null, "request /good": null };
+    expect(await priorities("$(stat --dereference --format=%d:%i /proc/self/fd/2)")).toEqual({ ...graver, ...others });
+    const none = Object.fromEntries(Object.keys({ ...graver, ...others }).map((name) => [name, null]));
+    expect(await priorities("1:1")).toEqual(none);
+  });
+
   test("all go to the file where there is one, in order, and none elsewhere", async () => {
     const file = join(tempFolder("levels"), "spooky.log");
     const { stdout, stderr } = await runProcess({ command: [process.execPath, CHILD, "json", file] });

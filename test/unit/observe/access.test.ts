@@ -65,6 +65,7 @@ function make(json: boolean = true, levels: readonly string[] = ["info", "warn"]
     colours: false,
     out,
     err,
+    warnMark: "",
     enabled: (level) => levels.includes(level),
   };
   const log = new AccessLog(target, { ...ACCESS_RULES, ...rules }, counters, () => EPOCH_MS + asked++);
