@@ -93,16 +93,20 @@ describe("what is read by its tool", () => {
 
   withTool("logrotate", "logrotate takes its rules", async (logrotate) => {
     const folder = tempFolder("logrotate");
-    const text = readFileSync(join(PACKAGING, "logrotate", "spooky"), "utf8").replace(
-      "0640 spooky spooky",
-      "0640 root root",
-    );
+    const text = readFileSync(join(PACKAGING, "logrotate", "spooky"), "utf8").replaceAll("spooky spooky", "root root");
     const check = (name: string, rules: string) =>
       run([logrotate, "--debug", "--state", join(folder, "state"), writeTemp(folder, name, rules)]);
     expect((await check("right", text)).stderr).not.toContain("error:");
     expect((await check("wrong", text.replace("missingok", "missingko"))).stderr).toContain(
       "unknown option 'missingko'",
     );
+  });
+
+  test("pages show what is shipped", () => {
+    const shown = (page: string) => readFileSync(join(ROOT, "docs", "operations", page), "utf8");
+    const shipped = (path: string) => readFileSync(join(PACKAGING, path), "utf8");
+    const withoutHead = (text: string) => text.slice(text.search(/^[^#]/m));
+    expect(shown("logs.md")).toContain(withoutHead(shipped("logrotate/spooky")));
   });
 
   test("each line of sysctl.d is a setting of this kernel, and limits.d has its form", () => {

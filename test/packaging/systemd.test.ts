@@ -149,6 +149,12 @@ describe.skipIf(lack !== null)(lack ?? "the unit, by systemd", () => {
     const { StatusText, ActiveState } = await shown("spooky", "StatusText", "ActiveState");
     expect(StatusText).toContain('did you mean "max_concurrent_connections"?); generation 2 serves, workers: 2');
     expect([ActiveState, await status()]).toEqual(["active", 200]);
+    // Its line, the command's, and systemd's own: by priority, as whoever is called at night asks.
+    const graver = await machine.ran("journalctl", "--unit=spooky", "--priority=warning", "--output=cat", "--no-pager");
+    const wrong = "/etc/spooky/config.yaml:12:1: max_concurent_connections";
+    expect(graver).toContain(`"renewal failed: all stays as it is","reason":"${wrong}`);
+    expect(graver).toContain(`spooky: ${wrong}`);
+    expect(graver).not.toMatch(/"level":"info"|generation 2 serves/);
     machine.write("/etc/spooky/config.yaml", configText(backend.address));
   });
 
@@ -229,6 +235,35 @@ describe.skipIf(lack !== null)(lack ?? "the unit's end, by systemd", () => {
     expect(await restartWith("MemoryDenyWriteExecute=yes", "Restart=no")).toMatchObject({ code: 1 });
     expect(await journal()).toContain("requires the JIT");
     expect(await restartWith()).toMatchObject({ code: 0 });
+  });
+});
+
+describe.skipIf(lack !== null)(lack ?? "the unit's end in a reload, by systemd", () => {
+  test("stops as ever when a reload waits for former workers, which is no failure of the unit", async () => {
+    const { machine, backend } = here();
+    expect(await restartWith()).toMatchObject({ code: 0 });
+    const run = startAioquic(
+      { port: PORT, steps: [{ do: "start", id: "held", path: "/hold" }, { do: "wait" }] },
+      machine.network,
+    );
+    await backend.holding(1);
+    const packets = (count: number) =>
+      configText(backend.address, `performance: { quic_initial_window_packets: ${count} }\n`);
+    machine.write("/etc/spooky/config.yaml", packets(20));
+    expect(await systemctl("reload", "spooky")).toMatchObject({ code: 0 });
+    machine.write("/etc/spooky/config.yaml", packets(30));
+    const reload = machine.start("systemctl", "reload", "spooky");
+    await waitUntil(async () => ((await shown("spooky", "StatusText"))["StatusText"] ?? "").includes("it waits"));
+    const stop = machine.start("systemctl", "stop", "spooky");
+    await waitUntil(async () => ((await shown("spooky", "StatusText"))["StatusText"] ?? "").includes("finishing"));
+    await backend.release();
+    expect((await stop.ended).code).toBe(0);
+    expect((await reload.ended).code).toBe(1);
+    expect(exchangeOf(must((await run.connections)[0], "one connection"), "held").status).toBe(200);
+    expect(await shown("spooky", "Result", "ExecMainStatus", "ActiveState")).toEqual({
+      ...{ Result: "success", ExecMainStatus: "0", ActiveState: "inactive" },
+    });
+    machine.write("/etc/spooky/config.yaml", configText(backend.address));
   });
 });
 
@@ -319,26 +354,31 @@ describe.skipIf(lack !== null)(lack ?? "beside the service", () => {
     machine.write("/etc/spooky/config.yaml", configText(backend.address));
   });
 
-  test("logrotate moves its file away, and it goes on in a new one", async () => {
+  test("logrotate moves its file away again and again under load, and no line is lost", async () => {
     const { machine, backend } = here();
     machine.copy(join(PACKAGING, "..", "logrotate", "spooky"), join("/etc/logrotate.d", "spooky"));
     const text = configText(backend.address).replace("log: {", "log: { access: { file: /var/log/spooky/access.log },");
     machine.write("/etc/spooky/config.yaml", text);
     expect(await restartWith()).toMatchObject({ code: 0 });
     const { MainPID: before } = await shown("spooky", "MainPID");
-    const [log, rotated] = ["access.log", "access.log.1"].map((name) => join("/var/log/spooky", name));
-    expect(await status("/small?before")).toBe(200);
-    await waitUntil(() => machine.read(log ?? "").includes("/small"));
-    await machine.ran("logrotate", "--force", "/etc/logrotate.d/spooky");
-    expect(await status("/small?after")).toBe(200);
-    await waitUntil(() => machine.read(log ?? "").includes("/small"));
-    expect(
-      machine
-        .read(rotated ?? "")
-        .trim()
-        .split("\n"),
-    ).toHaveLength(1);
-    expect(await machine.ran("stat", "-c", "%a %U %G", log ?? "")).toBe("640 spooky spooky");
+    const log = join("/var/log/spooky", "access.log");
+    const [rotations, requests] = [4, 2000];
+    const load = { do: "request", path: "/small?load", count: requests, concurrency: 20 } as const;
+    const run = startAioquic({ port: PORT, events: false, steps: [load] }, machine.network);
+    for (let i = 0; i < rotations; i++) {
+      // Each finds something to move away.
+      await waitUntil(() => machine.read(log).includes("/small"));
+      await machine.ran("logrotate", "--force", "/etc/logrotate.d/spooky");
+    }
+    expect((await run.connections)[0]?.bulks).toMatchObject([{ statuses: { 200: requests } }]);
+    expect(await status("/small?last")).toBe(200);
+    await waitUntil(() => machine.read(log).includes("/small?last"));
+    const files = (await machine.ran("sh", "-c", `ls ${log}*`)).split("\n");
+    expect(files).toEqual(["", ".1", ".2.gz", ".3.gz", ".4.gz"].map((end) => `${log}${end}`));
+    const lines = (await machine.ran("sh", "-c", `zcat --force ${log}*`)).split("\n");
+    expect(lines.map((line): unknown => JSON.parse(line).msg).filter((msg) => msg !== "request")).toEqual([]);
+    expect(lines).toHaveLength(requests + 1);
+    expect(await machine.ran("stat", "-c", "%a %U %G", log)).toBe("640 spooky spooky");
     expect((await shown("spooky", "MainPID"))["MainPID"]).toBe(before);
     machine.write("/etc/spooky/config.yaml", configText(backend.address));
   });
