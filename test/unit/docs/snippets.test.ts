@@ -35,6 +35,13 @@ describe("the pages", () => {
     const decisions = PATHS.filter((path) => /^docs\/decisions\/\d/.test(path)).map((path) => basename(path));
     expect(index?.links.map(({ text }) => text).toSorted()).toEqual(decisions);
   });
+  test("every decision has a status, a context, itself and its consequences, in this order", () => {
+    const form =
+      /^# \d+\. .+\n\nStatus: (?:accepted|replaced)\b[^]*\n## Context\n[^]*\n## Decision\n[^]*\n## Consequences\n/;
+    const decisions = PATHS.filter((path) => /^docs\/decisions\/\d/.test(path));
+    const formless = decisions.filter((path) => !form.test(readFileSync(join(ROOT, path), "utf8")));
+    expect(formless).toEqual([]);
+  });
   test("every page is linked to", () => expect(checks.lostPages(ROOT, PAGES, "README.md")).toEqual([]));
 });
 
