@@ -57,7 +57,7 @@ not_built() { lacking "$1" "not in the cache yet: ./scripts/package-tools.sh $1 
 
 # find_go_tool NAME: built by the search path's Go from the modules that go.sum names.
 find_go_tool() {
-  local name=$1 go place
+  local name=$1 go place options=(-ldflags=-s)
   place=$STORE/$name-$({ uname -m; cat -- "$SOURCES/$name"/*; } | sha256sum | cut -c 1-32)
   if [ ! -x "$place/$name" ]; then
     if [ "$CACHED_ONLY" = yes ]; then
@@ -68,13 +68,32 @@ find_go_tool() {
       lacking "$name" "no Go 1.$GO_MINOR_MIN or newer in the search path"
       return 0
     fi
-    if ! build_go "$go" "$SOURCES/$name" "$place/$name" "${IMPORTS[$name]}" -ldflags=-s; then
+    if [ "$name" = nfpm ] && mend_rpmpack "$go" "$place"; then options+=(-modfile="$place/go.mod"); fi
+    if ! build_go "$go" "$SOURCES/$name" "$place/$name" "${IMPORTS[$name]}" "${options[@]}"; then
       lacking "$name" "its modules (packaging/tools/$name/go.mod) could not be fetched"
       return 0
     fi
   fi
   used "$place" "$name"
   printf '%s=%s\n' "$name" "$place/$name"
+}
+
+# mend_rpmpack GO PLACE: the files of an RPM package are called ./usr/bin/spooky in its archive, as RPM's own tools do it. google/rpmpack, which nfpm
+# has up to 2.47, calls them /usr/bin/spooky: that installs the same, but rpm2cpio with cpio, which rpmlint calls too, unpacks it over the system
+# that it runs on instead of a folder. So one line is other than the module has it. False: the module could not be fetched.
+mend_rpmpack() {
+  local module
+  module=$(cd -- "$SOURCES/nfpm" && GOTOOLCHAIN=local GOWORK=off "$1" mod download -json github.com/google/rpmpack 2>/dev/null |
+    sed -n 's/^.*"Dir": "\(.*\)",$/\1/p')
+  [ -d "$module" ] || return 1
+  rm -rf -- "$2/rpmpack"
+  mkdir -p -- "$2"
+  cp -R -- "$module" "$2/rpmpack"
+  chmod -R u+w -- "$2/rpmpack"
+  sed -i -f "$SOURCES/nfpm/rpmpack.sed" -- "$2/rpmpack/rpm.go"
+  [ "$(diff -- "$module/rpm.go" "$2/rpmpack/rpm.go" | grep -c '^>')" = 1 ] || fail 1 "packaging/tools/nfpm/rpmpack.sed does not fit $module"
+  cp -- "$SOURCES/nfpm/go.mod" "$SOURCES/nfpm/go.sum" "$2/"
+  printf 'replace github.com/google/rpmpack => %s\n' "$2/rpmpack" >>"$2/go.mod"
 }
 
 # find_in_python NAME PATH: a part of the environment that requirements.txt describes.

@@ -87,6 +87,66 @@ describe.skipIf(lack !== null)(lack ?? "the Debian package", () => {
   });
 });
 
+describe.skipIf(lack !== null)(lack ?? "the Debian package on a system that has a past", () => {
+  const folder = tempFolder("deb-past");
+
+  test("takes the user and the group that are there, whichever is, with whatever group", async () => {
+    const file = await makePackage(folder, { version: VERSION, format: "deb" });
+    for (const past of [["groupadd --system spooky"], ["useradd --system --gid daemon spooky"]]) {
+      const root = await openRoot(must(packageTool("root"), "there is one"));
+      for (const command of past) expect((await root.run(command.split(" "))).code).toBe(0);
+      expect(await dpkg(root, "--install", file)).toMatchObject({ code: 0 });
+      expect(await ownership(root)).toEqual(OWNERSHIP);
+    }
+  });
+
+  test("keeps keys to its user when its folder went away in between, and leaves rights alone that somebody gave", async () => {
+    const root = await openRoot(must(packageTool("root"), "there is one"));
+    const file = await makePackage(folder, { version: VERSION, format: "deb" });
+    const there = async () => (await ownership(root)).filter((line) => line.startsWith("/etc"));
+    await dpkg(root, "--install", file);
+    await dpkg(root, "--remove", "spooky");
+    await root.run(["rm", "-rf", "/etc/spooky"]);
+    expect(await dpkg(root, "--install", file)).toMatchObject({ code: 0 });
+    expect(await there()).toEqual(OWNERSHIP.slice(0, 2));
+    expect(await dpkg(root, "--force-confmiss", "--install", file)).toMatchObject({ code: 0 });
+    expect(await there()).toEqual(OWNERSHIP.slice(0, 3));
+    await root.run(["chmod", "700", "/etc/spooky/certs"]);
+    await root.run(["chown", "root:daemon", CONFIG]);
+    expect(await dpkg(root, "--install", file)).toMatchObject({ code: 0 });
+    expect(await there()).toEqual([
+      "/etc/spooky root:spooky 750",
+      "/etc/spooky/certs root:spooky 700",
+      `${CONFIG} root:daemon 640`,
+    ]);
+  });
+
+  test("goes on where it was interrupted, and back to the version before", async () => {
+    const root = await openRoot(must(packageTool("root"), "there is one"));
+    const [before, after] = [
+      await makePackage(folder, { version: CANDIDATE, format: "deb" }),
+      await makePackage(folder, { version: VERSION, format: "deb" }),
+    ];
+    for (const file of [before, after, before]) {
+      expect(await dpkg(root, "--unpack", file)).toMatchObject({ code: 0 });
+      // Twice: what has been done is not in the way.
+      for (const { code } of [await dpkg(root, "--configure", "-a"), await dpkg(root, "--configure", "-a")])
+        expect(code).toBe(0);
+      expect(await dpkg(root, "--audit", "spooky")).toMatchObject({ code: 0, stdout: "" });
+    }
+    expect((await dpkg(root, "--status", "spooky")).stdout).toContain("\nVersion: 0.9.0~rc.1-1\n");
+  });
+
+  test("refuses to be installed into another root by scripts that run in this one", async () => {
+    const root = await openRoot(must(packageTool("root"), "there is one"));
+    const file = await makePackage(folder, { version: VERSION, format: "deb" });
+    await root.run(["sh", "-c", "mkdir -p /other/var/lib && cp -R /var/lib/dpkg /other/var/lib/"]);
+    const { code, stderr } = await dpkg(root, "--root=/other", "--force-script-chrootless", "--install", file);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("spooky: --force-script-chrootless is not for this")]);
+    expect((await root.run(["getent", "passwd", "spooky"])).code).toBe(2);
+  });
+});
+
 async function installs(root: OwnRoot, file: string): Promise<void> {
   const { code, stderr } = await dpkg(root, "--install", file);
   expect({ code, stderr }).toEqual({

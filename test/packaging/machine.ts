@@ -19,7 +19,9 @@ export interface Ran {
 export interface Machine {
   /** Its network, for clients and backends of the test's own. */
   readonly network: NetworkPlace;
-  /** Runs a command as root, in all its namespaces. */
+  /** Puts a command in there, in all its namespaces, as root. */
+  command(...command: readonly string[]): readonly string[];
+  /** Runs one. */
   run(...command: readonly string[]): Promise<Ran>;
   /** The same, which must end with 0; its output. */
   ran(...command: readonly string[]): Promise<string>;
@@ -30,6 +32,9 @@ export interface Machine {
   write(path: string, text: string, mode?: number): void;
   read(path: string): string;
   copy(from: string, to: string): void;
+  /** A program of this machine among its processes and in its network; its root is the folder `place` there. */
+  beside(command: readonly string[]): readonly string[];
+  readonly place: string;
 }
 
 /** Its root, or null where `scripts/systemd-root.sh` has made none. */
@@ -85,7 +90,7 @@ export async function bootMachine(): Promise<Machine> {
   );
   return {
     network: { command: (parts) => ["nsenter", `--net=/proc/${first}/ns/net`, "--", ...parts] },
-    ...{ run, path },
+    ...{ run, path, command },
     ran: async (...parts) => {
       const { code, stdout, stderr } = await run(...parts);
       if (code !== 0) throw new Error(`${parts.join(" ")}: exit code ${code}\n${stdout}\n${stderr}`);
@@ -98,6 +103,8 @@ export async function bootMachine(): Promise<Machine> {
     },
     read: (from) => readFileSync(path(from), "utf8"),
     copy: (from, to) => copyFileSync(from, path(to)),
+    beside: (parts) => ["nsenter", `--target=${first}`, "--uts", "--ipc", "--net", "--pid", "--cgroup", "--", ...parts],
+    place: path("/"),
   };
 }
 

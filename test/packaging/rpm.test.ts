@@ -37,6 +37,12 @@ describe.skipIf(lack !== null)(lack ?? "the RPM package", () => {
       "libc.so.6(GLIBC_2.28)(64bit)",
     );
     expect((await rpm("--query", "--package", "--configfiles", file)).stdout).toContain(CONFIG);
+    // Whoever unpacks it without RPM, such as rpmlint, unpacks it where he is and not over his system.
+    const { stdout: names } = await runProcess({
+      command: ["sh", "-c", `rpm2cpio "$1" | cpio --list --quiet`, "sh", file],
+    });
+    expect(names.split("\n")).toContain("./usr/bin/spooky");
+    expect(names.split("\n").filter((name) => !name.startsWith("./"))).toEqual([]);
     const versions = (await rpm("--query", "--package", "--queryformat=%{VERSION}-%{RELEASE} ", candidate, file))
       .stdout;
     expect(versions.trim().split(" ")).toEqual(["0.9.0~rc.1-1", "0.9.0-1"]);

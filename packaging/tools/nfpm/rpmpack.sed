@@ -1,0 +1,1 @@
+s/^		Name:  f\.Name,$/		Name:  "." + f.Name,/
