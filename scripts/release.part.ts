@@ -15,6 +15,8 @@ export interface Part {
   readonly hash: { readonly algorithm: "SHA-256" | "SHA-512"; readonly hex: string } | null;
   /** Package URLs of what it uses. */
   readonly uses: readonly string[];
+  /** Lines of copyright where its package's own text does not tell them; else "". */
+  readonly copyright: string;
   /** Texts of its licence, as its package holds them. */
   readonly texts: readonly string[];
   /** What else there is to know; "" for nothing. */

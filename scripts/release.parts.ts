@@ -35,6 +35,7 @@ function npmParts(root: string): readonly Part[] {
       must(purls.get(`node_modules/${name}`), `${name} is locked`),
     ),
     texts: licenceTexts(join(root, path), locked.license ?? ""),
+    copyright: "",
     remark: "",
   }));
 }
@@ -93,6 +94,7 @@ function crateParts({ root, arch }: PartsOptions): readonly Part[] {
       hash: { algorithm: "SHA-256", hex: must(checksums.get(`${name} ${version}`), `${name} is locked`) },
       uses: uses(id),
       texts: licenceTexts(dirname(manifest_path), license),
+      copyright: "",
       remark: name === "quiche" ? "Changed by the patch in ffi/native/patches of Spooky's source." : "",
     }));
 }
@@ -125,12 +127,14 @@ function linkedParts({ root, toolchain }: PartsOptions): readonly Part[] {
   const versions = readFileSync(join(toolchain, "versions"), "utf8");
   const versionOf = (name: string): string =>
     must(new RegExp(`^${name} (\\S+)`, "m").exec(versions)?.[1], `the toolchain tells the version of ${name}`);
-  const zigLibraries = globFolder(toolchain, "python/lib/python3*/site-packages/ziglang/lib");
+  const zig = globFolder(toolchain, "python/lib/python3*/site-packages/ziglang");
   const boringSys = must(
     /name = "boring-sys"\nversion = "(.+)"/.exec(read(root, "ffi/native/Cargo.lock"))?.[1],
     "locked",
   );
-  const plain = { group, hash: null, uses: [] };
+  const plain = { group, hash: null, uses: [], copyright: "", texts: [] };
+  const fromZig = { ...plain, remark: `The source that zig ${versionOf("zig")} holds.` };
+  const llvm = llvmVersion(read(zig, "lib/libcxx/include/__config"));
   return [
     {
       ...{ ...plain, name: "BoringSSL", version: null, licence: "Apache-2.0" },
@@ -141,17 +145,39 @@ function linkedParts({ root, toolchain }: PartsOptions): readonly Part[] {
     {
       ...{ ...plain, name: "Rust's standard library", version: versionOf("rustc"), licence: "MIT OR Apache-2.0" },
       purl: `pkg:generic/rust-std@${versionOf("rustc")}`,
-      texts: [],
-      remark:
-        "Copyright the Rust project's contributors (https://www.rust-lang.org). Used under Apache-2.0, whose text is at the end.",
+      copyright: "Copyright (c) the Rust project's contributors (https://www.rust-lang.org)",
+      remark: `Used under Apache-2.0. So are the crates in it (${STD_CRATES}); memchr is under Unlicense OR MIT.`,
     },
     ...["libcxx", "libcxxabi", "libunwind"].map((name) => ({
-      ...{ ...plain, name: `LLVM ${name}`, version: null, licence: "Apache-2.0 WITH LLVM-exception" },
-      purl: `pkg:generic/llvm-${name}`,
-      texts: [readFileSync(join(zigLibraries, name, "LICENSE.TXT"), "utf8")],
-      remark: `The source that zig ${versionOf("zig")} holds.`,
+      ...{ ...fromZig, name: `LLVM ${name}`, version: llvm, licence: "Apache-2.0 WITH LLVM-exception" },
+      purl: `pkg:generic/llvm-${name}@${llvm}`,
+      texts: [read(zig, `lib/${name}/LICENSE.TXT`)],
     })),
+    {
+      ...{ ...fromZig, name: "zig's compiler_rt", version: versionOf("zig"), licence: "MIT" },
+      purl: `pkg:generic/zig-compiler-rt@${versionOf("zig")}`,
+      texts: [read(zig, "LICENSE")],
+    },
+    {
+      ...{ ...fromZig, name: "glibc's libc_nonshared", version: null, licence: "LGPL-2.1-or-later" },
+      purl: "pkg:generic/glibc-nonshared",
+      copyright: "Copyright (C) Free Software Foundation, Inc.",
+      remark: `${fromZig.remark} A few functions that glibc means to be linked into programs; its makers give unlimited permission to do so.`,
+    },
   ];
+}
+
+/** Crates of Rust's standard library (library/Cargo.lock of its source). */
+const STD_CRATES =
+  "addr2line, adler2, cfg-if, compiler_builtins, gimli, hashbrown, libc, miniz_oxide, object, rustc-demangle";
+
+/** `220108` is 22.1.8. */
+function llvmVersion(config: string): string {
+  const [, major, minor, patch] = must(
+    /define _LIBCPP_VERSION (\d\d)(\d\d)(\d\d)/.exec(config),
+    "libc++ tells its version",
+  );
+  return [major, minor, patch].map(Number).join(".");
 }
 
 function globFolder(folder: string, pattern: string): string {

@@ -41,9 +41,15 @@ export function sbomText(parts: readonly Part[], options: SbomOptions): string {
       { ref: root, dependsOn: direct },
       ...parts.map(({ purl, uses }) => (uses.length === 0 ? { ref: purl } : { ref: purl, dependsOn: uses })),
     ],
+    // Neither tells all that is in it.
+    compositions: [{ aggregate: "incomplete", dependencies: parts.filter(isOpaque).map(({ purl }) => purl) }],
   };
   const document = { bomFormat: "CycloneDX", specVersion: "1.6", serialNumber: numberOf(body), version: 1, ...body };
   return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+function isOpaque({ name }: Part): boolean {
+  return name === "Bun" || name === "Rust's standard library";
 }
 
 function component(part: Part): object {
@@ -54,6 +60,7 @@ function component(part: Part): object {
     ...(part.version === null ? {} : { version: part.version }),
     purl: part.purl,
     licenses: [{ expression: part.licence }],
+    ...(part.copyright === "" ? {} : { copyright: part.copyright }),
     ...(part.hash === null ? {} : { hashes: [{ alg: part.hash.algorithm, content: part.hash.hex }] }),
     ...(part.remark === "" ? {} : { description: part.remark }),
   };

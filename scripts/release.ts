@@ -77,7 +77,7 @@ function main(): void {
   } as const;
   const parts = releaseParts(options);
   const tree = join(out, "tree", arch);
-  layTree({ tree, arch, epochS, licences: licencesText(parts) });
+  layTree({ tree, arch, epochS, licences: licencesText(parts, join(ROOT, "packaging", "licences")) });
   const name = `spooky-linux-${arch}`;
   const archive = join(out, `${name}.tar.gz`);
   pack(tree, archive, epochS);

@@ -77,6 +77,16 @@ for (const arch of ["x86_64", "aarch64"] as const) {
 /** Pages that tell an operator what to install. */
 const PAGES = ["deployment", "health", "high-availability", "metrics", "reload", "runbooks", "systemd", "tuning"];
 
+/** What Debian calls texts otherwise than SPDX does. */
+const COMMON_NAMES: Readonly<Record<string, string>> = {
+  "LGPL-2.0-only": "LGPL-2",
+  "LGPL-2.1-only": "LGPL-2.1",
+  "LGPL-2.1-or-later": "LGPL-2.1",
+};
+
+/** Those that ask for no text (IJG for one sentence), and those whose every package here brings its own. */
+const NEEDS_NO_TEXT = ["0BSD", "blessing", "CC0-1.0", "IJG", "ISC", "Unlicense"];
+
 /** The tarball as such. */
 function testForm(made: () => Release): void {
   test("its checksum names the file alone and is the file's", async () => {
@@ -156,6 +166,24 @@ function testContent(made: () => Release): void {
     expect(text).toContain("GNU LESSER GENERAL PUBLIC LICENSE");
   });
 
+  test("each part comes with its name and the text of a licence under which it may be had", () => {
+    const { folder, tree, arch } = made();
+    const text = readFileSync(join(tree, "THIRD-PARTY-LICENSES"), "utf8");
+    const bill: Bill = JSON.parse(readFileSync(join(folder, `spooky-linux-${arch}.cdx.json`), "utf8"));
+    const texts = new Set([...NEEDS_NO_TEXT, ...Array.from(text.matchAll(/^The text of (.+)$/gm), ([, name]) => name)]);
+    const covered = (expression: string): boolean =>
+      expression
+        .replaceAll(/[()]| WITH LLVM-exception/g, "")
+        .split(/ OR /)
+        .some((choice) => choice.split(" AND ").every((id) => texts.has(COMMON_NAMES[id] ?? id)));
+    expect(bill.components.length).toBeGreaterThan(150);
+    for (const { name, version, licenses } of bill.components) {
+      expect(text).toContain(`\n  ${version === undefined ? name : `${name} ${version}`} `);
+      const { expression } = must(licenses[0], "each part has a licence");
+      expect([name, expression, covered(expression)]).toEqual([name, expression, true]);
+    }
+  });
+
   test("the bill of materials names parts once, uses none that it does not name, and has the program's checksum", () => {
     const { folder, tree, arch } = made();
     const bill: Bill = JSON.parse(readFileSync(join(folder, `spooky-linux-${arch}.cdx.json`), "utf8"));
@@ -176,6 +204,11 @@ interface Bill {
   readonly metadata: {
     readonly component: { readonly "bom-ref": string; readonly version: string; readonly hashes: readonly unknown[] };
   };
-  readonly components: readonly { readonly "bom-ref": string }[];
+  readonly components: readonly {
+    readonly "bom-ref": string;
+    readonly name: string;
+    readonly version?: string;
+    readonly licenses: readonly { readonly expression: string }[];
+  }[];
   readonly dependencies: readonly { readonly ref: string; readonly dependsOn?: readonly string[] }[];
 }
