@@ -71,6 +71,7 @@ for (const arch of ["x86_64", "aarch64"] as const) {
   describe.skipIf(release === null)(title, () => {
     testForm(made);
     testContent(made);
+    testParts(made);
   });
 }
 
@@ -98,7 +99,7 @@ function testForm(made: () => Release): void {
     expect(run).toMatchObject({ code: 0, stdout: `${archive}: OK` });
   });
 
-  test("it holds these files, owned by nobody in particular, all of one time", async () => {
+  test("it holds these files, owned by nobody in particular, all of the commit's time", async () => {
     const { folder, archive } = made();
     const command = ["tar", "--numeric-owner", "--full-time", "-tvzf", join(folder, archive)];
     const { stdout } = await runProcess({ command, env: { TZ: "UTC", LC_ALL: "C" } });
@@ -108,7 +109,9 @@ function testForm(made: () => Release): void {
       .map((line) => line.split(/\s+/));
     const found = entries.map(([mode, owner, , , , name]) => `${mode} ${owner} ${name}`);
     expect(found).toEqual(CONTENTS);
-    expect(new Set(entries.map(([, , , day, time]) => `${day} ${time}`)).size).toBe(1);
+    const { timestamp } = billOf(made()).metadata;
+    const times = new Set(entries.map(([, , , day, time]) => `${day}T${time?.slice(0, 8)}.000Z`));
+    expect([...times]).toEqual([timestamp]);
   });
 }
 
@@ -149,7 +152,10 @@ function testContent(made: () => Release): void {
       for (const path of named) expect([page, path, existsSync(join(made().tree, path))]).toEqual([page, path, true]);
     }
   });
+}
 
+/** What it tells of works of others. */
+function testParts(made: () => Release): void {
   test("licences are told of for all that is in it", () => {
     const text = readFileSync(join(made().tree, "THIRD-PARTY-LICENSES"), "utf8");
     for (const name of [
@@ -167,9 +173,9 @@ function testContent(made: () => Release): void {
   });
 
   test("each part comes with its name and the text of a licence under which it may be had", () => {
-    const { folder, tree, arch } = made();
+    const { tree } = made();
     const text = readFileSync(join(tree, "THIRD-PARTY-LICENSES"), "utf8");
-    const bill: Bill = JSON.parse(readFileSync(join(folder, `spooky-linux-${arch}.cdx.json`), "utf8"));
+    const bill = billOf(made());
     const texts = new Set([...NEEDS_NO_TEXT, ...Array.from(text.matchAll(/^The text of (.+)$/gm), ([, name]) => name)]);
     const covered = (expression: string): boolean =>
       expression
@@ -185,8 +191,8 @@ function testContent(made: () => Release): void {
   });
 
   test("the bill of materials names parts once, uses none that it does not name, and has the program's checksum", () => {
-    const { folder, tree, arch } = made();
-    const bill: Bill = JSON.parse(readFileSync(join(folder, `spooky-linux-${arch}.cdx.json`), "utf8"));
+    const { tree } = made();
+    const bill = billOf(made());
     const { component } = bill.metadata;
     const refs = bill.components.map((part) => part["bom-ref"]);
     expect(new Set(refs).size).toBe(refs.length);
@@ -200,8 +206,13 @@ function testContent(made: () => Release): void {
   });
 }
 
+function billOf({ folder, arch }: Release): Bill {
+  return JSON.parse(readFileSync(join(folder, `spooky-linux-${arch}.cdx.json`), "utf8"));
+}
+
 interface Bill {
   readonly metadata: {
+    readonly timestamp: string;
     readonly component: { readonly "bom-ref": string; readonly version: string; readonly hashes: readonly unknown[] };
   };
   readonly components: readonly {
