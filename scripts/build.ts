@@ -95,7 +95,8 @@ function commitOf(folder: string): string {
     return run.status === 0 ? run.stdout.trim() : null;
   };
   const commit = git("rev-parse", "--short=12", "HEAD");
-  if (commit === null) return "unknown";
+  // A repository that the source only lies in has other commits than its own.
+  if (commit === null || git("rev-parse", "--show-prefix") !== "") return "unknown";
   return git("status", "--porcelain") === "" ? commit : `${commit}-dirty`;
 }
 

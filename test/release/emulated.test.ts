@@ -37,6 +37,14 @@ function command(...args: readonly string[]): readonly string[] {
   return [must(QEMU_ARM64, "found above"), "-L", must(libraries, "found above"), program, ...args];
 }
 
+/** How many parts of the program were taken as they had been parsed, and how many were parsed anew, as the runtime says. */
+async function parsedParts(): Promise<readonly [number, number]> {
+  const env = { ...EMULATED_ENV, BUN_JSC_verboseDiskCache: "1" };
+  const { stdout, stderr } = await runProcess({ command: command("--version"), env });
+  const count = (word: string): number => `${stdout}\n${stderr}`.split(`[Disk Cache] Cache ${word}`).length - 1;
+  return [count("hit"), count("miss")];
+}
+
 describe.skipIf(missing !== null)(missing ?? "the release for aarch64 under an emulator", () => {
   test(
     "says what it is",
@@ -47,6 +55,15 @@ describe.skipIf(missing !== null)(missing ?? "the release for aarch64 under an e
         new RegExp(`^spooky ${packageVersion()}\nquiche 0\\.30\\.0 \\(library [0-9a-f]{32}\\)\nbun `),
       );
       expect(stdout).toMatch(/\ncommit [0-9a-f]{12}\ntarget linux-arm64$/);
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    "holds the program parsed, though another processor did that",
+    async () => {
+      const [hits, misses] = await parsedParts();
+      expect(hits).toBeGreaterThan(5 * misses);
     },
     PATIENCE_MS,
   );
@@ -87,6 +104,7 @@ describe.skipIf(missing !== null)(missing ?? "the release for aarch64 under an e
           { do: "request", id: "post", path: "/echo", body: { bytes: 300_000 } },
         ],
       });
+      expect(exchangeOf(connection, "get")).toMatchObject({ status: 200, ended: true });
       expect(textOf(exchangeOf(connection, "get"))).toBe("http1 GET /x\n");
       expect(exchangeOf(connection, "post")).toMatchObject({ status: 200, body_bytes: 300_000 });
       expect(await proxy.stop()).toEqual({ code: 0, signal: null });

@@ -66,6 +66,13 @@ for (const { name, arch } of STAGES) {
         const version = await runProcess({ command: inside("./spooky", "--version"), bareEnv: EMULATED_ENV });
         expect(version).toMatchObject({ code: 0, stderr: "" });
         expect(version.stdout).toStartWith(`spooky ${packageVersion()}\n`);
+        // All is well with the example but that there is no certificate yet.
+        const check = await runProcess({
+          command: inside("./spooky", "check", "--offline", "--config", "config.example.yaml"),
+          bareEnv: EMULATED_ENV,
+        });
+        expect(check.code).toBe(2);
+        expect(check.stdout + check.stderr).toContain("/etc/spooky/certs/fullchain.pem");
         await askDemo(root, inside("./spooky", "demo", "--port", "0"));
         rmSync(join(root, PLACE), { recursive: true, force: true });
       },
