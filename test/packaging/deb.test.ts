@@ -1,7 +1,7 @@
 /** The Debian package in a Debian of its own: from a first install over an upgrade under load until nothing is left. No service manager runs there. */
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { must } from "../../src/core/assert.ts";
 import { AIOQUIC_MISSING, aioquicPython } from "../interop/aioquic.ts";
@@ -14,6 +14,7 @@ import {
   CERTIFICATES,
   CONFIG,
   configure,
+  dpkg,
   generation,
   OWNERSHIP,
   ownership,
@@ -177,17 +178,6 @@ async function leaves(root: OwnRoot, edited: string): Promise<void> {
   expect(await dpkg(root, "--purge", "spooky")).toMatchObject({ code: 0 });
   expect(await remains(root)).toEqual(CERTIFICATES);
   expect((await root.run(["getent", "passwd", "spooky"])).code).toBe(0);
-}
-
-async function dpkg(
-  root: OwnRoot,
-  ...options: string[]
-): Promise<{ code: number | null; stderr: string; stdout: string }> {
-  const file = options.at(-1) ?? "";
-  const isFile = file.endsWith(".deb") && statSync(file).isFile();
-  if (isFile) copyFileSync(file, root.path("/run/package.deb"));
-  const inside = [...options.slice(0, -1), isFile ? "/run/package.deb" : file];
-  return root.run(["dpkg", ...inside], { env: { DEBIAN_FRONTEND: "noninteractive" } });
 }
 
 function sha256(path: string): string {

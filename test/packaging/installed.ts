@@ -1,6 +1,6 @@
 /** The program as a package has installed it in a root of its own: what an administrator does with it, without a service manager. */
 import { expect } from "bun:test";
-import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { testCertificateFiles } from "../support/certs.ts";
 import type { OwnRoot } from "../support/own-root.ts";
 import { type RunningProcess, startProcess } from "../support/process.ts";
@@ -29,13 +29,25 @@ export async function configure(root: OwnRoot, backend: string): Promise<void> {
 
 /** Starts it as the unit does, and asks it. */
 export async function serves(root: OwnRoot): Promise<RunningProcess> {
-  expect((await root.run([...AS_SERVICE, "check"])).code).toBe(0);
+  expect(await root.run([...AS_SERVICE, "check"])).toMatchObject({ code: 0 });
   await root.run(["install", "-d", "-m", "750", "-o", "spooky", "-g", "spooky", "/run/spooky"]);
   const env = { RUNTIME_DIRECTORY: "/run/spooky" };
   const service = startProcess({ command: root.command([...AS_SERVICE, "--config", CONFIG], { env }) });
   expect((await listeningAddress(service)).port).toBe(443);
   expect(await askOverHttp3(root, "/before")).toBe("200 backend GET /before");
   return service;
+}
+
+/** Debian's package manager in the root, asking nothing. A last option that is a file of this machine is brought there. */
+export async function dpkg(
+  root: OwnRoot,
+  ...options: string[]
+): Promise<{ code: number | null; stderr: string; stdout: string }> {
+  const file = options.at(-1) ?? "";
+  const isFile = file.endsWith(".deb") && statSync(file).isFile();
+  if (isFile) copyFileSync(file, root.path("/run/package.deb"));
+  const inside = [...options.slice(0, -1), isFile ? "/run/package.deb" : file];
+  return root.run(["dpkg", ...inside], { env: { DEBIAN_FRONTEND: "noninteractive" } });
 }
 
 /** How often it was renewed, and one more. */

@@ -17,30 +17,38 @@ export interface PackageOptions {
   /** Added to the end of the configuration that is installed. */
   readonly configuration?: string;
   readonly format: "deb" | "rpm";
+  /** Of a release that was made, instead of the built executable. */
+  readonly release?: { readonly arch: string; readonly tree: string };
 }
 
 /** Makes one package in `folder` by `scripts/package`, and gives its path. Debian's are not compressed, which saves half a minute. */
 export async function makePackage(
   folder: string,
-  { version, configuration = "", format }: PackageOptions,
+  { version, configuration = "", format, release }: PackageOptions,
 ): Promise<string> {
+  const arch = release?.arch ?? ARCH;
   const out = join(folder, `${version}-${format}`);
-  const tree = join(out, "tree", ARCH);
-  mkdirSync(tree, { recursive: true });
-  place(binaryPath(), join(tree, "spooky"));
-  for (const name of ["man", "completions"]) cpSync(join(PACKAGING, name), join(tree, name), { recursive: true });
-  copyFileSync(join(ROOT, "LICENSE"), join(tree, "LICENSE"));
-  writeFileSync(join(tree, "THIRD-PARTY-LICENSES"), "of the runtime and libraries\n");
-  copyFileSync(join(PACKAGING, "config.example.yaml"), join(tree, "config.example.yaml"));
+  layTree(join(out, "tree", arch), release?.tree);
   const installed = join(out, "config.yaml");
   writeFileSync(installed, `${readFileSync(join(PACKAGING, "config.yaml"), "utf8")}${configuration}`);
   const options = [
-    ...[`--arch=${ARCH}`, `--version=${version}`, `--out=${out}`, `--format=${format}`],
+    ...[`--arch=${arch}`, `--version=${version}`, `--out=${out}`, `--format=${format}`],
     ...[`--config=${installed}`, "--quick"],
   ];
   const { code, stdout, stderr } = await runProcess({ command: [join(ROOT, "scripts", "package"), ...options] });
   if (code !== 0) throw new Error(`scripts/package failed: ${stderr}`);
   return must(stdout.trim().split("\n").at(-1), "it says what it made");
+}
+
+/** Another release's tree, or one around the built executable. */
+function layTree(tree: string, from: string | undefined): void {
+  mkdirSync(tree, { recursive: true });
+  if (from !== undefined) return cpSync(from, tree, { recursive: true });
+  place(binaryPath(), join(tree, "spooky"));
+  for (const name of ["man", "completions"]) cpSync(join(PACKAGING, name), join(tree, name), { recursive: true });
+  copyFileSync(join(ROOT, "LICENSE"), join(tree, "LICENSE"));
+  writeFileSync(join(tree, "THIRD-PARTY-LICENSES"), "of the runtime and libraries\n");
+  copyFileSync(join(PACKAGING, "config.example.yaml"), join(tree, "config.example.yaml"));
 }
 
 /** A link where that can be: the executable is large. */

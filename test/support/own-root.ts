@@ -42,14 +42,17 @@ export interface OwnRoot {
 export interface OwnRootOptions {
   /** False: /run and /tmp are folders like others, as in a container. */
   readonly temporary?: boolean;
+  /** The emulator by which arm64's programs run in it, those too that they start. It is told to the kernel for this root alone. */
+  readonly emulator?: string;
 }
 
 /** Lays a root over the folder `lower`, which is not changed. */
 export async function openRoot(lower: string, options: OwnRootOptions = {}): Promise<OwnRoot> {
   const place = tempFolder("root");
-  const script = [MOUNTS, ...(options.temporary === false ? [] : [TEMPORARY]), KEEP].join("\n");
+  const { temporary = true, emulator } = options;
+  const script = [MOUNTS, ...(temporary ? [TEMPORARY] : []), emulator === undefined ? KEEP : EMULATE].join("\n");
   const isolation = ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child"];
-  const keeper = startProcess({ command: [...isolation, "sh", "-c", script, "sh", place, lower] });
+  const keeper = startProcess({ command: [...isolation, "sh", "-c", script, "sh", place, lower, emulator ?? ""] });
   await keeper.waitForLine((line) => line === "here");
   const inner = childOf(keeper.pid);
   const root = `${place}/root`;
@@ -59,7 +62,9 @@ export async function openRoot(lower: string, options: OwnRootOptions = {}): Pro
     "--",
     ...command,
   ];
-  const entering = ["nsenter", `--target=${inner}`, "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--"];
+  const user = emulator === undefined ? [] : ["--user"];
+  const spaces = ["--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup"];
+  const entering = ["nsenter", `--target=${inner}`, ...user, ...spaces, "--"];
   const command = (program: readonly string[], { uid = 0, env = {} }: InsideOptions = {}): readonly string[] => [
     ...["env", "-i", `PATH=${PATH}`, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)],
     ...entering,
@@ -118,6 +123,37 @@ mount -t tmpfs -o mode=1777 none tmp`;
 /** The first process of the namespace; \`cat\` ends when its input does, and its input is ours. */
 const KEEP = `echo here
 exec cat`;
+
+/** The first bytes of a 64-bit ELF program of arm64 (EM_AARCH64, 183), of either type of executable, and the bits of them that count. */
+const ARM64_BYTES = `\\x7fELF\\x02\\x01\\x01${"\\x00".repeat(9)}\\x02\\x00\\xb7\\x00`;
+const ARM64_BITS = `${"\\xff".repeat(7)}\\x00${"\\xff".repeat(8)}\\xfe\\xff\\xff\\xff`;
+
+/**
+ * Into a namespace of users of its own: what the kernel is told there about foreign programs holds there and nowhere else (Linux 6.7). Users have the
+ * same numbers inside and outside, which those two files have to allow.
+ */
+const OWN_USERS = `mount -t proc proc /proc
+echo root:0:65536 > "$1/numbers"
+mount --bind "$1/numbers" /etc/subuid
+mount --bind "$1/numbers" /etc/subgid
+exec unshare --user --map-users=0,0,65536 --map-groups=0,0,65536 --mount sh -c`;
+
+/** $3: the emulator, which the kernel keeps open. The network is not that namespace's own, so ports below 1024 are given to everybody. */
+const EMULATE = `echo 0 > proc/sys/net/ipv4/ip_unprivileged_port_start
+${OWN_USERS} '
+set -e
+mount -t binfmt_misc none "$1/root/proc/sys/fs/binfmt_misc"
+printf %s ":arm64:M::${ARM64_BYTES}:${ARM64_BITS}:$3:F" > "$1/root/proc/sys/fs/binfmt_misc/register"
+${KEEP}' "$0" "$@"`;
+
+/** Why an emulator cannot be told to the kernel for a root alone; null when it can. */
+export async function whyNoEmulation(): Promise<string | null> {
+  if (ROOTS_MISSING !== null) return ROOTS_MISSING;
+  const script = `mount -t tmpfs none /mnt && ${OWN_USERS} "mount -t binfmt_misc none /proc/sys/fs/binfmt_misc" "$0" "$@"`;
+  const command = ["unshare", "--mount", "--pid", "--fork", "sh", "-c", `mount --make-rprivate / && ${script}`];
+  const { code, stderr } = await runProcess({ command: [...command, "sh", "/mnt"] });
+  return code === 0 ? null : `emulation for a root alone (Linux 6.7, newuidmap): ${stderr.trim().split("\n")[0]}`;
+}
 
 async function whyMissing(): Promise<string | null> {
   const how = "roots of their own: ";
