@@ -140,11 +140,11 @@ export class FieldWriter {
   ): boolean {
     const id = section.nameId(i);
     let room = section.nameLength(i) + (last === null ? 0 : separator.length + last.valueLength(lastAt));
-    for (let j = i; j >= 0; j = section.find(id, j + 1)) room += separator.length + section.valueLength(j);
+    for (let j = i; j >= 0; j = section.findFrom(id, j + 1)) room += separator.length + section.valueLength(j);
     if (!this.#hasRoom(1, room)) return false;
     this.#putBytes(section.bytes, section.nameAt(i), section.valueAt(i));
     const valueAt = this.#end;
-    for (let j = i; j >= 0; j = section.find(id, j + 1)) this.#putListed(section, j, separator, valueAt);
+    for (let j = i; j >= 0; j = section.findFrom(id, j + 1)) this.#putListed(section, j, separator, valueAt);
     if (last !== null) this.#putListed(last, lastAt, separator, valueAt);
     this.#putLengths(section.nameLength(i), this.#end - valueAt, id);
     return true;

@@ -151,8 +151,13 @@ export class FieldSection {
     return equalsLatin1(this.bytes, this.valueAt(i), this.valueEnd(i), value);
   }
 
-  /** Position of the first field with this number from `from` on; -1 when there is none. */
-  find(nameId: number, from: number = 0): number {
+  /** Position of the first field with this number; -1 when there is none. */
+  find(nameId: number): number {
+    return this.findFrom(nameId, 0);
+  }
+
+  /** As `find`, from position `from` on. No default stands for it: a loop that may begin at `undefined` is never compiled to count in numbers. */
+  findFrom(nameId: number, from: number): number {
     assert(nameId > UNKNOWN_FIELD && nameId < FIELD_ID_MAX, "a field is looked up by a number of the name table");
     for (let i = from; i < this.count; i++) {
       if (this.nameId(i) === nameId) return i;

@@ -106,7 +106,7 @@ export class ResponseFraming {
 
 /** Whether a Connection or Upgrade field of the section lists this word (lower case), case aside. */
 export function fieldLists(section: FieldSection, nameId: number, word: string): boolean {
-  for (let i = section.find(nameId); i >= 0; i = section.find(nameId, i + 1)) {
+  for (let i = section.find(nameId); i >= 0; i = section.findFrom(nameId, i + 1)) {
     if (listHas(section, i, word)) return true;
   }
   return false;

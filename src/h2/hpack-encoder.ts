@@ -107,11 +107,11 @@ export class HpackEncoder {
     return putInteger(into, end, TABLE_SIZE_UPDATE, 5, this.#table.capacityBytes);
   }
 
-  /** Puts the fields of a section from position `from` on. */
-  putSection(section: FieldSection, into: Uint8Array, at: number, from: number = 0): number {
+  /** Puts the fields of a section. */
+  putSection(section: FieldSection, into: Uint8Array, at: number): number {
     const { bytes, count } = section;
     let end = at;
-    for (let i = from; i < count; i++) {
+    for (let i = 0; i < count; i++) {
       end = this.#put(section.nameId(i), bytes, section.nameAt(i), section.valueAt(i), section.valueEnd(i), into, end);
     }
     return end;

@@ -25,7 +25,7 @@ export function connectionOptions(section: FieldSection): readonly string[] | nu
   if (i < 0) return NO_OPTIONS;
   const options: string[] = [];
   let elements = 0;
-  for (; i >= 0; i = section.find(FIELD.connection, i + 1)) {
+  for (; i >= 0; i = section.findFrom(FIELD.connection, i + 1)) {
     for (const element of section.loneValue(i).split(",", LIMITS.connectionOptionsMax + 1)) {
       // Empty ones count too (RFC 9110 5.6.1 asks to bear a reasonable number): a cut list must not pass for a whole one.
       elements += 1;

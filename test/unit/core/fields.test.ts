@@ -39,8 +39,8 @@ describe("a field section", () => {
   test("finds fields by number, from any position on", () => {
     const section = sectionOf(FIELDS);
     expect(section.find(FIELD.cookie)).toBe(3);
-    expect(section.find(FIELD.cookie, 4)).toBe(5);
-    expect(section.find(FIELD.cookie, 6)).toBe(-1);
+    expect(section.findFrom(FIELD.cookie, 4)).toBe(5);
+    expect(section.findFrom(FIELD.cookie, 6)).toBe(-1);
     expect(section.find(FIELD.te)).toBe(-1);
   });
 
