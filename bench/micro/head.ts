@@ -2,6 +2,7 @@
  * What a request head costs, in nanoseconds: indexing the flat section, validating it, writing the fields for a backend and
  * making them a section. Run it with `bun bench/micro/head.ts` or `deno run bench/micro/head.ts`.
  */
+import { RequestId } from "../../src/core/request-id.ts";
 import { FieldWriter } from "../../src/core/field-writer.ts";
 import { FieldSection } from "../../src/core/fields.ts";
 import { Random } from "../../src/core/random.ts";
@@ -62,7 +63,7 @@ const CONTEXT = {
   get trace(): Trace {
     return new Trace(RANDOM);
   },
-  requestId: "01931b2f-6c1e-7c3a-9d52-0f6f3f7a1c11",
+  requestId: RequestId.ofWords(0x01931b2f, 0x6c1e7c3a, 0x9d520f6f, 0x3f7a1c11),
   early: false,
   takesTrailers: false,
 } as const;

@@ -57,8 +57,8 @@ class Counting implements ResponseSink {
 
   onInformational(): void {}
   onHead(): void {}
-  onBody(piece: Uint8Array): boolean {
-    this.bytes += piece.length;
+  onBody(_: Uint8Array, at: number, end: number): boolean {
+    this.bytes += end - at;
     return true;
   }
   onTrailers(): void {}

@@ -118,11 +118,11 @@ export class QuicheSession implements EngineSession {
     return result >= 0 ? 0 : streamNumber(result);
   }
 
-  sendBody(streamId: number, piece: Uint8Array, from: number, fin: boolean): number {
-    assert(from <= piece.length, "a piece is sent from a place inside it");
-    const left = piece.length - from;
-    // The address is taken for this call alone; the piece is referenced until it returns.
-    const address = left === 0 ? this.#parts.body.address : this.#library.foreign.addressOf(piece) + from;
+  sendBody(streamId: number, bytes: Uint8Array, at: number, end: number, fin: boolean): number {
+    assert(at >= 0 && at <= end && end <= bytes.length, "a piece of a body lies inside its array");
+    const left = end - at;
+    // The address is taken for this call alone; the array is referenced until it returns.
+    const address = left === 0 ? this.#parts.body.address : this.#library.foreign.addressOf(bytes) + at;
     const sent = this.#library.native.quiche_h3_send_body(
       this.#handle.address,
       this.#connection.address,

@@ -47,3 +47,13 @@ export function writeU32(bytes: Uint8Array, at: number, value: number): void {
 export function copyOf(bytes: Uint8Array, at: number, end: number): Uint8Array {
   return Uint8Array.prototype.slice.call(bytes, at, end);
 }
+
+/** By value. */
+export const HEX_DIGITS = "0123456789abcdef";
+const DIGIT_CODES = Uint8Array.from(HEX_DIGITS, (character) => character.charCodeAt(0));
+
+/** Writes the lowest `digits` hexadecimal digits of a word of 32 bits. */
+export function putHex(into: Uint8Array, at: number, word: number, digits: number): void {
+  for (let i = 0, shift = 4 * (digits - 1); i < digits; i++, shift -= 4)
+    into[at + i] = DIGIT_CODES[(word >>> shift) & 0xf] ?? 0;
+}

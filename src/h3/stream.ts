@@ -4,6 +4,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { BodyTally } from "../core/body-tallies.ts";
+import { copyOf } from "../core/bytes.ts";
 import type { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
 import { SECTION, type SectionKind, STREAM } from "../quic/engine.ts";
@@ -42,6 +43,7 @@ export class RequestStream {
   /** The room there was when the engine took no more: with as little it would refuse again. -1 when it was not asked. */
   #refusedRoom = -1;
   #headSent = false;
+  #headOffered = false;
   #finished = false;
   #dead = false;
 
@@ -116,7 +118,7 @@ export class RequestStream {
   sendInformational(section: Uint8Array): void {
     assert(!this.#headSent, "informational heads come before the final one");
     if (this.#dead) return;
-    this.#write(section, SECTION.head, false);
+    this.#write(section, 0, section.length, SECTION.head, false);
   }
 
   /** Writes the final head. `section` is only read during the call. */
@@ -125,24 +127,29 @@ export class RequestStream {
     if (this.#dead) return;
     this.#headSent = true;
     this.#host.answered(this);
-    this.#write(section, SECTION.head, fin);
+    this.#write(section, 0, section.length, SECTION.head, fin);
   }
 
-  /** Writes body bytes, which belong to the stream from here on; with `last` it ends. False: no more until `onRoom`. */
+  /** Writes a piece of the body, which is only read during the call; with `last` it ends. False: no more until `onRoom`. */
   sendBody(piece: Uint8Array, last: boolean = false): boolean {
+    return this.sendPart(piece, 0, piece.length, last);
+  }
+
+  /** As `sendBody`, for the piece `bytes[at..end)`. */
+  sendPart(bytes: Uint8Array, at: number, end: number, last: boolean): boolean {
     assert(this.#headSent || this.#dead, "a body comes after its head");
-    if (piece.length > 0 || last) this.#write(piece, "body", last);
+    if (end > at || last) this.#write(bytes, at, end, "body", last);
     return !this.blocked && !this.#dead;
   }
 
   /** Writes trailers and ends the response. */
   sendTrailers(section: Uint8Array): void {
-    this.#write(section, SECTION.trailers, true);
+    this.#write(section, 0, section.length, SECTION.trailers, true);
   }
 
   /** Ends the response. */
   end(): void {
-    this.#write(NOTHING, "body", true);
+    this.#write(NOTHING, 0, 0, "body", true);
   }
 
   /** Ends the stream now, both ways, with an HTTP/3 code. Idempotent. */
@@ -228,7 +235,7 @@ export class RequestStream {
   #offerWaiting(): void {
     for (let next = this.#queue.next; next !== null; next = this.#queue.next) {
       const { bytes, kind, fin } = next;
-      const taken = this.#offer(bytes, kind, fin);
+      const taken = this.#offer(bytes, 0, bytes.length, kind, fin);
       // The stream may be over with it, and then nothing waits any more.
       if (taken < 0 || this.#dead) return;
       this.#queue.take(taken);
@@ -238,35 +245,36 @@ export class RequestStream {
     if (!this.#dead && !this.#finished) this.owner?.onRoom();
   }
 
-  #write(bytes: Uint8Array, kind: SectionKind | "body", fin: boolean): void {
+  /** What is not taken at once is copied to wait: it lies in a writer's memory or a socket's. */
+  #write(bytes: Uint8Array, at: number, end: number, kind: SectionKind | "body", fin: boolean): void {
     assert(!this.#finished, "nothing is written after the end of a response");
     if (this.#dead) return;
-    const taken = this.blocked ? -1 : this.#offer(bytes, kind, fin);
+    const taken = this.blocked ? -1 : this.#offer(bytes, at, end, kind, fin);
     this.#host.wake();
-    if (this.#dead || (taken >= bytes.length && taken >= 0)) return;
-    // A section lies in its writer's memory and must be copied to wait; a piece of body is ours already.
-    const rest = kind !== "body" ? bytes.slice() : taken > 0 ? bytes.subarray(taken) : bytes;
+    if (this.#dead || (taken >= end - at && taken >= 0)) return;
+    const restAt = at + Math.max(0, taken);
     if (!this.blocked) this.#refusedRoom = -1;
-    this.#queue.push(rest, kind, fin);
-    this.#host.buffers.add(rest.length);
+    this.#queue.push(copyOf(bytes, restAt, end), kind, fin);
+    this.#host.buffers.add(end - restAt);
     if (this.#queue.waitingBytes > LIMITS.streamBufferBytesMax) this.onAborted("overfull");
     else this.#host.block(this);
   }
 
-  /** Bytes taken (all of a section or none), -1 for none now. */
-  #offer(bytes: Uint8Array, kind: SectionKind | "body", fin: boolean): number {
+  /** Bytes taken of `bytes[at..end)` (all of a section or none), -1 for none now. A section is a whole array. */
+  #offer(bytes: Uint8Array, at: number, end: number, kind: SectionKind | "body", fin: boolean): number {
     const { engine } = this.#host;
-    const result = kind === "body" ? engine.sendBody(this.id, bytes, 0, fin) : this.#offerSection(bytes, kind, fin);
+    const isBody = kind === "body";
+    const result = isBody ? engine.sendBody(this.id, bytes, at, end, fin) : this.#offerSection(bytes, kind, fin);
     if (result === STREAM.blocked) return -1;
     if (result < 0) {
       this.onAborted(result === STREAM.stopped ? "stopped" : "reset");
       return -1;
     }
-    if (kind === "body") this.#countSent(result);
-    const taken = kind === "body" ? result : bytes.length;
+    if (isBody) this.#countSent(result);
+    const taken = isBody ? result : end - at;
     this.#taken += 1;
     this.#host.delivered();
-    if (fin && taken === bytes.length) this.#finish();
+    if (fin && taken === end - at) this.#finish();
     return taken;
   }
 
@@ -274,8 +282,6 @@ export class RequestStream {
     this.sentBytes += bytes;
     if (this.bodies !== null) this.bodies.responseBytes += bytes;
   }
-
-  #headOffered = false;
 
   /** The engine wants to know whether a head is the stream's first. */
   #offerSection(bytes: Uint8Array, kind: SectionKind, fin: boolean): number {

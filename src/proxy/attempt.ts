@@ -2,6 +2,7 @@
 import type { BackendSettings, ForwardingSettings, PoolSettings } from "../config/snapshot.ts";
 import type { FieldWriter } from "../core/field-writer.ts";
 import type { FieldSection } from "../core/fields.ts";
+import type { RequestId } from "../core/request-id.ts";
 import type { RequestHead } from "../h3/head.ts";
 import { authorityTowards } from "./host.ts";
 import type { BodySource, UpstreamRequest } from "./ports.ts";
@@ -16,7 +17,7 @@ export interface AttemptParts {
   readonly backend: BackendSettings;
   readonly body: BodySource | null;
   readonly provenance: Provenance;
-  readonly requestId: string;
+  readonly requestId: RequestId;
   readonly trace: Trace;
   readonly early: boolean;
   readonly takesTrailers: boolean;
@@ -29,7 +30,7 @@ export class Attempt implements UpstreamRequest, ForwardContext {
   readonly backend: BackendSettings;
   readonly body: BodySource | null;
   readonly provenance: Provenance;
-  readonly requestId: string;
+  readonly requestId: RequestId;
   readonly trace: Trace;
   readonly early: boolean;
   readonly takesTrailers: boolean;

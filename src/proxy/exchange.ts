@@ -215,12 +215,12 @@ export class Exchange implements ResponseSink, StreamOwner, BodyLimitOwner, Boun
     else counters.informationalDropped += 1;
   }
 
-  onBody(piece: Uint8Array, last: boolean = false): boolean {
+  onBody(bytes: Uint8Array, at: number, end: number, last: boolean): boolean {
     // What does not belong to the answer is let pass and dropped, so that it does not hold the attempt up.
     if (this.#bodyless) return true;
     if (this.#over) return false;
     this.#ended = last;
-    return this.#stream.sendBody(piece, last);
+    return this.#stream.sendPart(bytes, at, end, last);
   }
 
   /** Trailers end the response with them; `onEnd` follows and finds it ended. */

@@ -2,6 +2,7 @@
 import type { Counters } from "../core/counters.ts";
 import { ProxyError } from "../core/error.ts";
 import type { FieldWriter } from "../core/field-writer.ts";
+import type { RequestId } from "../core/request-id.ts";
 import type { MalformedReason } from "../h3/head.ts";
 import type { RequestStream } from "../h3/stream.ts";
 import type { AbortReason } from "../h3/stream-host.ts";
@@ -33,13 +34,13 @@ export function failureText(status: number): string {
 }
 
 /** Writes the head of a failure's answer. */
-export function writeFailureHead(into: FieldWriter, status: number, requestId: string): void {
+export function writeFailureHead(into: FieldWriter, status: number, requestId: RequestId): void {
   into.begin();
   into.add(":status", String(status));
   into.add("content-type", "text/plain; charset=utf-8");
   into.add("content-length", String(failureText(status).length));
   into.add("cache-control", "no-store");
-  into.add("x-request-id", requestId);
+  requestId.write(into);
   if (status === 503) into.add("retry-after", RETRY_AFTER_SECONDS);
 }
 
@@ -47,7 +48,7 @@ export function writeFailureHead(into: FieldWriter, status: number, requestId: s
 export function sendFailure(
   stream: Pick<RequestStream, "sendHead" | "sendBody" | "end">,
   writer: FieldWriter,
-  failure: { readonly status: number; readonly requestId: string; readonly withBody: boolean },
+  failure: { readonly status: number; readonly requestId: RequestId; readonly withBody: boolean },
 ): void {
   const { status, requestId, withBody } = failure;
   writeFailureHead(writer, status, requestId);

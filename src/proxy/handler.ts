@@ -48,7 +48,7 @@ export class ConnectionHandler implements RequestHandler {
       sendFailure(stream, writer, { status, requestId, withBody: true });
     }
     recorder.record({
-      requestId,
+      requestId: requestId.text,
       method: "",
       path: "",
       authority: "",

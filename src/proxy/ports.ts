@@ -54,10 +54,10 @@ export interface ResponseSink {
    */
   onHead(status: number, fields: FieldSection, protocol: ReceivedProtocol): void;
   /**
-   * A piece of the body; the receiver owns it until taken. False: full, send no more until `UpstreamCall.resume`.
+   * A piece of the body: `bytes[at..end)`, there only during the call. False: full, send no more until `UpstreamCall.resume`.
    * A transport may deliver one more piece after a false. `last`: surely nothing but `onEnd` follows, so that the end can go along.
    */
-  onBody(piece: Uint8Array, last?: boolean): boolean;
+  onBody(bytes: Uint8Array, at: number, end: number, last: boolean): boolean;
   /** At most once, right before `onEnd`; `fields` as with `onHead`. */
   onTrailers(fields: FieldSection): void;
   onEnd(): void;

@@ -7,6 +7,7 @@ import { FIELD, fieldSet, UNKNOWN_FIELD } from "../core/field-names.ts";
 import { encodedField, type EncodedField, type FieldWriter } from "../core/field-writer.ts";
 import type { FieldSection } from "../core/fields.ts";
 import { LIMITS } from "../core/limits.ts";
+import { RequestId } from "../core/request-id.ts";
 import type { MalformedReason, RequestHead } from "../h3/head.ts";
 import { isClaim } from "../h3/claims.ts";
 import { connectionOptions, HOP_BY_HOP, isListed } from "../h3/hop-by-hop.ts";
@@ -22,7 +23,7 @@ export interface ForwardContext {
   readonly provenance: Provenance;
   readonly forwarding: ForwardingSettings;
   /** Goes along when the client sent no usable id of its own. */
-  readonly requestId: string;
+  readonly requestId: RequestId;
   /** Goes along when the client sent no usable trace of its own. */
   readonly trace: Trace;
   /** It may be a repetition that somebody else has made of a client's request. */
@@ -63,7 +64,7 @@ export function writeRequestFields(head: RequestHead, into: FieldWriter, context
   const ours = context.provenance.fields(head.authority);
   writeAccount(mode, ours, fields, options, context.forwarding.sendsForwarded, into);
   if (identity.fields !== null) into.addRun(identity.fields, 0, identity.fields.count);
-  if (idAt < 0) into.add("x-request-id", context.requestId);
+  if (idAt < 0) context.requestId.write(into);
   if (traceAt < 0) context.trace.write(into);
   // Whatever the field said, and however often, it means the same (RFC 8470 5.1); a client that says it asks for nothing but caution.
   if (context.early || isEarly) into.add("early-data", "1");
@@ -79,13 +80,13 @@ export function writeResponseFields(
   status: number,
   section: FieldSection,
   into: FieldWriter,
-  requestId: string,
+  requestId: RequestId,
   received: ReceivedProtocol,
 ): ResponseFault | null {
   const result = readResponseFields(status, section, into, NOT_FOR_CLIENTS);
   if (typeof result === "string") return result;
   into.addEncoded(RESPONSE_VIA[received]);
-  into.add("x-request-id", requestId);
+  requestId.write(into);
   return into.full || into.sectionBytes > LIMITS.responseHeadBytesMax ? "section-too-large" : null;
 }
 
@@ -112,9 +113,9 @@ export function writeResponseTrailers(section: FieldSection, into: FieldWriter):
 }
 
 /** The client's X-Request-Id if it is fit for logs and for others: the first one, 1 to 128 visible ASCII characters. Else null. */
-export function requestIdOf(head: RequestHead): string | null {
+export function requestIdOf(head: RequestHead): RequestId | null {
   const at = head.fields.find(FIELD["x-request-id"]);
-  return at >= 0 && isUsableId(head.fields, at) ? head.fields.value(at) : null;
+  return at >= 0 && isUsableId(head.fields, at) ? RequestId.given(head.fields.value(at)) : null;
 }
 
 const RESPONSE_VIA: Readonly<Record<ReceivedProtocol, EncodedField>> = {

@@ -2,6 +2,7 @@
  * W3C Trace Context (Recommendation of 2021-11-23): which `traceparent` of a client is worth keeping, and one of our own where there
  * is none. We take no part in traces, so a good one goes on as it came; ours only gives the backends of one request a common name.
  */
+import { putHex } from "../core/bytes.ts";
 import { FIELD } from "../core/field-names.ts";
 import type { FieldWriter } from "../core/field-writer.ts";
 import type { Random } from "../core/random.ts";
@@ -50,12 +51,12 @@ export class Trace {
   /** Adds `traceparent`, not sampled: nobody has asked for a record. */
   write(into: FieldWriter): boolean {
     if (!this.#drawn) this.#draw();
-    putHex(TEMPLATE, NAME.length + TRACE_ID_AT, this.#a);
-    putHex(TEMPLATE, NAME.length + TRACE_ID_AT + 8, this.#b);
-    putHex(TEMPLATE, NAME.length + TRACE_ID_AT + 16, this.#c);
-    putHex(TEMPLATE, NAME.length + TRACE_ID_AT + 24, this.#d);
-    putHex(TEMPLATE, NAME.length + PARENT_ID_AT, this.#e);
-    putHex(TEMPLATE, NAME.length + PARENT_ID_AT + 8, this.#f);
+    putHex(TEMPLATE, NAME.length + TRACE_ID_AT, this.#a, 8);
+    putHex(TEMPLATE, NAME.length + TRACE_ID_AT + 8, this.#b, 8);
+    putHex(TEMPLATE, NAME.length + TRACE_ID_AT + 16, this.#c, 8);
+    putHex(TEMPLATE, NAME.length + TRACE_ID_AT + 24, this.#d, 8);
+    putHex(TEMPLATE, NAME.length + PARENT_ID_AT, this.#e, 8);
+    putHex(TEMPLATE, NAME.length + PARENT_ID_AT + 8, this.#f, 8);
     return into.addBytes(TEMPLATE, NAME.length, FIELD.traceparent);
   }
 
@@ -86,12 +87,6 @@ const LOWER_F = 0x66;
 
 /** Name and value; the ids are written over with each use. */
 const TEMPLATE = Uint8Array.from(NAME + FORM, (character) => character.charCodeAt(0));
-const DIGITS = Uint8Array.from("0123456789abcdef", (character) => character.charCodeAt(0));
-
-/** Eight digits. */
-function putHex(into: Uint8Array, at: number, word: number): void {
-  for (let i = 0, shift = 28; i < 8; i++, shift -= 4) into[at + i] = DIGITS[(word >>> shift) & 0xf] ?? 0;
-}
 
 function isLowerHex(byte: number): boolean {
   return (byte >= ZERO && byte <= NINE) || (byte >= LOWER_A && byte <= LOWER_F);

@@ -227,8 +227,8 @@ export interface EngineSession {
   isFinished(streamId: number): boolean;
   /** Sends a flat section: 0 or a `STREAM` number. */
   sendSection(streamId: number, section: Uint8Array, kind: SectionKind, fin: boolean): number;
-  /** Sends `piece` from `from` on: bytes taken (may be fewer), or a `STREAM` number. With `fin` an empty piece ends the stream. */
-  sendBody(streamId: number, piece: Uint8Array, from: number, fin: boolean): number;
+  /** Sends `bytes[at..end)`: how many of them were taken (all, or fewer), or a `STREAM` number. With `fin` an empty piece ends the stream. */
+  sendBody(streamId: number, bytes: Uint8Array, at: number, end: number, fin: boolean): number;
   /** Bytes that the stream's and the connection's windows take now, frame headers included, or a `STREAM` number. */
   roomOf(streamId: number): number;
   /** 0 when the peer still listens on the stream, else a `STREAM` number. */

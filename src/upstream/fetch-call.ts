@@ -192,7 +192,7 @@ export class FetchCall implements UpstreamCall, BodyWatcher {
       ({ done, value }) => {
         if (done) return this.#end();
         if (!this.#take(value)) return;
-        if (this.#sink.onBody(value, this.#isWhole) || this.#isWhole) this.#read();
+        if (this.#sink.onBody(value, 0, value.length, this.#isWhole) || this.#isWhole) this.#read();
         else if (!this.#isOver()) this.#phase = "full";
       },
       (thrown: unknown) => this.#onBroken(thrown),

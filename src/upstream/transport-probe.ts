@@ -53,8 +53,8 @@ class ProbeListener implements ResponseSink {
     this.#decide({ ok: isHealthyStatus(status), reason: `status ${status}` });
   }
 
-  onBody(piece: Uint8Array): boolean {
-    this.#bodyBytes += piece.length;
+  onBody(_: Uint8Array, at: number, end: number): boolean {
+    this.#bodyBytes += end - at;
     if (this.#bodyBytes > LIMITS.probeBodyBytesMax) this.call?.cancel();
     return true;
   }

@@ -188,7 +188,7 @@ describe("exchanges over the wall", () => {
         [...get("/late")].map(([n, v]) => (n === ":method" ? [n, "POST"] : [n, v])),
         false,
       );
-      client.session.sendBody(id, encoder.encode("body"), 0, false);
+      client.session.sendBody(id, encoder.encode("body"), 0, 4, false);
       const trailers = new FieldWriter();
       trailers.begin();
       trailers.add("x-sum", "1");

@@ -479,16 +479,17 @@ export class FakeSession implements EngineSession {
     return 0;
   }
 
-  sendBody(streamId: number, piece: Uint8Array, from: number, fin: boolean): number {
+  sendBody(streamId: number, bytes: Uint8Array, at: number, end: number, fin: boolean): number {
     const stream = this.#writable(streamId);
     if (stream.stopped) return STREAM.stopped;
     if (stream.gone) return STREAM.gone;
     assert(stream.sections.length > 0, "a body comes after its head");
-    const left = piece.length - from;
+    assert(at >= 0 && at <= end && end <= bytes.length, "a piece of a body lies inside its array");
+    const left = end - at;
     const taken = Math.min(left, stream.room);
     if (taken === 0 && (left > 0 || stream.room === 0)) return STREAM.blocked;
     stream.room -= taken;
-    for (const byte of piece.subarray(from, from + taken)) stream.body.push(byte);
+    for (const byte of bytes.subarray(at, at + taken)) stream.body.push(byte);
     stream.ended = fin && taken === left;
     this.#onWrite();
     return taken;

@@ -47,7 +47,10 @@ export class FakeCall implements UpstreamCall {
   /** What the receiver said: whether it takes more. */
   body(text: string): boolean {
     assert(this.state === "answering", "a body comes after its head");
-    const more = this.#sink.onBody(new TextEncoder().encode(text));
+    const bytes = new TextEncoder().encode(`<${text}>`);
+    const more = this.#sink.onBody(bytes, 1, bytes.length - 1, false);
+    // Whoever looks at them later has kept what was only lent.
+    bytes.fill(0);
     this.full = !more;
     return more;
   }

@@ -181,9 +181,9 @@ export class Outcome implements ResponseSink {
     this.#head.resolve(this);
   }
 
-  onBody(piece: Uint8Array): boolean {
+  onBody(bytes: Uint8Array, at: number, end: number): boolean {
     this.#note();
-    this.pieces.push(piece);
+    this.pieces.push(Uint8Array.prototype.slice.call(bytes, at, end));
     this.#notify();
     return this.hasRoom;
   }

@@ -208,8 +208,8 @@ test("a receiver that cancels inside a call hears nothing more", async () => {
         outcome.onHead(status, fields, protocol);
         if (where === "head") cancel();
       },
-      onBody(piece) {
-        outcome.onBody(piece);
+      onBody(bytes, at, end) {
+        outcome.onBody(bytes, at, end);
         cancel();
         return true;
       },

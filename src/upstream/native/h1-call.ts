@@ -1,6 +1,5 @@
 /** One request over a native HTTP/1.1 connection, from its head to the last byte of its answer. */
 import { ProxyError } from "../../core/error.ts";
-import { copyOf } from "../../core/bytes.ts";
 import type { FieldSection } from "../../core/fields.ts";
 import type { ExchangeSink } from "../../h1/connection.ts";
 import { type H1Fault, H1_FAULTS } from "../../h1/faults.ts";
@@ -126,8 +125,7 @@ export class H1Call implements UpstreamCall, TimedCall, ExchangeSink {
 
   onData(bytes: Uint8Array, at: number, end: number): void {
     if (this.#over) return;
-    // The socket's memory is reused after the call; the receiver keeps what it is given.
-    if (this.#sink.onBody(copyOf(bytes, at, end)) || this.#full) return;
+    if (this.#sink.onBody(bytes, at, end, false) || this.#full) return;
     this.#full = true;
     this.#link?.pause();
   }

@@ -1,6 +1,5 @@
 /** One request over a native HTTP/2 connection, from its head to the last byte of its answer. */
 import { ProxyError } from "../../core/error.ts";
-import { copyOf } from "../../core/bytes.ts";
 import type { Counters } from "../../core/counters.ts";
 import type { FieldSection } from "../../core/fields.ts";
 import { H2_CODE } from "../../h2/codes.ts";
@@ -158,8 +157,7 @@ export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
     }
     this.#heard();
     this.#owedBytes += end - at;
-    // The socket's memory is reused after the call; the receiver keeps what it is given.
-    this.#full = !this.#sink.onBody(copyOf(bytes, at, end), last);
+    this.#full = !this.#sink.onBody(bytes, at, end, last);
     if (!this.#full) this.#giveCredit();
   }
 

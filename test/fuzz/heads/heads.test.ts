@@ -4,6 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { RequestId } from "../../../src/core/request-id.ts";
 import { parseCidr } from "../../../src/config/cidr.ts";
 import type { ForwardingSettings } from "../../../src/config/snapshot.ts";
 import { must } from "../../../src/core/assert.ts";
@@ -107,7 +108,7 @@ function tryRequest(head: RequestHead, fields: readonly Field[], forwarding: For
   const context: ForwardContext = {
     provenance,
     forwarding,
-    requestId: "id",
+    requestId: RequestId.given("id"),
     trace: new Trace(random),
     early: false,
     takesTrailers,

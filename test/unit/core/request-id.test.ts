@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { FieldWriter } from "../../../src/core/field-writer.ts";
 import { Random } from "../../../src/core/random.ts";
-import { RequestIds } from "../../../src/core/request-id.ts";
+import { RequestId, RequestIds } from "../../../src/core/request-id.ts";
 
 /** An id as the number that it is. */
-function numberOf(id: string): bigint {
-  return BigInt(`0x${id.replaceAll("-", "")}`);
+function numberOf(id: RequestId): bigint {
+  return BigInt(`0x${id.text.replaceAll("-", "")}`);
 }
 
 function makeIds(seed: number = 1): RequestIds {
@@ -15,14 +16,14 @@ describe("a request id", () => {
   test("is a UUID of version 7 and the usual variant (RFC 9562 4)", () => {
     const ids = makeIds();
     for (let i = 0; i < 10_000; i++) {
-      expect(ids.next(1_700_000_000_000 + i)).toMatch(
+      expect(ids.next(1_700_000_000_000 + i).text).toMatch(
         /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
       );
     }
   });
 
   test("begins with the milliseconds since the epoch, as in RFC 9562 A.6", () => {
-    expect(makeIds().next(1_645_557_742_000)).toStartWith("017f22e2-79b0-7");
+    expect(makeIds().next(1_645_557_742_000).text).toStartWith("017f22e2-79b0-7");
     for (const epochMs of [0, 1, 255, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, 1_767_323_045_678, 2 ** 48 - 1]) {
       expect(numberOf(makeIds().next(epochMs)) >> 80n, `${epochMs}`).toBe(BigInt(epochMs));
     }
@@ -40,7 +41,7 @@ describe("a request id", () => {
 
   test("sorts by time as text", () => {
     const ids = makeIds();
-    const made = Array.from({ length: 1000 }, (_, i) => ids.next(1_700_000_000_000 + 37 * i));
+    const made = Array.from({ length: 1000 }, (_, i) => ids.next(1_700_000_000_000 + 37 * i).text);
     expect(made.toSorted()).toEqual(made);
   });
 
@@ -73,11 +74,29 @@ describe("a request id", () => {
 
   test("is not made twice: 200,000 in one millisecond", () => {
     const ids = makeIds();
-    expect(new Set(Array.from({ length: 200_000 }, () => ids.next(1))).size).toBe(200_000);
+    expect(new Set(Array.from({ length: 200_000 }, () => ids.next(1).text)).size).toBe(200_000);
   });
 
   test("is the same for the same entropy and time", () => {
-    expect(makeIds(9).next(1)).toBe(makeIds(9).next(1));
-    expect(makeIds(9).next(1)).not.toBe(makeIds(10).next(1));
+    expect(makeIds(9).next(1).text).toBe(makeIds(9).next(1).text);
+    expect(makeIds(9).next(1).text).not.toBe(makeIds(10).next(1).text);
+  });
+
+  test("is written into a head as its text says, however often, and whoever gave it", () => {
+    const ids = makeIds();
+    const made = Array.from({ length: 300 }, (_, i) => ids.next(1_700_000_000_000 * (i % 3) + i));
+    made.push(RequestId.given("from-outside"), RequestId.ofWords(0xffff_ffff, 0xffff_ffff, 0xffff_ffff, 0xffff_ffff));
+    const writer = new FieldWriter();
+    const written = (id: RequestId): unknown => {
+      writer.begin();
+      expect(id.write(writer)).toBe(true);
+      const section = writer.toSection();
+      return [section.name(0), section.value(0)];
+    };
+    // Once before its text was made, and once after.
+    const before = made.map(written);
+    expect(before).toEqual(made.map((id) => ["x-request-id", id.text]));
+    expect(made.map(written)).toEqual(before);
+    expect(made.at(-1)?.text).toBe("ffffffff-ffff-ffff-ffff-ffffffffffff");
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { isIPv6 } from "node:net";
+import { RequestId } from "../../../src/core/request-id.ts";
 import { FieldWriter } from "../../../src/core/field-writer.ts";
 import { FieldSection } from "../../../src/core/fields.ts";
 import { Random } from "../../../src/core/random.ts";
@@ -152,7 +153,7 @@ const CONTEXT = {
   provenance: new Provenance("192.0.2.1"),
   forwarding: STANDARD_POOL.forwarding,
   trace: new Trace(Random.fromEntropy([3])),
-  requestId: "made-here",
+  requestId: RequestId.given("made-here"),
   early: false,
   takesTrailers: false,
 };

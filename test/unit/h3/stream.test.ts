@@ -2,6 +2,7 @@
 import { sectionOf } from "../../support/sections.ts";
 import { describe, expect, test } from "bun:test";
 import { BufferAccount } from "../../../src/guard/buffer-account.ts";
+import { LIMITS } from "../../../src/core/limits.ts";
 import { RequestStream } from "../../../src/h3/stream.ts";
 import type { AbortReason, StreamHost } from "../../../src/h3/stream-host.ts";
 import { SECTION } from "../../../src/quic/engine.ts";
@@ -338,6 +339,22 @@ describe("a client that takes no more", () => {
     expect(world.client.text).toBe("abcdefghi");
     expect(world.stream.sentBytes).toBe(9);
     expect(world.stream.sendBody(bytes("j"))).toBe(true);
+  });
+
+  test("gets what it did not take at once from a copy: the memory was only lent", () => {
+    const world = new World({ hasBody: false });
+    world.head();
+    world.client.room = 3;
+    // Too long to be joined with others, which would copy it in any case.
+    const text = "abc".repeat(LIMITS.joinedPieceBytesMax);
+    const lent = bytes(`<${text}>`);
+    expect(world.stream.sendPart(lent, 1, lent.length - 1, false)).toBe(false);
+    expect(world.stream.sendPart(lent, 1, lent.length - 1, true)).toBe(false);
+    lent.fill(0);
+    world.client.room = Infinity;
+    world.stream.retryOutput();
+    expect(world.client.text === text + text).toBe(true);
+    expect(world.client.ended).toBe(true);
   });
 
   test("is asked nothing while something waits before it: order is kept", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { RequestId } from "../../../src/core/request-id.ts";
 import { parseCidr, type Cidr } from "../../../src/config/cidr.ts";
 import type { ForwardingSettings } from "../../../src/config/snapshot.ts";
 import { must } from "../../../src/core/assert.ts";
@@ -32,7 +33,7 @@ function told(mode: ForwardingSettings["mode"], peer: string, fields: readonly F
   const context = {
     provenance: new Provenance(peer),
     forwarding,
-    requestId: "id",
+    requestId: RequestId.given("id"),
     trace,
     early: false,
     takesTrailers: false,

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { RequestId } from "../../../src/core/request-id.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import type { PoolSettings } from "../../../src/config/snapshot.ts";
 import { must } from "../../../src/core/assert.ts";
@@ -83,7 +84,7 @@ function attemptOf(head: RequestHead, pool: PoolSettings, peer: string): Attempt
   return new Attempt({
     ...{ head, pool, backend: must(pool.backends[0], "the pool has one") },
     body: head.contentLengthBytes > 0 ? NO_BODY : null,
-    ...{ provenance: new Provenance(peer), requestId: requestIdOf(head) ?? "made", early: false, takesTrailers: false },
+    ...{ provenance: new Provenance(peer), requestId: requestIdOf(head) ?? RequestId.given("made"), early: false, takesTrailers: false },
     ...{ trace: new Trace(Random.fromEntropy([1])), writer: new FieldWriter() },
   });
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { RequestId } from "../../../src/core/request-id.ts";
 import { must } from "../../../src/core/assert.ts";
 import { FieldWriter } from "../../../src/core/field-writer.ts";
 import { FieldSection } from "../../../src/core/fields.ts";
@@ -19,7 +20,7 @@ import { type Field, fieldsOfFlat, flatOf, sectionOf } from "../../support/secti
 const CONTEXT: ForwardContext = {
   provenance: new Provenance("192.0.2.17"),
   forwarding: STANDARD_POOL.forwarding,
-  requestId: "made-here",
+  requestId: RequestId.given("made-here"),
   get trace(): Trace {
     return new Trace(Random.fromEntropy([1]));
   },
@@ -180,7 +181,7 @@ describe("content-length towards a backend", () => {
 });
 
 describe("the request id", () => {
-  const kept = (value: string): string | null => requestIdOf(headOf([...PSEUDO, ["x-request-id", value]]));
+  const kept = (value: string): string | null => requestIdOf(headOf([...PSEUDO, ["x-request-id", value]]))?.text ?? null;
 
   for (const id of ["a", "0190-abc_~!", "x".repeat(128)]) {
     test(`${id.slice(0, 20)} of ${id.length} is kept`, () => {
