@@ -188,7 +188,7 @@ export class FakeExchange implements StreamHost {
     return {
       counters: this.counters,
       clock: this.timers,
-      recorder: { record: (outcome) => void this.outcomes.push(outcome) },
+      recorder: { record: (outcome) => void this.outcomes.push(factsOf(outcome)) },
       requestIds: new RequestIds(Random.fromEntropy([4])),
       random: Random.fromEntropy([6]),
       writer: WRITER,
@@ -243,5 +243,15 @@ function backendSettings(index: number): BackendSettings {
     ...{ id: `b${index}`, address: `127.0.0.1:${8000 + index}`, scheme: "http", host: "127.0.0.1" },
     ...{ protocol: "http1", transport: "native" },
     port: 8000 + index,
+  };
+}
+
+/** What an outcome says now, for it is read from where things stand. */
+function factsOf(outcome: ExchangeOutcome): ExchangeOutcome {
+  const { requestId, method, path, authority, fields, status, pool, backend, durationMs, bytesIn, bytesOut } = outcome;
+  const { clientIp, clientPort, clientSubject, listener = "", attempts, accessLog, error } = outcome;
+  return {
+    ...{ requestId, method, path, authority, fields, status, pool, backend, durationMs, bytesIn, bytesOut },
+    ...{ clientIp, clientPort, clientSubject, listener, attempts, accessLog, error },
   };
 }

@@ -197,7 +197,7 @@ function tryTrailers(fields: readonly Field[]): void {
 function tryResponse(fields: readonly Field[]): void {
   const section = sectionOf(fields);
   writeInformationalFields(103, section, writer);
-  if (writeResponseFields(200, section, writer, "id", "1.1") !== null) return;
+  if (writeResponseFields(200, section, writer, RequestId.given("id"), "1.1") !== null) return;
   const [status, ...sent] = fieldsOfFlat(writer.finish());
   check(status?.join() === ":status,200", "the status comes first");
   for (const [name] of sent) {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { RequestId } from "../../../src/core/request-id.ts";
 import { FieldWriter } from "../../../src/core/field-writer.ts";
 import { MALFORMED_ANSWERS } from "../../../src/h3/head.ts";
 import { encodeAscii, failureText, writeFailureHead } from "../../../src/proxy/failure.ts";
@@ -7,7 +8,7 @@ import { fieldsOfFlat } from "../../support/sections.ts";
 const writer = new FieldWriter();
 
 function headOf(status: number): [string, string][] {
-  writeFailureHead(writer, status, "the-id");
+  writeFailureHead(writer, status, RequestId.given("the-id"));
   return fieldsOfFlat(writer.finish()).map(([name, value]) => [name, value]);
 }
 

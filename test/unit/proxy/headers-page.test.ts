@@ -84,7 +84,12 @@ function attemptOf(head: RequestHead, pool: PoolSettings, peer: string): Attempt
   return new Attempt({
     ...{ head, pool, backend: must(pool.backends[0], "the pool has one") },
     body: head.contentLengthBytes > 0 ? NO_BODY : null,
-    ...{ provenance: new Provenance(peer), requestId: requestIdOf(head) ?? RequestId.given("made"), early: false, takesTrailers: false },
+    ...{
+      provenance: new Provenance(peer),
+      requestId: requestIdOf(head) ?? RequestId.given("made"),
+      early: false,
+      takesTrailers: false,
+    },
     ...{ trace: new Trace(Random.fromEntropy([1])), writer: new FieldWriter() },
   });
 }
@@ -104,7 +109,13 @@ function clientReads({ given, sent }: Example): string[] {
   const writer = new FieldWriter();
   const received = protocolOf(given.get("received"));
   expect(
-    writeResponseFields(Number(status), sectionOf(fields.map(fieldIn)), writer, "the-request's", received),
+    writeResponseFields(
+      Number(status),
+      sectionOf(fields.map(fieldIn)),
+      writer,
+      RequestId.given("the-request's"),
+      received,
+    ),
   ).toBeNull();
   return fieldsOfFlat(writer.finish()).map((field) => field.join(": "));
 }

@@ -17,6 +17,8 @@ import { Trace } from "../../../src/proxy/trace.ts";
 import { STANDARD_POOL } from "../../support/settings.ts";
 import { type Field, fieldsOfFlat, flatOf, sectionOf } from "../../support/sections.ts";
 
+const THE_ID = RequestId.given("the-id");
+
 const CONTEXT: ForwardContext = {
   provenance: new Provenance("192.0.2.17"),
   forwarding: STANDARD_POOL.forwarding,
@@ -181,7 +183,8 @@ describe("content-length towards a backend", () => {
 });
 
 describe("the request id", () => {
-  const kept = (value: string): string | null => requestIdOf(headOf([...PSEUDO, ["x-request-id", value]]))?.text ?? null;
+  const kept = (value: string): string | null =>
+    requestIdOf(headOf([...PSEUDO, ["x-request-id", value]]))?.text ?? null;
 
   for (const id of ["a", "0190-abc_~!", "x".repeat(128)]) {
     test(`${id.slice(0, 20)} of ${id.length} is kept`, () => {
@@ -276,7 +279,7 @@ describe("the largest request head that passes", () => {
 
 describe("a response on its way to a client", () => {
   function answered(status: number, fields: readonly Field[], received: "1.0" | "1.1" | "2" | "3" = "2"): Field[] {
-    expect(writeResponseFields(status, sectionOf(fields), writer, "the-id", received)).toBeNull();
+    expect(writeResponseFields(status, sectionOf(fields), writer, THE_ID, received)).toBeNull();
     return fieldsOfFlat(writer.finish());
   }
 
@@ -322,12 +325,12 @@ describe("a response on its way to a client", () => {
   });
 
   test("is refused with the reason when it is malformed", () => {
-    expect(writeResponseFields(101, sectionOf([]), writer, "the-id", "2")).toBe("status");
-    expect(writeResponseFields(200, sectionOf([["a", "b\r\n"]]), writer, "the-id", "2")).toBe("value-character");
+    expect(writeResponseFields(101, sectionOf([]), writer, THE_ID, "2")).toBe("status");
+    expect(writeResponseFields(200, sectionOf([["a", "b\r\n"]]), writer, THE_ID, "2")).toBe("value-character");
   });
 
   test("is refused when our own fields do not fit any more", () => {
     const value = "v".repeat(LIMITS.fieldWriterBytesMax - 20);
-    expect(writeResponseFields(200, sectionOf([["a", value]]), writer, "the-id", "2")).toBe("section-too-large");
+    expect(writeResponseFields(200, sectionOf([["a", value]]), writer, THE_ID, "2")).toBe("section-too-large");
   });
 });
