@@ -111,7 +111,8 @@ async function messages({ url }: Bed): Promise<void> {
   const streamId = client.request([[":method", "POST"], ...get("/echo/0").slice(1)], false);
   let received = 0;
   for (let sent = 0; received < MESSAGES * MESSAGE.length;) {
-    if (sent < MESSAGES && client.session.sendBody(streamId, MESSAGE, 0, MESSAGE.length, false) === MESSAGE.length) sent += 1;
+    if (sent < MESSAGES && client.session.sendBody(streamId, MESSAGE, 0, MESSAGE.length, false) === MESSAGE.length)
+      sent += 1;
     client.step();
     for (let kind = client.session.poll(); kind !== EVENT.none; kind = client.session.poll()) {
       if (kind === EVENT.failed || client.connection.isClosed()) throw new TypeError("the connection was closed");

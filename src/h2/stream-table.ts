@@ -1,4 +1,5 @@
 /** The streams of a connection that are not over, their windows, and what the connection as a whole may still receive. */
+import { ById } from "../core/by-id.ts";
 import type { Counters } from "../core/counters.ts";
 import type { FieldWriter } from "../core/field-writer.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -39,7 +40,7 @@ export interface ConnectionState {
 export class StreamTable {
   readonly sending: SendQueue;
   readonly #output: FrameOutput;
-  readonly #streams = new Map<number, H2Stream>();
+  readonly #streams = new ById<H2Stream>();
   #lastId = 0;
   /** What the peer may send on the connection, and what was consumed but not yet given back. */
   #windowBytes = CONNECTION_WINDOW_BYTES;
@@ -69,7 +70,7 @@ export class StreamTable {
   /** A new stream, whose HEADERS are what the output takes next. */
   add(id: number, sink: H2StreamSink, sendWindowBytes: number): H2Stream {
     const stream = new H2Stream(id, sink, sendWindowBytes, this.#output.nextByte);
-    this.#streams.set(id, stream);
+    this.#streams.add(stream);
     this.#lastId = id;
     return stream;
   }
@@ -95,7 +96,7 @@ export class StreamTable {
 
   /** The peer will not answer streams above `lastId`. */
   abandonAbove(lastId: number, code: number): void {
-    for (const stream of [...this.#streams.values()]) {
+    for (const stream of this.#streams.list()) {
       if (stream.id <= lastId || stream.isReset) continue;
       this.drop(stream);
       stream.sink.onReset(code, true);
@@ -104,7 +105,7 @@ export class StreamTable {
 
   /** The connection is gone. Heads from `takenBytes` on have not reached the socket. */
   abandonAll(code: number, takenBytes: number): void {
-    const streams = [...this.#streams.values()];
+    const streams = this.#streams.list();
     this.#streams.clear();
     for (const stream of streams) stream.isReset = true;
     for (const stream of streams) stream.sink.onReset(code, stream.headByte >= takenBytes);
@@ -114,13 +115,12 @@ export class StreamTable {
   hasHeadFrom(byte: number): boolean {
     const last = this.#streams.get(this.#lastId);
     if (last !== undefined) return last.headByte >= byte;
-    for (const stream of this.#streams.values()) if (stream.headByte >= byte) return true;
-    return false;
+    return this.#streams.list().some((stream) => stream.headByte >= byte);
   }
 
   /** SETTINGS changed the window that streams begin with. Null, or a stream whose window is now too large. */
   shiftSendWindows(bytes: number, windowBytesMax: number): H2Stream | null {
-    for (const stream of this.#streams.values()) {
+    for (const stream of this.#streams.list()) {
       stream.sendWindowBytes += bytes;
       if (stream.sendWindowBytes > windowBytesMax) return stream;
     }

@@ -1,4 +1,5 @@
 /** One HTTP/3 session: the engine's events become request streams; blocked output goes on when there is room. */
+import { ById } from "../core/by-id.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { BufferAccount } from "../guard/buffer-account.ts";
 import type { SessionDriver } from "../quic/connection-host.ts";
@@ -29,7 +30,7 @@ export class Http3Session implements SessionDriver, StreamHost {
   readonly #deliveries: Deliveries;
   readonly #budget: PeerBudget;
   readonly #batch: Batch;
-  readonly #streams = new Map<number, RequestStream>();
+  readonly #streams = new ById<RequestStream>();
   /** Streams whose response has not begun. */
   #unanswered = 0;
   /** Of `EngineSession.aborts`, when streams were last asked. */
@@ -106,7 +107,7 @@ export class Http3Session implements SessionDriver, StreamHost {
 
   abandon(): void {
     this.#gone = true;
-    for (const stream of [...this.#streams.values()]) stream.onAborted("closed");
+    for (const stream of this.#streams.list()) stream.onAborted("closed");
   }
 
   /** Ends the connection now: its client has asked for too much. What runs for it towards backends ends in the same breath. */
@@ -219,7 +220,7 @@ export class Http3Session implements SessionDriver, StreamHost {
     const head = takeHead(this.engine, hasBody, this.#rules);
     const expectedBytes = head instanceof Malformed ? -1 : head.contentLengthBytes;
     const stream = new RequestStream(this, streamId, { hasBody, expectedBytes });
-    this.#streams.set(streamId, stream);
+    this.#streams.add(stream);
     this.#unanswered += 1;
     this.#begun = true;
     this.#requests += 1;
@@ -254,7 +255,7 @@ export class Http3Session implements SessionDriver, StreamHost {
       this.#host.counters.requestHeadsLate += 1;
       this.#host.counters.requestsStarted += 1;
       const stream = new RequestStream(this, id, { hasBody: true, expectedBytes: -1 });
-      this.#streams.set(id, stream);
+      this.#streams.add(stream);
       this.#unanswered += 1;
       this.#handler.onMalformed(stream, new Malformed("head-late"));
       this.aborted("malformed");
@@ -272,7 +273,7 @@ export class Http3Session implements SessionDriver, StreamHost {
     this.#abortsSeen = aborts;
     this.#begun = false;
     if (!isNews) return;
-    for (const stream of this.#streams.values()) stream.checkAborted();
+    for (const stream of this.#streams.list()) stream.checkAborted();
   }
 
   /** What has come is paid for, and heads that do not become whole are looked for. A turn without a new packet is a rest of the last. */
@@ -290,8 +291,7 @@ export class Http3Session implements SessionDriver, StreamHost {
 
   /** Body bytes that the backend does not take yet are no fault of the client's. */
   #hasUnread(): boolean {
-    for (const stream of this.#streams.values()) if (stream.hasUnread) return true;
-    return false;
+    return this.#streams.list().some((stream) => stream.hasUnread);
   }
 
   /** Nothing runs, and nothing is planned for its end: it may be idle for too long. */

@@ -18,16 +18,18 @@ export interface TimedCall {
   expire(error: ProxyError): void;
 }
 
-/** Ends every call that has waited too long. */
+/** Ends every call that has waited too long; `calls` is a `Roster`. */
 export function expireLate(
-  calls: ReadonlySet<TimedCall>,
+  calls: { readonly size: number; at(place: number): TimedCall | undefined },
   nowMs: number,
   timeouts: TimeoutSettings,
   counters: Counters,
 ): void {
-  for (const call of calls) {
-    const error = lateness(call, nowMs - call.movedMs, timeouts);
-    if (error === null) continue;
+  // An end may be that of others as well, so that fewer are left than there were.
+  for (let place = calls.size - 1; place >= 0; place--) {
+    const call = calls.at(place);
+    const error = call === undefined ? null : lateness(call, nowMs - call.movedMs, timeouts);
+    if (call === undefined || error === null) continue;
     if (error.source === "downstream") counters.clientDeadlines += 1;
     else counters.upstreamDeadlines += 1;
     call.expire(error);

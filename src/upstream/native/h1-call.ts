@@ -1,5 +1,6 @@
 /** One request over a native HTTP/1.1 connection, from its head to the last byte of its answer. */
 import { ProxyError } from "../../core/error.ts";
+import type { Rostered } from "../../core/roster.ts";
 import type { FieldSection } from "../../core/fields.ts";
 import type { ExchangeSink } from "../../h1/connection.ts";
 import { type H1Fault, H1_FAULTS } from "../../h1/faults.ts";
@@ -21,12 +22,13 @@ export interface H1CallOwner {
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
 /** A call. */
-export class H1Call implements UpstreamCall, TimedCall, ExchangeSink {
+export class H1Call implements UpstreamCall, TimedCall, Rostered, ExchangeSink {
   readonly request: UpstreamRequest;
   /** When something last moved. */
   movedMs: number;
   /** The head has come: from here on the idle time counts. */
   answered = false;
+  rosterPlace = -1;
   readonly #sink: ResponseSink;
   readonly #owner: H1CallOwner;
   #link: H1Link | null = null;

@@ -1,6 +1,7 @@
 /** The native HTTP/1.1 transport: a pool of connections for each backend, one exchange at a time on each. */
 import type { BackendSettings, TimeoutSettings } from "../../config/snapshot.ts";
 import type { Counters } from "../../core/counters.ts";
+import { Roster } from "../../core/roster.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ResponseSink, TransportAbilities, Upstream, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";
 import { NOT_SENT, UpstreamFailure } from "../../proxy/upstream-failure.ts";
@@ -100,7 +101,7 @@ class H1Pool implements LinkOwner, H1CallOwner {
   /** The one used last is used next, so that the others can age. */
   readonly #idle: H1Link[] = [];
   readonly #links = new Set<H1Link>();
-  readonly #calls = new Set<H1Call>();
+  readonly #calls = new Roster<H1Call>();
 
   constructor(parts: H1UpstreamParts, target: StreamTarget, idleMax: number) {
     this.counters = parts.counters;
@@ -135,7 +136,7 @@ class H1Pool implements LinkOwner, H1CallOwner {
   }
 
   forget(call: H1Call): void {
-    this.#calls.delete(call);
+    this.#calls.remove(call);
   }
 
   onIdle(link: H1Link): void {

@@ -1,6 +1,7 @@
 /** One request over a native HTTP/2 connection, from its head to the last byte of its answer. */
 import { ProxyError } from "../../core/error.ts";
 import type { Counters } from "../../core/counters.ts";
+import type { Rostered } from "../../core/roster.ts";
 import type { FieldSection } from "../../core/fields.ts";
 import { H2_CODE } from "../../h2/codes.ts";
 import type { H2Stream, H2StreamSink } from "../../h2/stream.ts";
@@ -30,11 +31,12 @@ export interface H2CallOwner {
 const MOVES_MAX = 1;
 
 /** A call. */
-export class H2Call implements UpstreamCall, TimedCall, H2StreamSink {
+export class H2Call implements UpstreamCall, TimedCall, Rostered, H2StreamSink {
   readonly request: UpstreamRequest;
   /** When something last moved. */
   movedMs: number;
   answered = false;
+  rosterPlace = -1;
   readonly #sink: ResponseSink;
   readonly #owner: H2CallOwner;
   #link: H2Link | null = null;

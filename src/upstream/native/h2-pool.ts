@@ -6,6 +6,7 @@ import type { BackendSettings, TimeoutSettings } from "../../config/snapshot.ts"
 import type { Counters } from "../../core/counters.ts";
 import { ProxyError } from "../../core/error.ts";
 import type { FieldWriter } from "../../core/field-writer.ts";
+import { Roster } from "../../core/roster.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Random } from "../../core/random.ts";
 import type { ResponseSink, Upstream, UpstreamCall, UpstreamRequest } from "../../proxy/ports.ts";
@@ -37,7 +38,7 @@ export class H2Pool implements H2LinkOwner, H2CallOwner {
   readonly #target: StreamTarget;
   readonly #linksMax: number;
   readonly #links: H2Link[] = [];
-  readonly #calls = new Set<H2Call>();
+  readonly #calls = new Roster<H2Call>();
   #waiting: H2Call[] = [];
   #isDraining = false;
   /** Before then no link is tried beside those that work. */
@@ -84,7 +85,7 @@ export class H2Pool implements H2LinkOwner, H2CallOwner {
   }
 
   forget(call: H2Call): void {
-    this.#calls.delete(call);
+    this.#calls.remove(call);
     // Under overload thousands may wait, and each that ends would look through all of them.
     if (call.isUnplaced && this.#waiting.length > 0) this.#waiting = this.#waiting.filter((other) => other !== call);
   }

@@ -20,7 +20,7 @@ function endOf(state: Partial<TimedCall>, nowMs: number): { code: string | null;
     ...{ answered: false, waitsForReceiver: false, waitsForClient: false, ...state },
     expire: (error: ProxyError) => void (code = error.code),
   };
-  expireLate(new Set([call]), nowMs, TIMEOUTS, counters);
+  expireLate({ size: 1, at: () => call }, nowMs, TIMEOUTS, counters);
   return { code, counters };
 }
 
