@@ -2,7 +2,9 @@
  * What happens when a bound of the configuration is reached: the answer, and the counter that tells. `docs/limits.md` is generated from
  * this table and the schema; a test sees to it that every key of it and every counter exists.
  */
+import { AssertionFault } from "../src/core/assert.ts";
 import type { Counters } from "../src/core/counters.ts";
+import { COUNTER_METRICS } from "../src/observe/metrics/counter-table.ts";
 
 /** One bound. */
 export interface Bound {
@@ -19,10 +21,11 @@ export const LIMIT_BOUNDS: readonly Bound[] = [
   bound(
     "resilience.protocol.max_headers_bytes",
     "431; 0x107 for the connection above 4 times the limit",
-    "requestsHeadTooLarge",
+    "malformedReasons",
+    "section-too-large",
   ),
   bound("resilience.protocol.max_headers_count", "431", "malformedReasons", "too-many-fields"),
-  bound("resilience.protocol.max_uri_bytes", "414", "requestsUriTooLong"),
+  bound("resilience.protocol.max_uri_bytes", "414", "malformedReasons", "uri-too-long"),
   bound("performance.max_request_body_bytes", "413, or a reset once the response has begun", "requestsBodyTooLarge"),
   bound(
     "upstream.<pool>.max_request_body_bytes",
@@ -107,4 +110,19 @@ export const TIMEOUT_BOUNDS: readonly Bound[] = [
 
 function bound(key: string, answer: string, counter: keyof Counters, word?: string): Bound {
   return { key, answer, counter: word === undefined ? [counter] : [counter, word] };
+}
+
+/** What an operator asks Prometheus for: the metric of a bound's counter, with the label's value where the metric has others as well. */
+export function boundMetric({ key, counter: [name, word] }: Bound): string {
+  for (const { name: metric, labels, source } of COUNTER_METRICS) {
+    const label = labels[0] ?? "";
+    if (source.kind === "counter" && source.counter === name) return metric;
+    if (source.kind === "family" && source.family === name) {
+      return word === undefined ? metric : `${metric}{${label}="${word}"}`;
+    }
+    if (source.kind !== "counters") continue;
+    const value = Object.entries(source.of).find(([, counter]) => counter === name)?.[0];
+    if (value !== undefined) return `${metric}{${label}="${value}"}`;
+  }
+  throw new AssertionFault(`the counter ${name} of ${key} has a metric`);
 }

@@ -7,7 +7,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { format, resolveConfig } from "prettier";
 import { ProxyError } from "../src/core/error.ts";
-import { type Bound, LIMIT_BOUNDS, TIMEOUT_BOUNDS } from "./docs.bounds.ts";
+import { type Bound, boundMetric, LIMIT_BOUNDS, TIMEOUT_BOUNDS } from "./docs.bounds.ts";
 import { LIMITS } from "../src/core/limits.ts";
 import { CONFIG_SHAPE } from "../src/config/schema.ts";
 import { branchesOf, choicesOf, keyRows, schemaPathText } from "../src/config/shape.ts";
@@ -143,10 +143,10 @@ function limitsPage(source: string): string {
   return [
     GENERATED,
     "# Limits",
-    "Every bound has a defined answer and a counter. What is configured is listed first, with its defaults; `none` means that the bound is off. Words after a counter's name tell events of one counter apart.",
+    "Every bound has a defined answer and a counter. The keys of the configuration come first, with their defaults; `none` means that the bound is off. The last column is the [metric](operations/metrics.md) that counts how often the bound was reached.",
     "## Sizes and numbers",
     table(BOUND_HEAD, LIMIT_BOUNDS.map(boundRow)),
-    "QUIC datagrams (RFC 9221) are not offered, so nothing of theirs is queued. Datagrams that come in wait in the socket (`performance.udp_recv_buffer_bytes`; the kernel's drops are counted as `kernelDrops`), those that go out in `sendArenaBytesMax`.",
+    "QUIC datagrams (RFC 9221) are not offered, so nothing of theirs is queued. Datagrams that come in wait in the socket (`performance.udp_recv_buffer_bytes`; the kernel's drops are counted by `spooky_udp_kernel_drops_total`), those that go out in `sendArenaBytesMax`.",
     "## Time-outs",
     "They have the same names and meanings on every listener.",
     table(BOUND_HEAD, TIMEOUT_BOUNDS.map(boundRow)),
@@ -155,14 +155,15 @@ function limitsPage(source: string): string {
   ].join("\n\n");
 }
 
-const BOUND_HEAD = ["Key", "Default", "Unit", "Answer", "Counter"];
+const BOUND_HEAD = ["Key", "Default", "Unit", "Answer", "Metric"];
 const SHAPE_BY_KEY = new Map(keyRows(CONFIG_SHAPE).map(({ path, shape }) => [schemaPathText(path), shape]));
 
-function boundRow({ key, answer, counter: [counter, word] }: Bound): readonly string[] {
+function boundRow(bound: Bound): readonly string[] {
+  const { key, answer } = bound;
   const shape = SHAPE_BY_KEY.get(key);
   if (shape === undefined) throw new ProxyError("INTERNAL", `the bound ${key} is no key of the schema`);
   const standard = typeof shape.default === "number" ? shape.default.toLocaleString("en-US") : "none";
-  return [code(key), standard, shape.unit ?? "", answer, code(counter) + (word === undefined ? "" : ` ${code(word)}`)];
+  return [code(key), standard, shape.unit ?? "", answer, code(boundMetric(bound))];
 }
 
 /** A doc comment directly above a key of an object. */

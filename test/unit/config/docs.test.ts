@@ -6,6 +6,7 @@ import { LIMIT_BOUNDS, TIMEOUT_BOUNDS } from "../../../scripts/docs.bounds.ts";
 import { Counters } from "../../../src/core/counters.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import { must } from "../../../src/core/assert.ts";
+import { METRICS } from "../../../src/observe/metrics/exposition.ts";
 
 const PAGES = await generatedPages();
 
@@ -70,7 +71,7 @@ describe("the page of limits", () => {
     expect(rows.map((row) => row[0])).toEqual(bounds.map(({ key }) => `\`${key}\``));
     expect(rows.find(([key]) => key === "`performance.max_handshakes`")?.slice(1)).toEqual([
       ...["2,000", "connections", "first packets are dropped; clients send them again"],
-      "`connectionsOverHandshakes`",
+      '`spooky_connections_refused_total{reason="handshakes"}`',
     ]);
     expect(rows.find(([key]) => key === "`performance.max_requests_per_connection`")?.[1]).toBe("none");
   });
@@ -86,9 +87,13 @@ describe("the page of limits", () => {
     expect(speaking.filter((name) => !told.has(name) && !others.includes(name))).toEqual([]);
   });
 
-  test("names counters that there are", () => {
+  test("names counters that there are, by the metrics that show them", () => {
     const counters: object = new Counters();
     expect(bounds.filter(({ counter: [name] }) => !Object.hasOwn(counters, name))).toEqual([]);
+    const names = new Set(METRICS.map(({ name }) => name));
+    const told = cells(configured).map((row) => /^`(\w+)/.exec(row[4] ?? "")?.[1] ?? "");
+    expect(told.filter((name) => !names.has(name))).toEqual([]);
+    expect(configured).toContain('`spooky_requests_shed_total{place="process"}`');
   });
 
   const rows = cells(builtIn);
