@@ -28,6 +28,9 @@ const EVERYTHING = [
   '--set-json=podAnnotations={"a":"b"}',
   '--set-json=podLabels={"c":"d"}',
   '--set-json=imagePullSecrets=[{"name":"registry"}]',
+  '--set-json=tls={"secretName":"spooky-tls","moreSecretNames":["shop-tls","mail-tls"]}',
+  '--set-json=service.loadBalancerSourceRanges=["192.0.2.0/24"]',
+  `--set=address=0.0.0.0,service.nodePort=30443,image.digest=sha256:${"0".repeat(64)}`,
   "--set=priorityClassName=system-cluster-critical,service.type=LoadBalancer,service.loadBalancerClass=a.example/udp",
 ];
 
@@ -44,6 +47,8 @@ describe.skipIf(lack !== null)(lack ?? "the chart", () => {
       "shutdown.drainMs=0": "drainMs",
       "config.listen.port=1": "listen",
       "replicas=2": "several replicas need cluster.enabled",
+      "image.digest=latest": "digest",
+      "address=localhost": "address",
     };
     for (const [mistake, reason] of Object.entries(refused)) {
       const { code, stderr } = await helm("template", "spooky", CHART, "--kube-version=1.37.0", "--set", mistake);
@@ -71,6 +76,16 @@ describe.skipIf(lack !== null)(lack ?? "the chart", () => {
       expect(names).toEqual(Array.from({ length: pods }, (_, number) => `spooky-${number}.yaml`));
       checkServices(objects);
     }
+  });
+
+  test("is of the program's version, and has no budget for disruptions where none is wanted or one pod cannot have one", async () => {
+    const { version } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8"));
+    const chart = readFileSync(join(CHART, "Chart.yaml"), "utf8");
+    expect(Bun.YAML.parse(chart)).toMatchObject({ version, appVersion: version });
+    const budgets = async (...options: readonly string[]) =>
+      documents(await render(options, "1.37.0")).filter(({ kind }) => kind === "PodDisruptionBudget").length;
+    expect([await budgets(), await budgets(...THREE)]).toEqual([0, 1]);
+    expect(await budgets(...THREE, "--set=podDisruptionBudget=null")).toBe(0);
   });
 
   test("is what the manifest was written from", async () => {
@@ -139,8 +154,8 @@ function checkConfigurations(objects: readonly Thing[], pods: number): string[] 
       health: observability.health?.port ?? 0,
       metrics: observability.metrics?.port ?? 0,
     });
-    const certificate = must(listen.certificates[0], "one certificate");
-    const files = [certificate.certFile, certificate.keyFile, ...(cluster.keyFile === null ? [] : [cluster.keyFile])];
+    const pairs = listen.certificates.flatMap(({ certFile, keyFile }) => [certFile, keyFile]);
+    const files = [...pairs, ...(cluster.keyFile === null ? [] : [cluster.keyFile])];
     const places = container.volumeMounts.map((mount) => mount.mountPath);
     for (const path of files) expect(places.filter((place) => path.startsWith(`${place}/`))).toHaveLength(1);
   }

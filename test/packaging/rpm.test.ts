@@ -25,6 +25,9 @@ const VERSION = "0.9.0";
 const rpmlint = Bun.which("rpmlint");
 const RPMLINT_SETTINGS = join(import.meta.dir, "..", "..", "packaging", "rpm", "rpmlint.toml");
 
+test.skip("dnf installs it on Fedora, with SELinux: Debian's dnf and rinse make such a root from Fedora's servers, which tests do not reach", () =>
+  undefined);
+
 describe.skipIf(lack !== null)(lack ?? "the RPM package", () => {
   const folder = tempFolder("rpm");
 

@@ -13,6 +13,8 @@ export interface InsideOptions {
   /** Number of the user and its group; default root. */
   readonly uid?: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** True: it is the first process of a namespace of its own, which signals pass by that it does not handle. */
+  readonly first?: boolean;
 }
 
 /** A root that is there until the test, group or file that made it ends; then everything in it is killed. */
@@ -65,10 +67,11 @@ export async function openRoot(lower: string, options: OwnRootOptions = {}): Pro
   const user = emulator === undefined ? [] : ["--user"];
   const spaces = ["--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup"];
   const entering = ["nsenter", `--target=${inner}`, ...user, ...spaces, "--"];
-  const command = (program: readonly string[], { uid = 0, env = {} }: InsideOptions = {}): readonly string[] => [
-    ...["env", "-i", `PATH=${PATH}`, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)],
+  const command = (program: readonly string[], how: InsideOptions = {}): readonly string[] => [
+    ...["env", "-i", `PATH=${PATH}`, ...Object.entries(how.env ?? {}).map(([name, value]) => `${name}=${value}`)],
     ...entering,
-    ...["chroot", `--userspec=${uid}:${uid}`, ...(uid === 0 ? [] : ["--groups="]), root],
+    ...(how.first === true ? ["unshare", "--pid", "--fork", "--kill-child"] : []),
+    ...asUser(how.uid ?? 0, root),
     ...program,
   ];
   return {
@@ -83,8 +86,19 @@ export async function openRoot(lower: string, options: OwnRootOptions = {}): Pro
       const { code, stderr } = await runProcess({ command: mount });
       assert(code === 0, `it can be made read-only: ${stderr}`);
     },
-    signal: (child, name) => void process.kill(childOf(child.pid), name),
+    signal: (child, name) => void process.kill(programOf(child.pid), name),
   };
+}
+
+function asUser(uid: number, root: string): readonly string[] {
+  return ["chroot", `--userspec=${uid}:${uid}`, ...(uid === 0 ? [] : ["--groups="]), root];
+}
+
+/** The program that a command became, below those that entered its namespaces. */
+function programOf(pid: number): number {
+  const child = childOf(pid);
+  const name = readFileSync(`/proc/${child}/comm`, "utf8").trim();
+  return name === "unshare" ? programOf(child) : child;
 }
 
 /** The one child of a process, as this machine numbers it. */
