@@ -10,7 +10,7 @@ import { checkAddresses } from "../control/preflight/addresses.ts";
 import { checkBackends, withChecks } from "../control/preflight/backends.ts";
 import { checkCertificates } from "../control/preflight/certificates.ts";
 import { checkFiles } from "../control/preflight/files.ts";
-import { Findings } from "../control/preflight/finding.ts";
+import { Findings, numbered } from "../control/preflight/finding.ts";
 import { checkRoutes } from "../control/preflight/routes.ts";
 import { checkSystem } from "../control/preflight/system.ts";
 import { Counters } from "../core/counters.ts";
@@ -53,7 +53,7 @@ async function checkAll(
   found: Findings,
 ): Promise<void> {
   const backends = snapshot.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
-  found.ok("configuration", `valid (${snapshot.pools.length} pools, ${backends} backends)`);
+  found.ok("configuration", `valid (${numbered(snapshot.pools.length, "pool")}, ${numbered(backends, "backend")})`);
   for (const { upstream, key, text } of warningsOf(snapshot))
     found.warn("configuration", warningPath(upstream, key), text);
   checkFiles(snapshot, configPath, found);

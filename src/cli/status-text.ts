@@ -27,7 +27,7 @@ function reloadLines(configuration: Readonly<Record<string, unknown>>, nowEpochM
   if (since === null) return [];
   const failed = configuration["last_successful"] === false ? ", the last reload failed" : "";
   const kept = count(configuration["kept"]) ?? 0;
-  return [`at work        for ${durationText(nowEpochMs - since)}, ${kept} former kept${failed}`];
+  return [`at work        for ${durationText(nowEpochMs - since)}, ${kept} to roll back to${failed}`];
 }
 
 function crewLines(crew: unknown): readonly string[] {

@@ -101,7 +101,7 @@ for (const runner of RUNNERS) {
       );
       const { code, stdout, stderr } = await run("check", "--config", file);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      expect(stdout).toContain("ok      configuration valid (1 pools, 1 backends)");
+      expect(stdout).toContain("ok      configuration valid (1 pool, 1 backend)");
       expect(stdout.trimEnd().split("\n").at(-1)).toMatch(/^\S+config\S*: 0 errors, \d+ warnings?$/);
     });
 

@@ -67,3 +67,8 @@ export class Findings {
     return this.#found.every((finding) => finding.check !== check || finding.level === "ok");
   }
 }
+
+/** So many of a thing, as people write it: `1 pool`, `2 pools`. */
+export function numbered(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? "" : "s"}`;
+}

@@ -1,7 +1,7 @@
 /** Routes that no request can take. */
 import type { Snapshot } from "../../config/snapshot.ts";
 import { compileRoutes } from "../../route/table.ts";
-import type { Findings } from "./finding.ts";
+import { type Findings, numbered } from "./finding.ts";
 
 const CHECK = "routes";
 
@@ -12,5 +12,5 @@ export function checkRoutes({ pools }: Snapshot, found: Findings): void {
     const text = `no request comes here: ${first}, earlier in the file, takes all of the same host, path and method`;
     found.warn(CHECK, ["upstream", lost, "route"], text, "change one of the two routes, or take this pool away");
   }
-  if (found.isFine(CHECK)) found.ok(CHECK, `${pools.length} routes, each of which can be taken`);
+  if (found.isFine(CHECK)) found.ok(CHECK, `every route can be taken (${numbered(pools.length, "route")})`);
 }
