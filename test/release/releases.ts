@@ -20,15 +20,29 @@ export interface Release {
 }
 
 /** Said in the name of what is skipped. */
-export const RELEASE_MISSING = "no release was made (./scripts/release makes it)";
+export const RELEASE_MISSING = "no release of this source was made (./scripts/release makes it)";
 
-/** The release of that processor; null when it was not made. */
+/** What a release is made of. */
+const INPUTS = [
+  ...["src", "ffi", "packaging", "LICENSE", "package.json", "package-lock.json", "quiche.build.sh", "scripts/build.ts"],
+  ...["scripts/portable.sh", "scripts/toolchain.sh", ":(glob)scripts/release*"],
+];
+
+/** The release of that processor; null when it was not made, or was made of another source than what is here. */
 export function releaseOf(arch: Arch): Release | null {
   const folder = join(ROOT, "dist", "release");
   const archive = `spooky-linux-${arch}.tar.gz`;
   const tree = join(folder, "tree", arch);
   const made = existsSync(join(folder, archive)) && existsSync(join(tree, "spooky"));
-  return made ? { arch, folder, archive, tree } : null;
+  return made && isOfThisSource(join(folder, `spooky-linux-${arch}.cdx.json`)) ? { arch, folder, archive, tree } : null;
+}
+
+/** The bill of materials names the commit. Where there is no repository, or not that commit, nothing speaks against it. */
+function isOfThisSource(bill: string): boolean {
+  const [, commit] = /"spooky:commit",\s*"value": "([0-9a-f]+)"/.exec(readFileSync(bill, "utf8")) ?? [];
+  if (commit === undefined) return false;
+  const run = spawnSync("git", ["-C", ROOT, "diff", "--quiet", commit, "--", ...INPUTS]);
+  return run.status !== 1;
 }
 
 /** The version that package.json says. */
