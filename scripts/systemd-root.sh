@@ -11,7 +11,7 @@ set -euo pipefail
 
 # What is in it; another list is another root.
 SUITE=bookworm
-PACKAGES=systemd,systemd-sysv,dbus,iproute2,procps,util-linux,logrotate,ca-certificates
+PACKAGES=systemd,systemd-sysv,dbus,iproute2,procps,util-linux,logrotate,ca-certificates,openssl,python3
 
 main() {
   local sum path
