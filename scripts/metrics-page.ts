@@ -18,12 +18,12 @@ function code(text: string): string {
 
 const INTRODUCTION = `# Metrics
 
-The supervisor shows the metrics of all workers at \`observability.metrics\`, \`http://127.0.0.1:9090/metrics\` unless configured otherwise. Whoever asks for
-\`application/openmetrics-text\` gets OpenMetrics 1.0, everybody else the text form of Prometheus (0.0.4). Units are seconds and bytes.
-Rules and a configuration for Prometheus are in \`packaging/prometheus\`, a dashboard for Grafana in \`packaging/grafana\`.
+The supervisor serves the metrics of all workers at \`observability.metrics\`, which is \`http://127.0.0.1:9090/metrics\` unless configured otherwise. Requests for
+\`application/openmetrics-text\` get OpenMetrics 1.0, all others the text format of Prometheus (0.0.4). Units are seconds and bytes.
+Alert rules and a configuration for Prometheus are in \`packaging/prometheus\`, and a dashboard for Grafana is in \`packaging/grafana\`.
 
-Prometheus on another machine needs an address that it can reach, and nobody else should: there is no password. \`enabled: false\` turns it off; a port that is taken ends the
-start with a message that names the key, unless \`required: false\`.
+If Prometheus runs on another machine, choose an address that it can reach and nobody else can: there is no password. \`enabled: false\` turns the metrics off. A port that is taken ends the
+start with a message that names the key, unless \`required: false\` is set.
 
 \`\`\`yaml
 observability:
@@ -37,9 +37,9 @@ observability:
 curl --silent http://127.0.0.1:9090/metrics | grep '^http_requests_total'
 \`\`\`
 
-A request makes its series: before the first one there is none of \`http_requests_total\`.
+A series begins with its first request: before that there is no \`http_requests_total\`.
 
-## What people ask first
+## Common questions
 
 | Question | Expression | nginx (\`stub_status\`), HAProxy (statistics) |
 | --- | --- | --- |
@@ -50,29 +50,29 @@ A request makes its series: before the first one there is none of \`http_request
 | Which backends are down? | \`backend_healthy == 0\` | \`status\` |
 | Connections of clients | \`spooky_connections_active\` | \`Active connections\`; \`scur\` |
 | Bytes to clients | \`sum by (upstream_pool) (rate(spooky_response_body_bytes_total[5m]))\` | \`bout\` |
-| Tries that were made good | \`rate(spooky_request_retries_total[5m])\` | \`wretr\` |
+| Failed tries that a retry made good | \`rate(spooky_request_retries_total[5m])\` | \`wretr\` |
 | Which bound is near? | \`spooky_limit_used / spooky_limit\` | \`slim\` |
 | Does the network lose packets? | \`rate(spooky_quic_packets_lost_total[5m]) / rate(spooky_quic_packets_sent_total[5m])\` | |
 | Is the receive buffer too small? | \`rate(spooky_udp_kernel_drops_total[5m])\` | |
 
 ## What to know
 
-- **One scrape is the truth for all workers**, at most a second old: workers report once a second what has changed. Counters never go back while the
-  program runs, whatever becomes of workers: restarts, reloads and upgrades keep them. A worker that is killed outright loses what it had counted
+- **One scrape covers all workers**, and is at most a second old: each worker reports once a second. Counters never go back while the
+  program runs: restarts of workers, reloads and upgrades keep them. A worker that is killed outright loses what it had counted
   since its last report.
-- **Requests** are counted in \`http_requests_total\` when they are over. \`upstream_pool\` and \`backend\` are names of the configuration, and empty where a request
-  came to none; \`method\` is one of HTTP's own, or \`other\`; \`status\` is 499 where the client went away first and 0 where a stream was reset before any head. After ${LIMITS.countedStatusesMax} series of
-  one backend further statuses are counted by class, such as \`5xx\`. Requests whose head broke a rule have no pool, the method \`other\` and the
-  status that they were answered, 0 without an answer; which rule says \`spooky_requests_malformed_total\`.
-- **Removed backends** keep their counters until the program is restarted, so that sums do not fall; what is shown as it is now, such as \`backend_healthy\`, ends with
-  the configuration that had it.
-- **\`backend_healthy\`** is 1 while every worker that takes new connections finds the backend healthy: the lowest of them counts. Workers that only finish what they have are not asked. A
+- **Requests** are counted in \`http_requests_total\` when they are over. \`upstream_pool\` and \`backend\` are names from the configuration, and empty if the request
+  reached none; \`method\` is one of HTTP's own, or \`other\`; \`status\` is 499 if the client went away first, and 0 if the stream was reset before any head. After ${LIMITS.countedStatusesMax} series of
+  one backend, further statuses are counted by class, such as \`5xx\`. Requests whose head broke a rule have no pool, the method \`other\`, and the
+  status of their answer, or 0 without one; \`spooky_requests_malformed_total\` says which rule it was.
+- **Removed backends** keep their counters until the program is restarted, so that sums do not fall. Gauges, such as \`backend_healthy\`, end with
+  the configuration that had the backend.
+- **\`backend_healthy\`** is 1 while every worker that accepts new connections finds the backend healthy. Workers that only finish what they have do not count. A
   backend without a health check is always 1.
 - **Processes**: \`process_cpu_seconds_total\` and \`process_resident_memory_bytes\` are sums over the supervisor and all workers. With several workers the processor time can grow by more than 1 a
-  second. \`process_open_fds\` and \`process_max_fds\` are those of the worker that is nearest its limit. \`node_memory_MemTotal_bytes\` is here too, so that rules can divide by it without
-  another exporter's labels.
-- **Labels add up**: what is told apart by a label may be summed over it, but for labels named \`event\`. Where one count is a part of another, it has a name of its own.
-- **Kernel drops** are told by the kernel with the next datagram that comes, so they may show later than they happened.
+  second. \`process_open_fds\` and \`process_max_fds\` are those of the worker that is nearest to its limit. \`node_memory_MemTotal_bytes\` is here too, so that rules can divide by it without
+  the labels of another exporter.
+- **Labels add up**: a metric may be summed over each of its labels, except for labels named \`event\`. A count that is a part of another one has a name of its own.
+- **Kernel drops** are reported by the kernel with the next datagram, so they may show up later than they happened.
 - **Health checks and transitions** are counted by each worker for itself: with two workers a backend that falls ill counts twice.
 - **Limits** (\`spooky_limit\`) hold for each process that serves; \`spooky_limit_used\` is the most that any of them uses.
 - **QUIC packets and round trips** are counted as they go, at most 10 s late with up to 40,000 connections a worker. A round trip is counted each time that its
