@@ -6,7 +6,7 @@ import { assert } from "./assert.ts";
 
 /** Places at the start; always a power of two, and twice as many as things at least. */
 const PLACES_MIN = 16;
-/** A table that is empty again and has more places than this gives them back. */
+/** For tables of which there are many: what one keeps when it is empty again. */
 const PLACES_KEPT_MAX = 64;
 /** 2^32 divided by the golden ratio: numbers in a row come to lie apart (Knuth, The Art of Computer Programming 3, 6.4). */
 const GOLDEN = 0x9e37_79b1;
@@ -16,6 +16,12 @@ export class ById<T extends { readonly id: number }> {
   #places: (T | null)[] = emptyPlaces(PLACES_MIN);
   #shift = shiftFor(PLACES_MIN);
   #size = 0;
+  readonly #placesKeptMax: number;
+
+  /** `placesKeptMax`: a table that is empty again and has more places than this gives them back. */
+  constructor(placesKeptMax: number = PLACES_KEPT_MAX) {
+    this.#placesKeptMax = placesKeptMax;
+  }
 
   get size(): number {
     return this.#size;
@@ -59,7 +65,7 @@ export class ById<T extends { readonly id: number }> {
     }
     places[hole] = null;
     this.#size -= 1;
-    if (this.#size === 0 && places.length > PLACES_KEPT_MAX) this.#resize(PLACES_MIN);
+    if (this.#size === 0 && places.length > this.#placesKeptMax) this.#resize(PLACES_MIN);
     return true;
   }
 

@@ -40,7 +40,7 @@ export interface ConnectionState {
 export class StreamTable {
   readonly sending: SendQueue;
   readonly #output: FrameOutput;
-  readonly #streams = new ById<H2Stream>();
+  readonly #streams = new ById<H2Stream>(2 * LIMITS.h2StreamsMax);
   #lastId = 0;
   /** What the peer may send on the connection, and what was consumed but not yet given back. */
   #windowBytes = CONNECTION_WINDOW_BYTES;

@@ -36,11 +36,14 @@ class Entry implements Waiting {
   }
 }
 
+/** Of a queue in which nothing waits, as in most of them at all times: never written to. */
+const NO_ENTRIES: Entry[] = [];
+
 const { joinedPieceBytesMax, joinedStoreBytesMin, joinedStoreBytesMax } = LIMITS;
 
 /** The queue of one stream. */
 export class OutputQueue {
-  #entries: Entry[] = [];
+  #entries = NO_ENTRIES;
   #first = 0;
   /** Bytes that wait. */
   waitingBytes = 0;
@@ -66,7 +69,7 @@ export class OutputQueue {
     const isSmall = kind === "body" && bytes.length <= joinedPieceBytesMax;
     const hasRoom = last?.mayGrow === true && last.end + bytes.length <= last.store.length;
     if (!isSmall || (bytes.length === 0 && !hasRoom)) {
-      this.#entries.push(new Entry(kind, bytes, bytes.length, fin, false));
+      this.#add(new Entry(kind, bytes, bytes.length, fin, false));
       return;
     }
     const entry = hasRoom ? last : this.#open(last);
@@ -87,7 +90,7 @@ export class OutputQueue {
   }
 
   clear(): void {
-    this.#entries = [];
+    this.#entries = NO_ENTRIES;
     this.#first = 0;
     this.waitingBytes = 0;
   }
@@ -96,7 +99,12 @@ export class OutputQueue {
   #open(last: Entry | undefined): Entry {
     const size = last?.mayGrow === true ? Math.min(2 * last.store.length, joinedStoreBytesMax) : joinedStoreBytesMin;
     const entry = new Entry("body", new Uint8Array(new ArrayBuffer(size)), 0, false, true);
-    this.#entries.push(entry);
+    this.#add(entry);
     return entry;
+  }
+
+  #add(entry: Entry): void {
+    if (this.#entries === NO_ENTRIES) this.#entries = [];
+    this.#entries.push(entry);
   }
 }

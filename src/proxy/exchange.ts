@@ -286,7 +286,8 @@ export class Exchange extends ExchangeFacts implements ResponseSink, StreamOwner
     this.error = error;
     this.durationMs = clock.nowMs() - this.startedMs;
     counters.requestMs.record(this.durationMs);
-    counters[error === null ? "requestsCompleted" : "requestsFailed"] += 1;
+    if (error === null) counters.requestsCompleted += 1;
+    else counters.requestsFailed += 1;
     recorder.record(this);
   }
 }
