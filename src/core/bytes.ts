@@ -29,10 +29,9 @@ export function equalsLatin1(bytes: Uint8Array, at: number, end: number, text: s
   return true;
 }
 
-/** Little endian. */
-export function readU32(bytes: Uint8Array, at: number): number {
-  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16);
-  return low + (bytes[at + 3] ?? 0) * 0x100_0000;
+/** Little endian; what has the highest bit comes out below 0. */
+export function readI32(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24);
 }
 
 /** Little endian. */

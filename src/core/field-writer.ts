@@ -121,15 +121,10 @@ export class FieldWriter {
     const at = section.nameAt(from);
     const end = section.valueEnd(to - 1);
     if (!this.#hasRoom(to - from, end - at)) return false;
-    let fieldAt = this.#end;
+    const shift = this.#end - at;
     this.#putBytes(section.bytes, at, end);
-    for (let i = from; i < to; i++) {
-      const valueAt = section.valueAt(i);
-      const nameLength = valueAt - section.nameAt(i);
-      const valueLength = section.valueEnd(i) - valueAt;
-      this.#putField(fieldAt, nameLength, valueLength, section.nameId(i));
-      fieldAt += nameLength + valueLength;
-    }
+    for (let i = from; i < to; i++)
+      this.#putField(section.nameAt(i) + shift, section.valueAt(i) + shift, section.nameId(i));
     return true;
   }
 
@@ -187,10 +182,21 @@ export class FieldWriter {
     return must(FieldSection.from(this.#bytes, this.#end), "a writer's section is well formed");
   }
 
+  /** Writes what crosses the native boundary before the bytes: most sections never do. */
   #seal(): void {
     assert(!this.#full, "a section that lacks fields is not sent");
-    writeU32(this.#bytes, 0, this.#count);
+    const index = this.#index;
+    const count = this.#count;
+    writeU32(this.#bytes, 0, count);
     writeU32(this.#bytes, 4, WRITER_BYTES_AT);
+    index[INDEX_WORDS * count] = this.#end;
+    for (let i = 0; i < count; i++) {
+      const word = INDEX_WORDS * i;
+      const valueAt = index[word + 1] ?? 0;
+      const entry = TABLE_AT + TABLE_ENTRY_BYTES * i;
+      writeU32(this.#bytes, entry, valueAt - (index[word] ?? 0));
+      writeU32(this.#bytes, entry + 4, (index[word + INDEX_WORDS] ?? 0) - valueAt);
+    }
   }
 
   #hasRoom(fields: number, bytes: number): boolean {
@@ -224,17 +230,15 @@ export class FieldWriter {
 
   /** Closes a field whose bytes have just been put. */
   #putLengths(nameLength: number, valueLength: number, nameId: number): void {
-    this.#putField(this.#end - nameLength - valueLength, nameLength, valueLength, nameId);
+    const valueAt = this.#end - valueLength;
+    this.#putField(valueAt - nameLength, valueAt, nameId);
   }
 
-  #putField(at: number, nameLength: number, valueLength: number, nameId: number): void {
+  #putField(nameAt: number, valueAt: number, nameId: number): void {
     const word = INDEX_WORDS * this.#count;
-    this.#index[word] = at;
-    this.#index[word + 1] = at + nameLength;
+    this.#index[word] = nameAt;
+    this.#index[word + 1] = valueAt;
     this.#index[word + 2] = nameId;
-    const entry = TABLE_AT + TABLE_ENTRY_BYTES * this.#count;
-    writeU32(this.#bytes, entry, nameLength);
-    writeU32(this.#bytes, entry + 4, valueLength);
     this.#count += 1;
   }
 }

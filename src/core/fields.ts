@@ -6,7 +6,7 @@
  *     u32 count | u32 bytesAt | count x { u32 nameLength, u32 valueLength } | gap | bytes: name, value, name, value ...
  */
 import { assert } from "./assert.ts";
-import { equalsLatin1, readU32 } from "./bytes.ts";
+import { equalsLatin1, readI32 } from "./bytes.ts";
 import { TextCache } from "./text-cache.ts";
 import { FIELD_ID_MAX, fieldIdOf, fieldIdOfBytes, fieldNameOf, UNKNOWN_FIELD } from "./field-names.ts";
 
@@ -65,18 +65,19 @@ export class FieldSection {
    */
   static from(flat: Uint8Array, lengthBytes: number = flat.length): FieldSection | null {
     if (lengthBytes < TABLE_AT || lengthBytes > flat.length) return null;
-    const count = readU32(flat, 0);
-    const bytesAt = readU32(flat, 4);
-    if (bytesAt > lengthBytes || TABLE_AT + TABLE_ENTRY_BYTES * count > bytesAt) return null;
+    const count = readI32(flat, 0);
+    const bytesAt = readI32(flat, 4);
+    if (count < 0 || bytesAt > lengthBytes || TABLE_AT + TABLE_ENTRY_BYTES * count > bytesAt) return null;
 
     const index = new Int32Array(INDEX_WORDS * count + 1);
     let at = bytesAt;
     for (let i = 0; i < count; i++) {
       const entry = TABLE_AT + TABLE_ENTRY_BYTES * i;
-      const nameLength = readU32(flat, entry);
+      const nameLength = readI32(flat, entry);
+      const valueLength = readI32(flat, entry + 4);
       const valueAt = at + nameLength;
-      const end = valueAt + readU32(flat, entry + 4);
-      if (end > lengthBytes) return null;
+      const end = valueAt + valueLength;
+      if (nameLength < 0 || valueLength < 0 || end > lengthBytes) return null;
       index[INDEX_WORDS * i] = at - bytesAt;
       index[INDEX_WORDS * i + 1] = valueAt - bytesAt;
       index[INDEX_WORDS * i + 2] = fieldIdOfBytes(flat, at, nameLength);
