@@ -93,9 +93,9 @@ describe.skipIf(lack !== null)(lack ?? "the Debian package on a system that has 
 
   test("takes the user and the group that are there, whichever is, with whatever group", async () => {
     const file = await makePackage(folder, { version: VERSION, format: "deb" });
-    for (const past of [["groupadd --system spooky"], ["useradd --system --gid daemon spooky"]]) {
+    for (const past of ["groupadd --system spooky", "useradd --system --gid daemon spooky"]) {
       const root = await openRoot(must(packageTool("root"), "there is one"));
-      for (const command of past) expect((await root.run(command.split(" "))).code).toBe(0);
+      expect((await root.run(past.split(" "))).code).toBe(0);
       expect(await dpkg(root, "--install", file)).toMatchObject({ code: 0 });
       expect(await ownership(root)).toEqual(OWNERSHIP);
     }

@@ -180,6 +180,12 @@ describe.skipIf(lack !== null)(lack ?? "the Debian package under systemd", () =>
     ]);
     expect((await systemctl("is-enabled", "spooky")).stdout).toBe("enabled");
     expect(await ownership()).toEqual(OWNERSHIP);
+    for (const unit of ["spooky.service", "spooky@0.service"])
+      expect(await machine.run("systemd-analyze", "verify", "--man=no", unit)).toMatchObject({
+        code: 0,
+        stdout: "",
+        stderr: "",
+      });
     expect(await active()).toBe("inactive");
     await bootAgain();
     expect(await shown("spooky", "ActiveState", "Result")).toEqual({

@@ -13,7 +13,7 @@ import { tempFolder } from "../support/temp.ts";
 import { CERTIFICATES, configure, dpkg, generation, OWNERSHIP, ownership, remains, serves } from "./installed.ts";
 import { makePackage } from "./release-tree.ts";
 import { startBackendIn, underRequest } from "./served.ts";
-import { packageTool, rootsLack } from "./tools.ts";
+import { rootsLack } from "./tools.ts";
 
 /** Emulated, a start takes seconds, and unpacking too. */
 const PATIENCE_MS = 300_000;
@@ -21,15 +21,24 @@ const NEXT = "9999.0.0";
 const TARGETS = { x86_64: "amd64", aarch64: "arm64" } as const;
 const noEmulation = process.arch === "arm64" ? null : await whyNoEmulation();
 
-for (const arch of ["x86_64", "aarch64"] as const) {
-  const missing = whatIsMissing(arch);
-  describe.skipIf(missing !== null)(missing ?? `the Debian package of the release for ${arch}`, () => {
+/** Where each is installed: the oldest Debian of which there is a root, and the one that packages are made for. */
+const STAGES = [
+  { arch: "x86_64", debian: "bullseye" },
+  { arch: "x86_64", debian: "bookworm" },
+  { arch: "aarch64", debian: "bookworm" },
+] as const;
+
+for (const { arch, debian } of STAGES) {
+  const missing = whatIsMissing(arch, debian);
+  describe.skipIf(missing !== null)(missing ?? `the Debian package of the release for ${arch}, on ${debian}`, () => {
     test(
       "installs, serves, is upgraded under a request, and goes",
       async () => {
-        const root = await openRoot(must(lowerOf(arch), "there is one"), emulatorOf(arch));
+        const root = await openRoot(must(lowerOf(arch, debian), "there is one"), emulatorOf(arch));
+        // What tests of the release itself have unpacked there.
+        await root.run(["rm", "-rf", "/opt/spooky-release"]);
         if (isForeign(arch)) await beginUsers(root);
-        expect(await installs(root, packageOf(arch))).toMatchObject({ code: 0 });
+        expect(await installs(root, arch, packageOf(arch))).toMatchObject({ code: 0 });
         expect(await ownership(root)).toEqual(OWNERSHIP);
         const { stdout } = await root.run(["/usr/bin/spooky", "--version"]);
         expect(stdout).toStartWith(`spooky ${packageVersion()}\n`);
@@ -40,7 +49,7 @@ for (const arch of ["x86_64", "aarch64"] as const) {
         const { tree } = must(releaseOf(arch), "there is one");
         const next = await makePackage(tempFolder("next"), { version: NEXT, format: "deb", release: { arch, tree } });
         await underRequest(root, backend, async () => {
-          const { code, stderr } = await installs(root, next);
+          const { code, stderr } = await installs(root, arch, next);
           // The emulator has no way to steer datagrams, so the program serves alone there, and cannot be upgraded. It says so and goes on.
           const [stays, serving] = isForeign(arch) ? [true, 1] : [false, 2];
           expect([code, stderr.includes("the program before goes on")]).toEqual([0, stays]);
@@ -65,8 +74,8 @@ function emulatorOf(arch: Arch): { readonly emulator?: string } {
 }
 
 /** A root of arm64 is unpacked and not configured, so its package manager knows of nothing that is there. */
-function installs(root: OwnRoot, file: string): ReturnType<typeof dpkg> {
-  return dpkg(root, "--force-depends", "--force-confold", "--install", file);
+function installs(root: OwnRoot, arch: Arch, file: string): ReturnType<typeof dpkg> {
+  return dpkg(root, ...(isForeign(arch) ? ["--force-depends"] : []), "--force-confold", "--install", file);
 }
 
 /** What a package would have made that was not configured. */
@@ -75,8 +84,8 @@ async function beginUsers(root: OwnRoot): Promise<void> {
     expect((await root.run(["cp", `/usr/share/base-passwd/${name}.master`, `/etc/${name}`])).code).toBe(0);
 }
 
-function lowerOf(arch: Arch): string | null {
-  return isForeign(arch) ? (cachedRoots().get("bookworm-arm64") ?? null) : packageTool("root");
+function lowerOf(arch: Arch, debian: string): string | null {
+  return cachedRoots().get(isForeign(arch) ? `${debian}-arm64` : debian) ?? null;
 }
 
 function packageOf(arch: Arch): string {
@@ -84,13 +93,12 @@ function packageOf(arch: Arch): string {
   return join(folder, `spooky_${packageVersion()}-1_${TARGETS[arch]}.deb`);
 }
 
-function whatIsMissing(arch: Arch): string | null {
-  const name = `the package of the release for ${arch}`;
+function whatIsMissing(arch: Arch, debian: string): string | null {
+  const name = `the package of the release for ${arch}, on ${debian}`;
   if (releaseOf(arch) === null || !existsSync(packageOf(arch)))
     return `${name}: none was made (./scripts/release, then ./scripts/package)`;
   if (isForeign(arch) && QEMU_ARM64 === null) return `${name}: ${QEMU_MISSING}`;
   if (isForeign(arch) && noEmulation !== null) return `${name}: ${noEmulation}`;
-  if (lowerOf(arch) === null)
-    return `${name}: no root of that architecture (./scripts/roots.sh, ./scripts/package-tools.sh)`;
+  if (lowerOf(arch, debian) === null) return `${name}: no such root (./scripts/roots.sh makes it)`;
   return rootsLack("nfpm") ?? (aioquicPython === null ? AIOQUIC_MISSING : null);
 }

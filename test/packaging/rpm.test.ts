@@ -65,6 +65,16 @@ describe.skipIf(lack !== null)(lack ?? "the RPM package", () => {
     },
   );
 
+  test("takes the user and the group that are there, whichever is, with whatever group", async () => {
+    const file = await makePackage(folder, { version: VERSION, format: "rpm" });
+    for (const past of ["groupadd --system spooky", "useradd --system --gid daemon spooky"]) {
+      const root = await openRoot(must(packageTool("root"), "there is one"));
+      expect((await root.run(past.split(" "))).code).toBe(0);
+      await change(root, "--install", file);
+      expect(await ownership(root)).toEqual(OWNERSHIP);
+    }
+  });
+
   test("installs, is upgraded under a request, keeps an edited configuration, and leaves what an administrator made", async () => {
     const root = await openRoot(must(packageTool("root"), "there is one"));
     await change(root, "--install", await makePackage(folder, { version: CANDIDATE, format: "rpm" }));
