@@ -229,6 +229,17 @@ describe.skipIf(lack !== null)(lack ?? "the Debian package under systemd", () =>
 });
 
 describe.skipIf(lack !== null)(lack ?? "the Debian package under systemd, later", () => {
+  test("renews itself where needrestart would restart it, and is restarted where it cannot", async () => {
+    const { machine } = here();
+    const renew = () => machine.ran(...ENVIRONMENT, "/etc/needrestart/restart.d/spooky.service");
+    const before = await running("spooky");
+    await renew();
+    expect(await running("spooky")).toEqual({ ...before, StatusText: expect.stringContaining("generation 4 serves") });
+    await systemctl("stop", "spooky");
+    await renew();
+    expect(await running("spooky")).toMatchObject({ StatusText: expect.stringContaining("generation 1 serves") });
+  });
+
   test("keeps what an administrator has decided: a service that is stopped, disabled or masked stays so", async () => {
     expect(await systemctl("stop", "spooky")).toMatchObject({ code: 0 });
     expect((await dpkgInstalls(NEW)).code).toBe(0);

@@ -21,13 +21,20 @@ export interface PackageOptions {
   readonly release?: { readonly arch: string; readonly tree: string };
 }
 
-/** Makes one package in `folder` by `scripts/package`, and gives its path. Debian's are not compressed, which saves half a minute. */
-export async function makePackage(
-  folder: string,
-  { version, configuration = "", format, release }: PackageOptions,
-): Promise<string> {
+const made = new Map<string, Promise<string>>();
+
+/** Makes one package in `folder`, unless it has been made there. See `make`. */
+export function makePackage(folder: string, options: PackageOptions): Promise<string> {
+  const key = JSON.stringify([folder, options]);
+  const known = made.get(key) ?? make(folder, options);
+  made.set(key, known);
+  return known;
+}
+
+/** Makes it by `scripts/package`, and gives its path. Debian's are not compressed, which saves half a minute. */
+async function make(folder: string, { version, configuration = "", format, release }: PackageOptions): Promise<string> {
   const arch = release?.arch ?? ARCH;
-  const out = join(folder, `${version}-${format}`);
+  const out = join(folder, `${made.size}-${version}-${format}`);
   layTree(join(out, "tree", arch), release?.tree);
   const installed = join(out, "config.yaml");
   writeFileSync(installed, `${readFileSync(join(PACKAGING, "config.yaml"), "utf8")}${configuration}`);
