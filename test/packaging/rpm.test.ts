@@ -64,6 +64,10 @@ describe.skipIf(lack !== null)(lack ?? "the RPM package", () => {
       expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining(" 0 errors, 0 warnings") });
     },
   );
+});
+
+describe.skipIf(lack !== null)(lack ?? "the RPM package, installed", () => {
+  const folder = tempFolder("rpm-installed");
 
   test("takes the user and the group that are there, whichever is, with whatever group", async () => {
     const file = await makePackage(folder, { version: VERSION, format: "rpm" });
