@@ -23,7 +23,16 @@ function slugify(heading: string): string {
 }
 
 /** Pages with tables of many columns, which get the place of the outline as well. */
-const WIDE_PAGES: ReadonlySet<string> = new Set(["attacks.md", "comparison.md", "errors.md", "operations/check.md"]);
+const WIDE_PAGES: ReadonlySet<string> = new Set([
+  "attacks.md",
+  "comparison.md",
+  "errors.md",
+  "http3-cases.md",
+  "limits.md",
+  "operations/check.md",
+  "operations/metrics.md",
+  "transport-cases.md",
+]);
 
 /** Who searches wants to use the program: reasons, history and sources come behind what says how. Runs in the reader's browser. */
 function boostDocument(address: string): number {
@@ -49,7 +58,8 @@ export default defineConfig({
       md.renderer.rules.code_inline = (...args) =>
         inline(...args).replace(
           />([^<]*)</,
-          (_, text) => `>${text.replaceAll(/(?<=\w)([._/]|\]\.)(?=[\w&])/g, "$1<wbr>")}<`,
+          (_, text) =>
+            `>${text.replaceAll(/(?<=\w)([._/]|\]\.)(?=[\w&])/g, "$1<wbr>").replaceAll(/(?<=\w)\{/g, "<wbr>{")}<`,
         );
       const fence = md.renderer.rules.fence;
       md.renderer.rules.fence = (tokens, index, ...rest) => {
