@@ -240,6 +240,20 @@ describe.skipIf(lack !== null)(lack ?? "the Debian package under systemd, later"
     expect(await running("spooky")).toMatchObject({ StatusText: expect.stringContaining("generation 1 serves") });
   });
 
+  test("replaces nothing where the machine's policy forbids restarts, and says how it is done later", async () => {
+    const { machine } = here();
+    machine.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755);
+    const before = await running("spooky");
+    const { code, stderr } = await dpkgInstalls(NEW);
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringContaining("spooky upgrade --config /etc/spooky/config.yaml replaces it"),
+    ]);
+    expect(await running("spooky")).toEqual({ ...before, installed: "false" });
+    rmSync(machine.path("/usr/sbin/policy-rc.d"));
+    expect(await askOverHttp3(machine, "/before")).toBe("200 backend GET /before");
+  });
+
   test("keeps what an administrator has decided: a service that is stopped, disabled or masked stays so", async () => {
     expect(await systemctl("stop", "spooky")).toMatchObject({ code: 0 });
     expect((await dpkgInstalls(NEW)).code).toBe(0);
