@@ -9,44 +9,63 @@
 # shellcheck disable=SC2016
 set -euo pipefail
 
+help() { sed -n '2,/^set /{/^# What stands/q;/^#/p}' -- "$0" >&2; }
+case "${1:-}" in -h | --help) help && exit 0 ;; esac
 if [ "$#" -lt 2 ]; then
-  echo "usage: $0 ARCHIVE HOST..." >&2
+  help
   exit 2
 fi
 ARCHIVE="$1"
 shift
+for file in "${ARCHIVE}" "${ARCHIVE}.sha256"; do
+  if [ ! -r "${file}" ]; then
+    echo "${file} cannot be read" >&2
+    exit 2
+  fi
+done
 NAME=$(basename -- "${ARCHIVE}")
 
-# What is run over there, by bash: `remote HOST ARGUMENT... < script`.
+# What is run over there, by bash: `remote HOST ARGUMENT... < script`. It is read to its end before it begins, so that no command in it takes its rest
+# for input. ssh puts arguments together with blanks, and a shell over there takes them apart again: each is quoted for that.
 remote() {
-  local host="$1"
+  local host="$1" script
   shift
+  script=$(cat)
   # `SSH="ssh -J bastion"` is meant to be several words.
   # shellcheck disable=SC2086
-  ${SSH:-ssh} "${host}" bash -s -- "$@"
+  ${SSH:-ssh} "${host}" bash -s -- "${@@Q}" <<< "{ ${script}
+exit; } < /dev/null"
 }
 
 PLACES='
 BIN="${SPOOKY_BIN:-/usr/local/bin/spooky}"
 CONFIG="${SPOOKY_CONFIG:-/etc/spooky/config.yaml}"
-as_user() { sudo -u "${SPOOKY_USER:-spooky}" "$@"; }
+# There is nobody to ask for a password.
+as_user() { sudo -n -u "${SPOOKY_USER:-spooky}" "$@"; }
 # A program that runs cannot be written over: the new file takes its name.
-put() { sudo install -m 755 "$1" "${BIN}.new" && sudo mv "${BIN}.new" "${BIN}"; }
+put() { sudo -n install -m 755 -- "$1" "${BIN}.new" && sudo -n mv -- "${BIN}.new" "${BIN}"; }
 '
 
 deploy() {
   local host="$1" folder
   echo "deploying to ${host}"
-  folder=$(remote "${host}" <<< 'mktemp -d')
+  # Called in a condition, where `set -e` counts for nothing.
+  folder=$(remote "${host}" <<< 'mktemp -d') || return 1
   # shellcheck disable=SC2086
-  ${SCP:-scp} -q "${ARCHIVE}" "${ARCHIVE}.sha256" "${host}:${folder}/"
+  if ! ${SCP:-scp} -q -- "${ARCHIVE}" "${ARCHIVE}.sha256" "${host}:${folder}/"; then
+    remote "${host}" "${folder}" <<< 'rm -rf -- "$1"'
+    return 1
+  fi
   remote "${host}" "${folder}" "${NAME}" <<< "set -euo pipefail
 ${PLACES}"'
-cd "$1"
-trap "rm -rf -- \"$1\"" EXIT
-sha256sum --quiet -c "$2.sha256"
-tar xzf "$2" spooky
-sudo cp -p "${BIN}" "${BIN}.prev"
+folder=$1
+trap "rm -rf -- \"\${folder}\"" EXIT
+cd -- "${folder}"
+sha256sum --quiet -c -- "$2.sha256"
+tar xzf - spooky < "$2"
+# A program that does not even say its version on this machine (another processor, an older system) is not put in place.
+./spooky --version
+sudo -n cp -p -- "${BIN}" "${BIN}.prev"
 put spooky
 # Whatever is wrong with the new program, the old one serves on; the file is put back so that no restart finds the new one.
 as_user "${BIN}" upgrade --config "${CONFIG}" || { put "${BIN}.prev"; exit 1; }

@@ -1,6 +1,6 @@
 /** What operators are given beside the program: each script is run, each rule and profile is read by the tool that it is for. */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { must } from "../../src/core/assert.ts";
 import { testCertificate, testCertificateFiles, testLeaf } from "../support/certs.ts";
@@ -171,36 +171,41 @@ function shims(programs: Readonly<Record<string, string>>): Record<string, strin
   return { PATH: `${folder}:${process.env["PATH"]}` };
 }
 
+const HOOK = join(PACKAGING, "certbot", "spooky-reload.sh");
+
+/** A certificate as certbot has it, and what the hook calls. */
+async function hookScene(systemctl = 0) {
+  const folder = tempFolder("certbot with blanks");
+  const lineage = join(folder, "live", "proxy.example.com");
+  const certs = join(folder, "certs");
+  for (const path of [lineage, certs]) mkdirSync(path, { recursive: true });
+  const { certPem, keyPem } = await testCertificate();
+  writeTemp(lineage, "fullchain.pem", certPem);
+  writeTemp(lineage, "privkey.pem", keyPem);
+  const calls = join(folder, "calls");
+  writeFileSync(calls, "");
+  const record = `echo "$(basename "$0") $*" >> '${calls}'`;
+  const settings = join(folder, "settings");
+  const env = {
+    ...shims({ systemctl: `${record}; exit ${systemctl}`, logger: record }),
+    ...{
+      RENEWED_LINEAGE: lineage,
+      RENEWED_DOMAINS: "proxy.example.com",
+      SPOOKY_CERTS: certs,
+      SPOOKY_GROUP: "root",
+    },
+    SPOOKY_CERTBOT_SETTINGS: settings,
+  };
+  return { folder, lineage, certs, env, settings, called: () => readFileSync(calls, "utf8").trim(), certPem };
+}
+
 describe.skipIf(!isRoot)(
   isRoot ? "the hook of certbot" : "the hook of certbot: files are given to root, by root",
   () => {
-    const HOOK = join(PACKAGING, "certbot", "spooky-reload.sh");
+    const RELOADS = "systemctl try-reload-or-restart spooky[.]service spooky@*.service";
 
-    async function scene(active: boolean) {
-      const folder = tempFolder("certbot");
-      const lineage = join(folder, "live", "proxy.example.com");
-      const certs = join(folder, "certs");
-      for (const path of [lineage, certs]) mkdirSync(path, { recursive: true });
-      const { certPem, keyPem } = await testCertificate();
-      writeTemp(lineage, "fullchain.pem", certPem);
-      writeTemp(lineage, "privkey.pem", keyPem);
-      const calls = join(folder, "calls");
-      writeFileSync(calls, "");
-      const record = `echo "$(basename "$0") $*" >> ${calls}`;
-      const env = {
-        ...shims({ systemctl: `[ "$1" = is-active ] && exit ${active ? 0 : 3}\n${record}`, logger: record }),
-        ...{
-          RENEWED_LINEAGE: lineage,
-          RENEWED_DOMAINS: "proxy.example.com",
-          SPOOKY_CERTS: certs,
-          SPOOKY_GROUP: "root",
-        },
-      };
-      return { lineage, certs, env, called: () => readFileSync(calls, "utf8").trim(), certPem };
-    }
-
-    test("copies the pair with its rights and has the program reload", async () => {
-      const { certs, env, called, certPem } = await scene(true);
+    test("copies the pair with its rights and has the programs reload", async () => {
+      const { certs, env, called, certPem } = await hookScene();
       expect(await run([HOOK], env)).toMatchObject({ code: 0, stderr: "" });
       expect(readdirSync(certs).toSorted()).toEqual(["fullchain.pem", "privkey.pem"]);
       expect(readFileSync(join(certs, "fullchain.pem"), "utf8")).toBe(certPem);
@@ -208,66 +213,153 @@ describe.skipIf(!isRoot)(
         0o644, 0o640,
       ]);
       expect(called()).toBe(
-        "systemctl reload spooky.service\nlogger -t spooky-cert-renewal certificate proxy.example.com is renewed (proxy.example.com)",
+        `${RELOADS}\nlogger -t spooky-cert-renewal -- certificate proxy.example.com is renewed (proxy.example.com)`,
       );
     });
 
     test("copies nothing when the key is another's, when it is not meant, or not called by certbot", async () => {
-      const { lineage, certs, env, called } = await scene(true);
+      const { lineage, certs, env, called } = await hookScene();
       expect((await run([HOOK], { ...env, SPOOKY_LINEAGE: "other.example.com" })).code).toBe(0);
-      expect((await run([HOOK], { ...env, RENEWED_LINEAGE: "" })).code).toBe(1);
+      expect((await run([HOOK], { ...env, RENEWED_LINEAGE: "" })).code).toBe(2);
+      expect(called()).toBe("");
       writeTemp(lineage, "privkey.pem", (await testLeaf({})).keyPem);
-      expect(await run([HOOK], env)).toMatchObject({
-        code: 1,
-        stderr: expect.stringContaining("not that of its certificate"),
-      });
-      expect([readdirSync(certs), called()]).toEqual([[], ""]);
+      const wrong = "the key of proxy.example.com is not that of its certificate";
+      expect(await run([HOOK], env)).toMatchObject({ code: 1, stderr: `spooky: ${wrong}` });
+      writeTemp(lineage, "fullchain.pem", "nonsense");
+      expect((await run([HOOK], env)).code).toBe(1);
+      expect(readdirSync(certs)).toEqual([]);
+      expect(called().split("\n")[0]).toBe(`logger -t spooky-cert-renewal -p daemon.err -- ${wrong}`);
     });
 
-    test("copies and reloads nothing that does not run", async () => {
-      const { certs, env, called } = await scene(false);
+    test("does not take another service's certificate for its own", async () => {
+      const { folder, certs, env, settings } = await hookScene();
+      mkdirSync(join(folder, "live", "mail.example.com"));
+      expect(await run([HOOK], env)).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining("there are 2 certificates"),
+      });
+      expect(readdirSync(certs)).toEqual([]);
+      writeFileSync(settings, "SPOOKY_LINEAGE=proxy.example.com\n");
       expect((await run([HOOK], env)).code).toBe(0);
-      expect([readdirSync(certs).length, called()]).toEqual([2, ""]);
+      expect(readdirSync(certs)).toHaveLength(2);
+    });
+
+    test("says so when the program does not take it", async () => {
+      const { env, certs, called } = await hookScene(1);
+      expect(await run([HOOK], env)).toMatchObject({ code: 1, stderr: expect.stringContaining("has not taken it") });
+      expect(readdirSync(certs)).toHaveLength(2);
+      expect(called()).toContain("logger -t spooky-cert-renewal -p daemon.err -- proxy.example.com is in");
     });
   },
 );
 
-describe.skipIf(!isRoot)(isRoot ? "a backup" : "a backup: files are given to root, by root", () => {
-  test("is restored as it was, without keys, and taken back when the program does not want it", async () => {
-    const folder = tempFolder("backup");
-    const [etc, backups] = [join(folder, "etc"), join(folder, "backups")];
-    mkdirSync(join(etc, "certs"), { recursive: true });
-    const { certFile, keyFile } = await testCertificateFiles();
-    writeFileSync(join(etc, "certs", "fullchain.pem"), readFileSync(certFile));
-    writeFileSync(join(etc, "certs", "privkey.pem"), readFileSync(keyFile));
-    const text = `version: 1
-listen: { protocol: http3, address: 127.0.0.1, port: 0, tls: { cert: ${certFile}, key: ${keyFile} } }
+const SCRIPTS = join(PACKAGING, "scripts");
+const MODES = (folder: string, ...names: readonly string[]) =>
+  names.map((name) => statSync(join(folder, name)).mode & 0o777);
+
+/** A machine's folder with a configuration, its backup, and what restores it. */
+async function backupScene() {
+  const folder = tempFolder("backup with blanks");
+  const [etc, backups] = [join(folder, "etc"), join(folder, "backups")];
+  const certs = join(etc, "certs");
+  mkdirSync(certs, { recursive: true });
+  const { certPem, keyPem } = await testCertificate();
+  writeFileSync(join(certs, "fullchain.pem"), certPem);
+  writeFileSync(join(certs, "privkey.pem"), keyPem);
+  const tls = `{ cert: "${certs}/fullchain.pem", key: "${certs}/privkey.pem" }`;
+  const text = `version: 1
+listen: { protocol: http3, address: 127.0.0.1, port: 0, tls: ${tls} }
 upstream: { web: { route: { path_prefix: / }, backends: [{ id: a, address: "127.0.0.1:9" }] } }
 `;
-    writeFileSync(join(etc, "config.yaml"), text);
-    const program = writeProgram(folder, "spooky", `#!/bin/bash\nexec ${SOURCE.join(" ")} "$@"\n`);
-    const env = { SPOOKY_ETC: etc, SPOOKY_BACKUPS: backups, SPOOKY_BIN: program, SPOOKY_GROUP: "root" };
-    const made = await run([join(PACKAGING, "scripts", "spooky-backup.sh")], env);
-    expect(made).toMatchObject({ code: 0, stderr: "" });
-    const list = await run(["tar", "tzf", made.stdout.trim()]);
+  const config = join(etc, "config.yaml");
+  writeFileSync(config, text);
+  const program = writeProgram(folder, "spooky", `#!/bin/bash\nexec ${SOURCE.join(" ")} "$@"\n`);
+  const env = { SPOOKY_ETC: etc, SPOOKY_BACKUPS: backups, SPOOKY_BIN: program, SPOOKY_GROUP: "root" };
+  const made = await run([join(SCRIPTS, "spooky-backup.sh")], env);
+  expect(made).toMatchObject({ code: 0, stderr: "" });
+  const archive = made.stdout.trim();
+  const restore = (reload: string, from = archive, ...more: readonly string[]) =>
+    run([join(SCRIPTS, "spooky-restore.sh"), from, ...more], { ...env, SPOOKY_RELOAD: reload });
+  return { folder, etc, certs, backups, config, text, env, archive, restore };
+}
+
+describe.skipIf(!isRoot)(isRoot ? "a backup" : "a backup: files are given to root, by root", () => {
+  test("is restored as it was, without keys, and taken back when the program does not want it", async () => {
+    const { etc, backups, config, text, archive, restore } = await backupScene();
+    const list = await run(["tar", "tzf", archive]);
     const names = list.stdout.split("\n").map((name) => name.replace(/^[^/]*\//, ""));
     expect(names.filter((name) => name !== "").toSorted()).toEqual([
       ...["certs/", "certs/fullchain.pem", "config.yaml", "metadata.txt"],
     ]);
-    expect(statSync(made.stdout.trim()).mode & 0o777).toBe(0o600);
-
-    const restore = (reload: string) =>
-      run([join(PACKAGING, "scripts", "spooky-restore.sh"), made.stdout.trim()], { ...env, SPOOKY_RELOAD: reload });
+    expect([statSync(archive).mode & 0o777, statSync(backups).mode & 0o777]).toEqual([0o600, 0o700]);
     const other = text.replace("id: a", "id: b");
-    writeFileSync(join(etc, "config.yaml"), other);
+    writeFileSync(config, other);
     expect((await restore("false")).code).toBe(1);
-    expect(readFileSync(join(etc, "config.yaml"), "utf8")).toBe(other);
+    expect(readFileSync(config, "utf8")).toBe(other);
     expect((await restore("true")).code).toBe(0);
-    expect(readFileSync(join(etc, "config.yaml"), "utf8")).toBe(text);
-    expect(readFileSync(join(etc, "config.yaml.backup"), "utf8")).toBe(other);
-    expect(statSync(join(etc, "config.yaml")).mode & 0o777).toBe(0o640);
+    expect(readFileSync(config, "utf8")).toBe(text);
+    expect(readFileSync(`${config}.backup`, "utf8")).toBe(other);
+    expect(MODES(etc, "config.yaml")).toEqual([0o640]);
+  });
+
+  test("brings a new machine its certificates too, once its key is there", async () => {
+    const { etc, certs, config, text, restore } = await backupScene();
+    const key = readFileSync(join(certs, "privkey.pem"));
+    rmSync(etc, { recursive: true });
+    const refused = await restore("true");
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("cannot be served here: nothing is changed"),
+    });
+    expect([readdirSync(etc), readdirSync(certs)]).toEqual([["certs"], []]);
+    writeFileSync(join(certs, "privkey.pem"), key, { mode: 0o640 });
+    // No start either: as before.
+    expect((await restore("false")).code).toBe(1);
+    expect([readdirSync(etc), readdirSync(certs)]).toEqual([["certs"], ["privkey.pem"]]);
+    expect((await restore("true")).code).toBe(0);
+    expect(readFileSync(config, "utf8")).toBe(text);
+    expect(MODES(certs, "fullchain.pem", "privkey.pem")).toEqual([0o644, 0o640]);
+  });
+
+  test("that is cut off, or is none, changes nothing; nor does one without the configuration that is asked for", async () => {
+    const { folder, etc, config, text, archive, restore } = await backupScene();
+    const other = text.replace("id: a", "id: b");
+    writeFileSync(config, other);
+    const cut = writeTemp(folder, "cut.tar.gz", readFileSync(archive).subarray(0, -200));
+    const none = writeTemp(folder, "none.tar.gz", "nonsense");
+    for (const from of [cut, none, join(folder, "missing.tar.gz")]) expect((await restore("true", from)).code).toBe(1);
+    expect((await restore("true", archive, "0-3.yaml")).code).toBe(1);
+    expect((await restore("true", archive, "../config.yaml")).code).toBe(2);
+    expect(readFileSync(config, "utf8")).toBe(other);
+    expect(readdirSync(etc).toSorted()).toEqual(["certs", "config.yaml"]);
   });
 });
+
+describe.skipIf(!isRoot)(
+  isRoot ? "what cannot go well" : "what cannot go well: files are given to root, by root",
+  () => {
+    test("leaves no archive, and whoever asks for help gets nothing else", async () => {
+      const { config, backups, env } = await backupScene();
+      rmSync(config);
+      expect((await run([join(SCRIPTS, "spooky-backup.sh")], env)).code).toBe(1);
+      expect(readdirSync(backups)).toHaveLength(1);
+      for (const name of [
+        "scripts/spooky-backup.sh",
+        "scripts/spooky-restore.sh",
+        "scripts/spooky-healthcheck.sh",
+      ].concat([...["scripts/spooky-deploy.sh", "certbot/spooky-reload.sh"]])) {
+        const [help, wrong] = [
+          await run([join(PACKAGING, name), "--help"], env),
+          await run([join(PACKAGING, name), "--x"], env),
+        ];
+        expect([name, help.code, wrong.code === 0]).toEqual([name, 0, false]);
+        expect(help.stderr).toContain("Exit codes: ");
+        expect(help.stderr).not.toContain("set -euo");
+      }
+      expect(readdirSync(backups)).toHaveLength(1);
+    });
+  },
+);
 
 /** A machine that is deployed to: a proxy, its program's file, its configuration. */
 interface Target {
@@ -304,19 +396,24 @@ describe("a deployment to two machines", () => {
     // What ssh and scp do, between two folders of this machine; nobody else is asked for a password.
     const env = {
       ...shims({
-        ssh: `host=${hosts}/$1; shift\nSPOOKY_BIN=$host/spooky SPOOKY_CONFIG=$(cat "$host/config") exec "$@"`,
-        scp: `for to; do :; done\ncp "\${@:2:2}" "\${to#*:}"`,
-        sudo: `[ "$1" = -u ] && shift 2\nexec "$@"`,
+        // As ssh does it: words are put together with blanks, and a shell takes them apart. sudo may read what is meant for others.
+        ssh: `host=${hosts}/$1; shift\nSPOOKY_BIN=$host/spooky SPOOKY_CONFIG=$(cat "$host/config") exec bash -c "$*"`,
+        scp: `for to; do :; done\ncp "\${@:3:2}" "\${to#*:}"`,
+        sudo: `cat > /dev/null\n[ "$1" = -n ] && shift\n[ "$1" = -u ] && shift 2\nexec "$@"`,
       }),
       ...{ SOAK_S: "0", STAGGER_S: "0" },
     };
     const deploy = async (program: string, ...more: readonly string[]) => {
-      const work = tempFolder("archive");
+      const work = tempFolder("archive with blanks");
       writeProgram(work, "spooky", program);
       chmodSync(join(work, "spooky"), 0o755);
-      await run(["bash", "-c", `cd ${work} && tar czf a.tar.gz spooky && sha256sum a.tar.gz > a.tar.gz.sha256`]);
+      await run([
+        "bash",
+        "-c",
+        `cd '${work}' && tar czf 'a b.tar.gz' spooky && sha256sum 'a b.tar.gz' > 'a b.tar.gz.sha256'`,
+      ]);
       const script = join(PACKAGING, "scripts", "spooky-deploy.sh");
-      return run([script, ...more, join(work, "a.tar.gz"), "one", "two"], env);
+      return run([script, ...more, join(work, "a b.tar.gz"), "one", "two"], env);
     };
     return { targets, deploy };
   }
@@ -342,7 +439,10 @@ describe("a deployment to two machines", () => {
       ["second", "second"],
       [2, 2],
     ]);
-    const refused = await deploy("#!/bin/bash\n# third\nexit 3\n");
+    // One that does not run on that machine at all, and one that does not serve there.
+    expect((await deploy("#!/bin/bash\n# other\nexit 126\n")).code).toBe(1);
+    expect(versions(targets)).toEqual(["second", "second"]);
+    const refused = await deploy('#!/bin/bash\n# third\n[ "$1" = --version ] || exit 3\n');
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("one keeps the program that it had") });
     expect(refused.stdout).not.toContain("deploying to two");
     expect([versions(targets), await generations(targets)]).toEqual([
