@@ -19,8 +19,8 @@ use_portable() {
   PATH=$toolchain/bin:$PATH
   export RUSTC=$toolchain/bin/rustc
   unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS CFLAGS CXXFLAGS CARGO_BUILD_TARGET RUSTC_WRAPPER
-  # Cargo of another version may name crates otherwise, and then the functions lie in another order.
-  COMPILER=$(cat -- "$toolchain/versions" && cargo --version && printf 'target %s, glibc %s\n' "$TARGET" "$GLIBC_OLDEST")
+  # Not the version of cargo, which only calls them: another one gives the same library, as long as it names crates alike.
+  COMPILER=$(cat -- "$toolchain/versions" && printf 'target %s, glibc %s\n' "$TARGET" "$GLIBC_OLDEST")
   STORE=$CACHE/native-$arch
   OUT=$ROOT/dist/native-$arch
   CARGO_BUILD=(cargo-zigbuild build --target "$TARGET.$GLIBC_OLDEST")
