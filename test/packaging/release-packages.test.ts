@@ -96,7 +96,7 @@ function packageOf(arch: Arch): string {
 function whatIsMissing(arch: Arch, debian: string): string | null {
   const name = `the package of the release for ${arch}, on ${debian}`;
   if (releaseOf(arch) === null || !existsSync(packageOf(arch)))
-    return `${name}: none was made (./scripts/release, then ./scripts/package)`;
+    return `${name}: none of this source was made (./scripts/release, then ./scripts/package)`;
   if (isForeign(arch) && QEMU_ARM64 === null) return `${name}: ${QEMU_MISSING}`;
   if (isForeign(arch) && noEmulation !== null) return `${name}: ${noEmulation}`;
   if (lowerOf(arch, debian) === null) return `${name}: no such root (./scripts/roots.sh makes it)`;
