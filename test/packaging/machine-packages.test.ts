@@ -60,6 +60,9 @@ async function failed(): Promise<string> {
 
 const ENVIRONMENT = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
 
+/** What needrestart calls. */
+const RENEW = "/etc/needrestart/restart.d/spooky.service";
+
 /** Installs by the machine's own dpkg. */
 async function dpkgInstalls(version: string): Promise<Ran> {
   const { machine } = here();
@@ -230,11 +233,27 @@ describe.skipIf(lack !== null)(lack ?? "the Debian package under systemd", () =>
 
 describe.skipIf(lack !== null)(lack ?? "the Debian package under systemd, later", () => {
   test("renews itself where needrestart would restart it, and is restarted where it cannot", async () => {
-    const { machine } = here();
-    const renew = () => machine.ran(...ENVIRONMENT, "/etc/needrestart/restart.d/spooky.service");
+    const { machine, backend } = here();
+    const renew = () => machine.ran(...ENVIRONMENT, RENEW);
     const before = await running("spooky");
+    const as = (generation: number) => ({
+      ...before,
+      StatusText: expect.stringContaining(`generation ${generation} serves`),
+    });
     await renew();
-    expect(await running("spooky")).toEqual({ ...before, StatusText: expect.stringContaining("generation 4 serves") });
+    expect(await running("spooky")).toEqual(as(4));
+    // Right after another upgrade, whose former workers have a request to finish: it waits for them, and restarts nothing.
+    const steps = [{ do: "start", id: "held", path: "/hold" }, { do: "wait" }] as const;
+    const client = startAioquic({ host: "127.0.0.1", port: 443, steps }, machine.network);
+    await backend.holding(1);
+    await renew();
+    const again = startProcess({ command: machine.command(...ENVIRONMENT, RENEW), cwd: "/" });
+    await again.waitForLine((line) => line.includes("generation 4 still finishes"));
+    await backend.release();
+    expect(await again.ended).toMatchObject({ code: 0 });
+    expect(await running("spooky")).toEqual(as(6));
+    const held = exchangeOf(must((await client.connections)[0], "one connection"), "held");
+    expect(held).toMatchObject({ status: 200, ended: true });
     await systemctl("stop", "spooky");
     await renew();
     expect(await running("spooky")).toMatchObject({ StatusText: expect.stringContaining("generation 1 serves") });
