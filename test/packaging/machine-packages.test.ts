@@ -142,6 +142,22 @@ async function removes(job: () => readonly string[]): Promise<void> {
   expect((await machine.run("pgrep", "-x", "spooky")).code).toBe(1);
 }
 
+/** Right after another renewal, whose former workers have a request to finish: it waits for them, and restarts nothing. */
+async function renewedBehindAnother(as: (generation: number) => Record<string, string>): Promise<void> {
+  const { machine, backend } = here();
+  const steps = [{ do: "start", id: "held", path: "/hold" }, { do: "wait" }] as const;
+  const client = startAioquic({ host: "127.0.0.1", port: 443, steps }, machine.network);
+  await backend.holding(1);
+  await machine.ran(...ENVIRONMENT, RENEW);
+  const again = startProcess({ command: machine.command(...ENVIRONMENT, RENEW), cwd: "/" });
+  await again.waitForLine((line) => line.includes("generation 4 still finishes"));
+  await backend.release();
+  expect(await again.ended).toMatchObject({ code: 0 });
+  expect(await running("spooky")).toEqual(as(6));
+  const held = exchangeOf(must((await client.connections)[0], "one connection"), "held");
+  expect(held).toMatchObject({ status: 200, ended: true });
+}
+
 /** All that is there by the program's name, but for what an administrator has put into its folder. */
 async function remains(): Promise<readonly string[]> {
   const left = await here().machine.ran("find", "/etc", "/usr", "/var", "/run", "-xdev", "-name", "*spooky*");
@@ -233,7 +249,7 @@ describe.skipIf(lack !== null)(lack ?? "the Debian package under systemd", () =>
 
 describe.skipIf(lack !== null)(lack ?? "the Debian package under systemd, later", () => {
   test("renews itself where needrestart would restart it, and is restarted where it cannot", async () => {
-    const { machine, backend } = here();
+    const { machine } = here();
     const renew = () => machine.ran(...ENVIRONMENT, RENEW);
     const before = await running("spooky");
     const as = (generation: number) => ({
@@ -242,18 +258,7 @@ describe.skipIf(lack !== null)(lack ?? "the Debian package under systemd, later"
     });
     await renew();
     expect(await running("spooky")).toEqual(as(4));
-    // Right after another upgrade, whose former workers have a request to finish: it waits for them, and restarts nothing.
-    const steps = [{ do: "start", id: "held", path: "/hold" }, { do: "wait" }] as const;
-    const client = startAioquic({ host: "127.0.0.1", port: 443, steps }, machine.network);
-    await backend.holding(1);
-    await renew();
-    const again = startProcess({ command: machine.command(...ENVIRONMENT, RENEW), cwd: "/" });
-    await again.waitForLine((line) => line.includes("generation 4 still finishes"));
-    await backend.release();
-    expect(await again.ended).toMatchObject({ code: 0 });
-    expect(await running("spooky")).toEqual(as(6));
-    const held = exchangeOf(must((await client.connections)[0], "one connection"), "held");
-    expect(held).toMatchObject({ status: 200, ended: true });
+    await renewedBehindAnother(as);
     await systemctl("stop", "spooky");
     await renew();
     expect(await running("spooky")).toMatchObject({ StatusText: expect.stringContaining("generation 1 serves") });

@@ -79,18 +79,20 @@ _spooky; printf '%s\\n' "\${COMPREPLY[@]}"`;
 
 const FISH = `source $argv[1]; complete -C "$argv[2]" | string split -f 1 \\t; or true`;
 
-/** zsh completes only at a terminal: one of its own, which prints what the completion system is given. */
+/**
+ * zsh completes only at a terminal: one of its own, which prints what the completion system is given. Words that are waited for are typed in two
+ * pieces, for whatever is typed may be echoed before it is obeyed.
+ */
 const ZSH = `zmodload zsh/zpty
 zpty shell zsh -f -i
 file=$1; shift
-zpty -w shell "PROMPT=; stty -echo; autoload -Uz compinit; compinit -D -u"
+zpty -w shell "PROMPT=; autoload -Uz compinit; compinit -D -u"
 zpty -w shell "compadd() { local -a shown dummy; case \\" \\$* \\" in *' -O '*|*' -A '*|*' -D '*) builtin compadd \\"\\$@\\"; return;; esac; builtin compadd -A shown \\"\\$@\\"; print -l -- FOUND:\\$^shown; builtin compadd \\"\\$@\\" }"
 zpty -w shell "_spooky_file() { source \${(q)file} }; compdef _spooky_file spooky"
-zpty -w shell "print READY"
-zpty -r shell answer '*READY*READY*'
+zpty -w shell 'completed() { print "DO""NE" }; comppostfuncs=(completed)'
+zpty -w shell 'print "REA""DY"'
+zpty -r shell answer '*READY*'
 zpty -n -w shell "spooky $*"$'\\t'
-zpty -w shell ""
-zpty -w shell "print DONE"
 zpty -r shell answer '*DONE*'
 print -r -- $answer | tr -d '\\r' | sed -n 's/.*FOUND://p'`;
 
