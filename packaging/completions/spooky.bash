@@ -24,7 +24,7 @@ _spooky() {
   done
   case $command in
     check) options="--config -c --version -V --help -h --json --strict --offline" ;;
-    upgrade) options="--config -c --version -V --help -h --control --binary" ;;
+    upgrade) options="--config -c --version -V --help -h --control --binary --wait" ;;
     reload) options="--config -c --version -V --help -h --control --rollback" ;;
     status) options="--config -c --version -V --help -h --control --json" ;;
     healthcheck) options="--config -c --version -V --help -h --ready --url" ;;

@@ -15,6 +15,7 @@ complete -c spooky -n "__fish_seen_subcommand_from upgrade reload status" -l con
 complete -c spooky -n "__fish_seen_subcommand_from upgrade" -l binary -r -F -d 'program to upgrade to (default: the path that the running one came from)'
 complete -c spooky -n "__fish_seen_subcommand_from healthcheck" -l ready -d 'for healthcheck: is it ready?'
 complete -c spooky -n "__fish_seen_subcommand_from healthcheck" -l url -x -d 'for healthcheck: where to ask (default: what the configuration says)'
+complete -c spooky -n "__fish_seen_subcommand_from upgrade" -l wait -d 'for upgrade: first wait for former workers that finish what they have'
 complete -c spooky -n "__fish_seen_subcommand_from reload" -l rollback -d 'for reload: the configuration that was at work before the present one'
 complete -c spooky -n "__fish_seen_subcommand_from check status" -l json -d 'for programs: the status in full, the report of a check'
 complete -c spooky -n "__fish_seen_subcommand_from check" -l strict -d 'for check: warnings count, exit code 1'

@@ -12,6 +12,8 @@ export interface ControlCommand {
   readonly configPath: string;
   /** For an upgrade: the program to start; null: the one that is installed where the running one came from. */
   readonly binary: string | null;
+  /** For an upgrade: former workers that finish what they have are waited for first. */
+  readonly wait: boolean;
   /** For a status: the form for programs. */
   readonly json: boolean;
   /** For a reload: the configuration that was at work before. */
@@ -71,6 +73,7 @@ Options:
   -c, --config PATH   configuration file (default ${DEFAULT_CONFIG_PATH})
   --control PATH      control socket of the running program (default: what its configuration says)
   --binary PATH       program to upgrade to (default: the path that the running one came from)
+  --wait              for \`upgrade\`: first wait for former workers that finish what they have
   --rollback          for \`reload\`: the configuration that was at work before the present one
   --json              for programs: the status in full, the report of a check
   --strict            for \`check\`: warnings count, exit code 1
@@ -142,6 +145,7 @@ export const OPTIONS: ReadonlyMap<string, Option> = new Map([
   ],
   ["--ready", { value: null, only: ["healthcheck"], elsewhere: "--ready belongs to `spooky healthcheck`" }],
   ["--url", { value: "needs a URL", only: ["healthcheck"], elsewhere: "--url belongs to `spooky healthcheck`" }],
+  ["--wait", { value: null, only: ["upgrade"], elsewhere: "--wait belongs to `spooky upgrade`" }],
   ["--rollback", { value: null, only: ["reload"], elsewhere: "--rollback belongs to `spooky reload`" }],
   ["--json", { value: null, only: ["status", "check"], elsewhere: "--json belongs to `spooky status` and `check`" }],
   ["--strict", { value: null, only: ["check"], elsewhere: "--strict belongs to `spooky check`" }],
@@ -238,6 +242,7 @@ class ArgReader {
       controlPath,
       configPath,
       binary: given.get("--binary") ?? null,
+      wait: given.has("--wait"),
       json: given.has("--json"),
       rollback: given.has("--rollback"),
     };

@@ -1,7 +1,13 @@
 /** `spooky upgrade`, `spooky reload`, `spooky status`: what is asked of a program that runs, and what it answers, for people. */
 import { resolve } from "node:path";
 import process from "node:process";
-import { askAfterReplacement, askControl, type FinalAnswer, type NoAnswer } from "../control/control-client.ts";
+import {
+  askAfterReplacement,
+  askControl,
+  awaitFormer,
+  type FinalAnswer,
+  type NoAnswer,
+} from "../control/control-client.ts";
 import type { ControlRequest, Refusal } from "../control/control-message.ts";
 import { controlPlaces } from "../control/control-place.ts";
 import { ProxyError } from "../core/error.ts";
@@ -20,6 +26,7 @@ export async function runControl(command: ControlCommand): Promise<number> {
   // A service of another user may run beside this user's own program, whose place comes later.
   let forbidden: string | null = null;
   for (const path of places) {
+    if (command.wait) await awaitFormer(path, tellWait);
     const answer = await askControl(path, request, tellProgress);
     if (answer === "forbidden") forbidden ??= path;
     else if (answer !== "nobody") return tell(command, path, answer);
@@ -92,6 +99,10 @@ async function askNext(command: ControlCommand, path: string, generation: number
 
 function tellProgress(text: string): void {
   writeNow(1, `${text}\n`);
+}
+
+function tellWait(generation: number): void {
+  tellProgress(`it waits: generation ${generation} still finishes what it has`);
 }
 
 function tellDone(generation: number): number {

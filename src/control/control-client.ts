@@ -1,7 +1,14 @@
 /** The asking side of the control socket. */
 import { LIMITS } from "../core/limits.ts";
 import { connectUnix, type UnixStream } from "../runtime/unix-sockets.ts";
-import { type ControlAnswer, type ControlRequest, readAnswer, writeControl } from "./control-message.ts";
+import {
+  type ControlAnswer,
+  type ControlRequest,
+  isRecord,
+  readAnswer,
+  type StatusDocument,
+  writeControl,
+} from "./control-message.ts";
 import { codeOf } from "./control-place.ts";
 import { LineCutter } from "./worker-link.ts";
 
@@ -46,6 +53,29 @@ export async function askControl(
     clearTimeout(timer);
     stream?.destroy();
   }
+}
+
+const FORMER_POLL_MS = 250;
+
+/**
+ * Waits until no workers are left that finish what they had before others took over: an upgrade would be refused while there are. Resolves as
+ * well after `LIMITS.upgradeWaitMsMax`, and when nobody answers: whoever asks then hears why. `onWait` hears of which generation they are.
+ */
+export async function awaitFormer(path: string, onWait: (generation: number) => void): Promise<void> {
+  const endMs = performance.now() + LIMITS.upgradeWaitMsMax;
+  for (let told = NaN; performance.now() < endMs;) {
+    const answer = await askControl(path, { do: "status" });
+    const former = typeof answer === "object" && answer.is === "status" ? drainingOf(answer.status) : null;
+    if (former === null) return;
+    if (former !== told) onWait(former);
+    told = former;
+    await new Promise((resolve) => setTimeout(resolve, FORMER_POLL_MS));
+  }
+}
+
+function drainingOf({ crews }: StatusDocument): number | null {
+  const former = Array.isArray(crews) ? crews.find((crew) => isRecord(crew) && crew["role"] === "draining") : undefined;
+  return former === undefined ? null : Number(former["generation"]);
 }
 
 const RETURN_POLL_MS = 50;

@@ -247,6 +247,8 @@ export const LIMITS = {
   controlProbeMsMax: 1000,
   /** How long a command waits for a program that replaces itself to be there again, milliseconds. */
   controlReturnMsMax: 15_000,
+  /** How long `spooky upgrade --wait` waits for former workers, milliseconds. They may finish what they have for their drain time. */
+  upgradeWaitMsMax: 3_600_000,
   /** How long a command waits for a word on what it asked for, milliseconds: workers that start (30 s) and a program that is tried before it. */
   controlAnswerMsMax: 90_000,
   /** Bytes of the control socket's path: the kernel takes 107, and a name that is used while it is made takes some of them. */

@@ -204,7 +204,7 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     expect(done.stdout).toContain("generation 2");
   });
 
-  test("is refused while the crew before it has something to finish, and says how long that may take", async () => {
+  test("is refused while the crew before it has something to finish, and says how long that may take, or waits for that", async () => {
     const held = await startBackend({ protocol: "http1" });
     const asked = await start("auto", held.address);
     const steps = [{ do: "start", id: "held", path: "/hold" }, { do: "wait" }, { do: "close" }] as const;
@@ -224,11 +224,15 @@ describe.skipIf(aioquicPython === null)(aioquicPython === null ? AIOQUIC_MISSING
     const refused = await asked.ask("upgrade");
     expect(refused.code).toBe(EXIT.refused);
     expect(refused.stderr).toMatch(/generation 1 still finishes what it has, for \d+ s at most/);
+    const command = [...runnerCommand(defaultRunner()), "upgrade", "--wait", "--control", asked.path];
+    const waiting = startProcess({ command });
+    await waiting.waitForLine((line) => line === "it waits: generation 1 still finishes what it has");
+    expect((await asked.status()).generation).toBe(2);
     held.release();
     const [connection] = await run.connections;
     expect(connection?.exchanges[0]?.status).toBe(200);
-    await logLine(asked.proxy, { msg: "crew is gone", generation: 1 });
-    expect((await asked.ask("upgrade")).code).toBe(EXIT.done);
+    expect(await waiting.ended).toMatchObject({ code: EXIT.done });
+    expect((await asked.status()).generation).toBe(3);
   });
 });
 

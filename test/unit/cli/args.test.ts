@@ -15,7 +15,15 @@ const check = (configPath: string, given: Partial<CheckCommand> = {}): Command =
 });
 const demo = (port: number): Command => ({ kind: "demo", port });
 const control = (kind: ControlCommand["kind"], given: Partial<ControlCommand> = {}): Command => ({
-  ...{ kind, controlPath: null, configPath: DEFAULT_CONFIG_PATH, binary: null, json: false, rollback: false },
+  ...{
+    kind,
+    controlPath: null,
+    configPath: DEFAULT_CONFIG_PATH,
+    binary: null,
+    wait: false,
+    json: false,
+    rollback: false,
+  },
   ...given,
 });
 const DEMO_PORT = 9889;
@@ -51,6 +59,7 @@ describe("arguments that are right", () => {
     ["demo --port 65535", demo(65_535)],
     ["demo --port 00443", demo(443)],
     ["reload --rollback", control("reload", { rollback: true })],
+    ["upgrade --wait", control("upgrade", { wait: true })],
     ["upgrade", control("upgrade")],
     ["upgrade --binary ./next", control("upgrade", { binary: "./next" })],
     ["--binary=-odd upgrade -c my.yaml", control("upgrade", { binary: "-odd", configPath: "my.yaml" })],
@@ -147,6 +156,7 @@ test("every option of the help text is known, with its value", () => {
       "--port",
       "--control",
       "--binary",
+      "--wait",
       "--rollback",
       "--json",
       "--strict",
